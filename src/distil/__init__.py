@@ -1,0 +1,88 @@
+"""DistilBERT in PyTorch and TensorFlow at once: one specification, five heads, the same numbers.
+
+    import distil                                     # loads no framework
+
+    model = distil.load(name, framework="tf", task="sequence-classification")
+    tokenizer = distil.load_tokenizer(name)
+    batch = tokenizer(["one text", "another"], padding=True, return_tensors="tf")
+    output = model(**batch)                           # output.logits
+
+Everything public is here; each name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_API = ("load", "load_tokenizer", "save")
+_ERRORS = (
+    "CheckpointError", "CheckpointNotFoundError", "CheckpointWarning", "ConfigError",
+    "DistilError", "FrameworkError", "HubError", "InputError", "TokenizerError",
+    "UnsafeCheckpointError", "WeightsError",
+)  # fmt: skip
+_TOKENIZERS = ("BatchEncoding", "DistilBertTokenizer", "DistilBertTokenizerFast")
+_MODELS = (
+    "DistilBertForMaskedLM", "DistilBertForMultipleChoice", "DistilBertForQuestionAnswering",
+    "DistilBertForSequenceClassification", "DistilBertForTokenClassification",
+    "DistilBertModel", "DistilBertPreTrainedModel",
+)  # fmt: skip
+
+_HOMES = {
+    **dict.fromkeys(_API, "distil.api"),
+    **dict.fromkeys(_ERRORS, "distil.common.errors"),
+    **dict.fromkeys(_TOKENIZERS, "distil.common.tokenizer"),
+    "DistilBertConfig": "distil.common.config",
+    "compare": "distil.parity",
+    **dict.fromkeys(_MODELS, "distil.pt"),
+    **{f"TF{name}": "distil.tf" for name in _MODELS},
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - a list, made from the table above
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'distil' has no attribute {name!r}")
+    if home in ("distil.pt", "distil.tf"):
+        from distil.api import import_framework  # noqa: PLC0415
+
+        module: Any = import_framework(home.removeprefix("distil."))
+    else:
+        module = importlib.import_module(home)
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if TYPE_CHECKING:
+    from distil.api import load, load_tokenizer, save
+    from distil.common.config import DistilBertConfig
+    from distil.common.errors import (
+        CheckpointError,
+        CheckpointNotFoundError,
+        CheckpointWarning,
+        ConfigError,
+        DistilError,
+        FrameworkError,
+        HubError,
+        InputError,
+        TokenizerError,
+        UnsafeCheckpointError,
+        WeightsError,
+    )
+    from distil.common.tokenizer import (
+        BatchEncoding,
+        DistilBertTokenizer,
+        DistilBertTokenizerFast,
+    )
+    from distil.parity import compare
+    from distil.pt import *  # noqa: F403
+    from distil.tf import *  # noqa: F403

@@ -1,0 +1,171 @@
+"""From a name to a model or a tokenizer: `load`, `load_tokenizer`, `save`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from distil.common import hub
+from distil.common.config import DistilBertConfig
+from distil.common.errors import FrameworkError, InputError
+from distil.common.tasks import TASKS, Task, find_task, task_of_class
+
+ENVIRONMENT_VARIABLE = "DISTIL_FRAMEWORK"
+
+# The package that each framework is imported from.
+_PACKAGES = {"pt": "torch", "tf": "tensorflow"}
+_ALIASES = {"torch": "pt", "pytorch": "pt", "tensorflow": "tf", "keras": "tf"}
+
+
+def load(
+    name: str | Path,
+    *,
+    framework: str | None = None,
+    task: str | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+    **config_overrides: Any,
+) -> Any:
+    """Load a model, ready for inference (dropout off).
+
+    Any checkpoint format loads in either framework, and so does a BERT, folded into a
+    DistilBERT (see `distil.common.bert`).
+
+    Args:
+        name: A folder, the name of a bundled checkpoint, or a name on the hub.
+        framework: "pt" or "tf"; None takes the environment variable DISTIL_FRAMEWORK, else the
+            one that is installed, else "pt".
+        task: "base", "masked-lm", "sequence-classification", "multiple-choice",
+            "token-classification" or "question-answering", or what pipelines call them; None
+            takes the checkpoint's own.  A head that the checkpoint has not is made new, with a
+            warning.
+        dtype: Of the weights: "float32" (as None), "float64", "bfloat16", "float16", or "auto"
+            for the type they are stored in; in TensorFlow also a policy ("mixed_bfloat16").
+        device: Where the weights go; None leaves it to the framework.
+        revision: Branch, tag or commit on the hub.
+        cache_dir: Where files from the hub are kept.
+        local_files_only: Do not ask the hub, take what is kept.
+        token: For the hub, where the model is not public.
+        **config_overrides: Fields of the configuration to set, `ignore_mismatched_sizes`,
+            `seed`, `variant`: see `from_pretrained`.
+
+    Returns:
+        A torch.nn.Module or a keras.Model, of the class for the task.
+
+    Raises:
+        FrameworkError: The framework is unknown or not installed.
+        InputError: The task is unknown.
+        CheckpointNotFoundError: There is no checkpoint of that name.
+        HubError: The hub cannot be reached, or does not have it.
+        CheckpointError: The files are damaged, or not those of this model.
+        ConfigError: The configuration, or an override, is not valid.
+    """
+    module = import_framework(find_framework(framework))
+    hub_options = {
+        "revision": revision,
+        "cache_dir": cache_dir,
+        "local_files_only": local_files_only,
+        "token": token,
+    }
+    asked = None if task is None else find_task(task)
+    folder = hub.snapshot(name, **hub_options)
+    chosen = asked or task_of_checkpoint(DistilBertConfig.from_pretrained(folder), name)
+    class_name = ("TF" if module.__name__ == "distil.tf" else "") + chosen.class_name
+    return getattr(module, class_name).from_pretrained(
+        folder, dtype=dtype, device=device, **config_overrides
+    )
+
+
+def load_tokenizer(name: str | Path, *, fast: bool = True, **options: Any) -> Any:
+    """Load a tokenizer.
+
+    Args:
+        name: As in `load`.
+        fast: The one in Rust; False gives the one in pure Python, with the same results.
+        **options: Those of `load` for the hub, and the tokenizer's own.
+
+    Raises:
+        CheckpointNotFoundError: There is no checkpoint of that name.
+        TokenizerError: Its files are missing or damaged.
+    """
+    from distil.common import tokenizer  # noqa: PLC0415 - tokenizers is not needed to load models
+
+    cls = tokenizer.DistilBertTokenizerFast if fast else tokenizer.DistilBertTokenizer
+    return cls.from_pretrained(name, **options)
+
+
+def save(model: Any, folder: str | Path, *, tokenizer: Any = None, **options: Any) -> None:
+    """Write a model, and its tokenizer if it is given, into a folder that `load` takes.
+
+    Args:
+        model: A model of this library, of either framework.
+        folder: Where to; it is made if need be.
+        tokenizer: Of the model.
+        **options: `format` and `max_shard_size`, see `save_pretrained`.
+
+    Raises:
+        CheckpointError: It cannot be written; what was there before is still whole.
+    """
+    model.save_pretrained(folder, **options)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
+
+
+def find_framework(name: str | None = None) -> str:
+    """ "pt" or "tf", by any of their names, or chosen as `load` says where `name` is None.
+
+    Raises:
+        FrameworkError: There is no framework of that name.
+    """
+    where = "framework"
+    if name is None and ENVIRONMENT_VARIABLE in os.environ:
+        name, where = os.environ[ENVIRONMENT_VARIABLE], f"environment variable {ENVIRONMENT_VARIABLE}"
+    if name is None:
+        return next((f for f, package in _PACKAGES.items() if find_spec(package)), "pt")
+    found = _ALIASES.get(str(name).lower(), name)
+    if found not in _PACKAGES:
+        raise FrameworkError("unknown framework", expected="pt or tf", found=repr(name), where=where)
+    return found
+
+
+def import_framework(name: str) -> ModuleType:
+    """The package `distil.pt` or `distil.tf`.
+
+    Raises:
+        FrameworkError: Its framework is not installed.
+    """
+    package = _PACKAGES[name]
+    if find_spec(package) is None:
+        raise FrameworkError(
+            f"{package} is not installed", where=f"framework {name!r}",
+            fix=f'pip install "distil[{name}]"',
+        )  # fmt: skip
+    return importlib.import_module(f"distil.{name}")
+
+
+def task_of_checkpoint(config: DistilBertConfig, name: str | Path) -> Task:
+    """The task that a checkpoint was saved for; the encoder alone where it does not say.
+
+    Raises:
+        InputError: It was saved from a class that is not known here.
+    """
+    if not config.architectures:
+        return TASKS["base"]
+    task = task_of_class(config.architectures[0])
+    if task is None:
+        raise InputError(
+            "the checkpoint is of a class that is not known here",
+            expected=", ".join(task.class_name for task in TASKS.values()),
+            found=repr(config.architectures[0]),
+            where=name,
+            fix="say what it is loaded for: task=" + ", ".join(map(repr, TASKS)),
+        )
+    return task

@@ -1,0 +1,175 @@
+"""Opening a checkpoint: which files, in which format, with whose names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import MappingProxyType
+
+from distil.common.checkpoint.bin_file import read_bin
+from distil.common.checkpoint.formats import FILE_KINDS, FileKind, layout_of, preferred
+from distil.common.checkpoint.h5_reader import read_h5
+from distil.common.checkpoint.index import read_index
+from distil.common.checkpoint.safetensors_file import read_safetensors
+from distil.common.checkpoint.tensors import Checkpoint, Opened, StoredTensor, shorten
+from distil.common.errors import CheckpointError, CheckpointNotFoundError
+from distil.common.spec import BERT_PREFIX, ENCODER_PREFIX, HEADS, Layout
+
+_READERS: Mapping[str, Callable[[Path], Opened]] = {
+    ".safetensors": read_safetensors,
+    ".bin": read_bin,
+    ".h5": read_h5,
+}
+
+# What a TensorFlow name may begin with once the name of the model is gone.
+_TF_ROOTS = frozenset(
+    {ENCODER_PREFIX, BERT_PREFIX, "mlm___cls", "nsp___cls"}
+    | {row.name for rows in HEADS.values() for row in rows}
+)
+
+
+def open_checkpoint(
+    folder: Path, *, variant: str | None = None, format: str | None = None  # noqa: A002
+) -> Checkpoint:  # fmt: skip
+    """Open the weights in `folder`, without reading any of them yet.
+
+    Where the folder holds several kinds of file, the first of these is taken: safetensors,
+    PyTorch's .bin, TensorFlow's .h5, each as one file before shards.
+
+    Whether a safetensors file has PyTorch's names or TensorFlow's is seen from the names: the
+    one set has dots, the other slashes and ":0", so that none can be taken for another.  The
+    metadata, which should say the same, is left out by some tools and wrong in some files.
+
+    Args:
+        folder: The folder.
+        variant: Part of the file's name, as "fp16" in model.fp16.safetensors.
+        format: "safetensors", "tf-safetensors", "bin" or "h5", to read no other.
+
+    Returns:
+        The checkpoint, to be closed or used in a ``with`` statement.
+
+    Raises:
+        CheckpointNotFoundError: There are no weights in the folder, or not of that format.
+        CheckpointError: A file is damaged, or shards do not fit together.
+        UnsafeCheckpointError: A file asks for more than to be read.
+        FrameworkError: It is a .bin file and PyTorch is not installed.
+    """
+    folder = Path(folder)
+    try:
+        return _open(folder, variant, format)
+    except CheckpointNotFoundError:
+        # Another process may just have replaced the checkpoint and removed the old shards.
+        return _open(folder, variant, format)
+
+
+def _open(folder: Path, variant: str | None, format_name: str | None) -> Checkpoint:
+    kind, name = _find(folder, variant, format_name)
+    shards: Mapping[str, frozenset[str]] | None = None
+    if name == kind.index_name(variant):
+        shards = read_index(folder / name)
+    files = tuple(folder / shard for shard in (shards if shards is not None else (name,)))
+    tensors: dict[str, StoredTensor] = {}
+    with ExitStack() as opened:
+        for file in files:
+            try:
+                found, close = _READERS[kind.suffix](file)
+            except FileNotFoundError:
+                raise CheckpointNotFoundError(
+                    "shard is missing", where=file, fix="download or save the checkpoint again"
+                ) from None
+            except OSError as error:
+                raise CheckpointError("file cannot be read", found=error, where=file) from error
+            opened.callback(close)
+            found = _without_model_name(found, file)
+            if shards is not None:
+                _check_shard(file, found, _own_names(shards[file.name]))
+            if twice := tensors.keys() & found.keys():
+                raise CheckpointError(
+                    "weight is in two shards", found=shorten(min(twice)), where=file
+                )
+            tensors |= found
+        close_all = opened.pop_all().close
+    format_name, layout = _format_of(kind, tensors)
+    return Checkpoint(folder, files, format_name, layout, MappingProxyType(tensors), close_all)
+
+
+def _find(folder: Path, variant: str | None, format_name: str | None) -> tuple[FileKind, str]:
+    """The file or index to read in `folder`."""
+    try:
+        names = set(os.listdir(folder))  # noqa: PTH208 - only the names
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointNotFoundError(
+            "no such folder", where=folder, fix="check the name, and where it is relative to"
+        ) from None
+    except OSError as error:
+        raise CheckpointError("folder cannot be read", found=error, where=folder) from error
+    found = preferred(names, variant=variant, format_name=format_name)
+    if found is None:
+        looked_for = [kind.file_name(variant) for kind in FILE_KINDS]
+        raise CheckpointNotFoundError(
+            "no weights in this folder",
+            expected=f"{', '.join(looked_for)}, or the index of their shards"
+            + (f" (format {format_name})" if format_name else ""),
+            found=", ".join(sorted(map(shorten, names))[:10]) or "an empty folder",
+            where=folder,
+            fix="name a folder that save_pretrained wrote, or a model on the hub",
+        )
+    return found
+
+
+def _format_of(kind: FileKind, tensors: Mapping[str, StoredTensor]) -> tuple[str, Layout]:
+    """The format and layout that `tensors` show."""
+    if len(kind.formats) == 1:
+        return kind.formats[0], layout_of(kind.formats[0])
+    in_tf = sum(_is_tf_name(name) for name in tensors)
+    name = kind.formats[1 if 2 * in_tf > len(tensors) else 0]
+    return name, layout_of(name)
+
+
+def _is_tf_name(name: str) -> bool:
+    return "/" in name and name.endswith(":0")
+
+
+def _own_name(name: str) -> str:
+    """A TensorFlow name without that of the model; any other name as it is.
+
+    The leading part differs from one save to the next (it counts the instances that a process
+    has made), and safetensors files lack it.
+    """
+    if not _is_tf_name(name):
+        return name
+    first, _, rest = name.partition("/")
+    return name if first in _TF_ROOTS else rest
+
+
+def _own_names(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(_own_name, names))
+
+
+def _without_model_name(tensors: dict[str, StoredTensor], file: Path) -> dict[str, StoredTensor]:
+    """`tensors` by the names that stay once the name of the model is gone."""
+    renamed: dict[str, StoredTensor] = {}
+    for tensor in tensors.values():
+        name = _own_name(tensor.name)
+        if name in renamed:
+            raise CheckpointError("weight stands twice", found=shorten(name), where=file)
+        renamed[name] = StoredTensor(name, tensor.file, tensor.shape, tensor.dtype, tensor.load)
+    return renamed
+
+
+def _check_shard(file: Path, found: Mapping[str, StoredTensor], expected: frozenset[str]) -> None:
+    """Hold a shard against the index: it has the tensors that the index says, and no other.
+
+    With that, and no name twice in the index, each tensor is in exactly one shard.
+    """
+    for problem, names in (
+        ("shard lacks a weight that the index says it has", expected - found.keys()),
+        ("shard has a weight that the index does not say it has", found.keys() - expected),
+    ):
+        if names:
+            raise CheckpointError(
+                problem, found=", ".join(sorted(map(shorten, names))[:5]), where=file,
+                fix="download or save the checkpoint again",
+            )  # fmt: skip

@@ -1,0 +1,395 @@
+"""The configuration of a DistilBERT: every field of config.json, typed and in range.
+
+Source of names and defaults: config.json of the hub's distilbert checkpoints, and
+``DistilBertConfig`` of transformers 4.57.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+from distil.common import bert
+from distil.common.errors import ConfigError
+from distil.common.files import read_json, write_json
+
+MODEL_TYPE = "distilbert"
+FILE_NAME = "config.json"
+
+ACTIVATIONS = (
+    "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu",
+    "relu", "relu6", "leaky_relu", "silu", "swish", "mish", "sigmoid", "tanh", "linear",
+)  # fmt: skip
+PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+# Other names for a field: accepted as arguments, attributes and in files, never written.
+ALIASES = {
+    "hidden_size": "dim",
+    "num_attention_heads": "n_heads",
+    "num_hidden_layers": "n_layers",
+    "torch_dtype": "dtype",
+    "use_return_dict": "return_dict",
+}
+
+_LARGEST = 2**31 - 1  # ids and positions have to fit the 32-bit integers of both frameworks
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What a value must be, in words, and the test of it."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_SIZE = _Rule("an integer from 1 to 2^31 - 1", lambda v: _is_integer(v) and 1 <= v <= _LARGEST)
+_FLAG = _Rule("true or false", lambda v: isinstance(v, bool))
+_RATE = _Rule("a number from 0 to below 1", lambda v: _is_number(v) and 0 <= v < 1)
+_SPREAD = _Rule("a finite number, at least 0", lambda v: _is_number(v) and 0 <= v < float("inf"))
+_PAD = _Rule(
+    "an integer from 0 to 2^31 - 1, or null",
+    lambda v: v is None or (_is_integer(v) and 0 <= v <= _LARGEST),
+)
+_NAMES = _Rule(
+    "a list of class names, or null",
+    lambda v: v is None or (isinstance(v, list) and all(isinstance(name, str) for name in v)),
+)
+_ID2LABEL = _Rule(
+    "a table from every number 0 to n - 1 to a label",
+    lambda v: (
+        isinstance(v, dict)
+        and len(v) > 0
+        and set(v) == set(range(len(v)))
+        and all(isinstance(label, str) for label in v.values())
+    ),
+)
+_LABEL2ID = _Rule(
+    "a table from labels to numbers",
+    lambda v: isinstance(v, dict) and all(_is_integer(number) for number in v.values()),
+)
+_HEADS = _Rule(
+    "a table from layers to lists of heads",
+    lambda v: (
+        isinstance(v, dict)
+        and all(_is_integer(layer) for layer in v)
+        and all(isinstance(heads, list) and all(map(_is_integer, heads)) for heads in v.values())
+    ),
+)
+
+
+def _one_of(choices: tuple[str, ...], *, or_none: bool = False) -> _Rule:
+    words = "one of " + ", ".join(choices) + (", or null" if or_none else "")
+    return _Rule(words, lambda v: (v is None and or_none) or (isinstance(v, str) and v in choices))
+
+
+def _field(default: Any, rule: _Rule) -> Any:
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata={"rule": rule})
+    return field(default=default, metadata={"rule": rule})
+
+
+@dataclass(init=False)
+class DistilBertConfig:
+    """The architecture of a model and what its heads are for.
+
+    All arguments are keywords, and every field has the default of distilbert-base-uncased.
+    A field can be assigned later as with transformers, and is checked again then; a model
+    reads its sizes once, when it is built, so assigning a size afterwards changes no model.
+    Keys that are not fields are kept in `extra`, readable as attributes, and written back.
+
+    Args:
+        vocab_size: Number of tokens.
+        max_position_embeddings: Longest sequence, in tokens.
+        sinusoidal_pos_embds: Start positions from sinusoids, and do not train them.
+        n_layers: Number of layers. Alias: num_hidden_layers.
+        n_heads: Attention heads in a layer. Alias: num_attention_heads.
+        dim: Width of the hidden states, a multiple of `n_heads`. Alias: hidden_size.
+        hidden_dim: Width inside the feed-forward part.
+        dropout: Rate after embeddings and feed-forward parts.
+        attention_dropout: Rate on attention weights.
+        activation: Name of the function in the feed-forward part, see `ACTIVATIONS`.
+        initializer_range: Standard deviation of new weights.
+        qa_dropout: Rate before the question-answering head.
+        seq_classif_dropout: Rate before the classifier of sequences and choices.
+        pad_token_id: Token whose embedding is not trained, or None.
+        id2label: Label of each class.
+        label2id: Number of each label.
+        num_labels: Number of classes, in place of `id2label`: they are called LABEL_0 and so on.
+        problem_type: One of `PROBLEM_TYPES`, or None to work it out from each batch of labels.
+        output_hidden_states: Return the hidden states of every layer unless a call says otherwise.
+        output_attentions: Return attention weights unless a call says otherwise.
+        return_dict: Return output objects rather than tuples unless a call says otherwise.
+        tie_word_embeddings: The masked-LM head's last matrix is the word embedding.
+        pruned_heads: Heads that are gone, by layer.
+        architectures: Names of the classes that the checkpoint was saved from.
+        dtype: Type of the stored weights, see `DTYPES`. Alias: torch_dtype.
+
+    Raises:
+        ConfigError: A value has the wrong type or is out of range, or two do not fit together.
+    """
+
+    vocab_size: int = _field(30522, _SIZE)
+    max_position_embeddings: int = _field(512, _SIZE)
+    sinusoidal_pos_embds: bool = _field(False, _FLAG)
+    n_layers: int = _field(6, _SIZE)
+    n_heads: int = _field(12, _SIZE)
+    dim: int = _field(768, _SIZE)
+    hidden_dim: int = _field(3072, _SIZE)
+    dropout: float = _field(0.1, _RATE)
+    attention_dropout: float = _field(0.1, _RATE)
+    activation: str = _field("gelu", _one_of(ACTIVATIONS))
+    initializer_range: float = _field(0.02, _SPREAD)
+    qa_dropout: float = _field(0.1, _RATE)
+    seq_classif_dropout: float = _field(0.2, _RATE)
+    pad_token_id: int | None = _field(0, _PAD)
+    id2label: dict[int, str] = _field({0: "LABEL_0", 1: "LABEL_1"}, _ID2LABEL)
+    label2id: dict[str, int] = _field({"LABEL_0": 0, "LABEL_1": 1}, _LABEL2ID)
+    problem_type: str | None = _field(None, _one_of(PROBLEM_TYPES, or_none=True))
+    output_hidden_states: bool = _field(False, _FLAG)
+    output_attentions: bool = _field(False, _FLAG)
+    return_dict: bool = _field(True, _FLAG)
+    tie_word_embeddings: bool = _field(True, _FLAG)
+    pruned_heads: dict[int, list[int]] = _field({}, _HEADS)
+    architectures: list[str] | None = _field(None, _NAMES)
+    dtype: str | None = _field(None, _one_of(DTYPES, or_none=True))
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    model_type = MODEL_TYPE
+
+    def __init__(self, **values: Any) -> None:
+        values = _with_labels(_native_names(values))
+        if values.pop("model_type", MODEL_TYPE) != MODEL_TYPE:
+            raise ConfigError(
+                "not a DistilBERT configuration", where="model_type",
+                fix="read other configurations with DistilBertConfig.from_dict",
+            )  # fmt: skip
+        extra = dict(values.pop("extra", {}))
+        for name, item in _FIELDS.items():
+            given = name in values
+            value = values.pop(name) if given else _default(item)
+            object.__setattr__(self, name, _checked(name, value))
+        object.__setattr__(self, "extra", extra | values)
+        self._check_together()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        name = ALIASES.get(name, name)
+        if name == "num_labels":
+            self._assign(_with_labels({"num_labels": value}))
+        elif name == "id2label":
+            self._assign(_with_labels({"id2label": value}))
+        elif name in _FIELDS:
+            self._assign({name: value})
+        elif name == "extra":
+            object.__setattr__(self, "extra", dict(value))
+        else:
+            self.extra[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        # Only asked for names that are neither fields nor methods.
+        if name in ALIASES:
+            return getattr(self, ALIASES[name])
+        if not name.startswith("__") and name in self.__dict__.get("extra", {}):
+            return self.extra[name]
+        raise AttributeError(f"DistilBertConfig has no field {name!r}")
+
+    def _assign(self, values: dict[str, Any]) -> None:
+        """Set fields, or none of them if they break a rule."""
+        before = dict(self.__dict__)
+        self.__dict__.update({name: _checked(name, value) for name, value in values.items()})
+        try:
+            self._check_together()
+        except ConfigError:
+            self.__dict__.update(before)
+            raise
+
+    def _check_together(self) -> None:
+        """The rules that concern more than one field."""
+        if self.dim % self.n_heads:
+            _refuse("dim", f"a multiple of n_heads ({self.n_heads})", self.dim)
+        if self.pad_token_id is not None and self.pad_token_id >= self.vocab_size:
+            _refuse("pad_token_id", f"below vocab_size ({self.vocab_size})", self.pad_token_id)
+        for layer, heads in self.pruned_heads.items():
+            if not 0 <= layer < self.n_layers:
+                _refuse("pruned_heads", f"layers below n_layers ({self.n_layers})", layer)
+            if not all(0 <= head < self.n_heads for head in heads):
+                _refuse("pruned_heads", f"heads below n_heads ({self.n_heads})", heads)
+            if len(set(heads)) == self.n_heads:
+                _refuse("pruned_heads", "at least one head left in each layer", {layer: heads})
+
+    @property
+    def num_labels(self) -> int:
+        """Number of classes: the length of `id2label`."""
+        return len(self.id2label)
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.dim // self.n_heads
+
+    def attention_width(self, layer: int) -> int:
+        """Width of queries, keys and values in `layer`: that of the heads it has left."""
+        return (self.n_heads - len(set(self.pruned_heads.get(layer, ())))) * self.head_dim
+
+    def replace(self, **values: Any) -> DistilBertConfig:
+        """A copy with some fields set; other label names are made up if `num_labels` changes."""
+        values = _native_names(values)
+        if values.get("num_labels") == self.num_labels:
+            del values["num_labels"]
+        own = {name: copy.deepcopy(getattr(self, name)) for name in _FIELDS}
+        if not {"num_labels", "id2label"}.isdisjoint(values):
+            del own["id2label"], own["label2id"]
+        return DistilBertConfig(**(copy.deepcopy(self.extra) | own | values))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of config.json: the architecture, and whatever else is not the default."""
+        table: dict[str, Any] = copy.deepcopy(self.extra)
+        for name, item in _FIELDS.items():
+            value = copy.deepcopy(getattr(self, name))
+            if name in _ALWAYS_WRITTEN or value != _default(item):
+                table[name] = value
+        return table | {"model_type": MODEL_TYPE}
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], **overrides: Any) -> DistilBertConfig:
+        """The configuration in the content of a config.json, of a DistilBERT or of a BERT.
+
+        Args:
+            table: What the JSON file holds.
+            **overrides: Fields to set instead, or keys to add.
+
+        Raises:
+            ConfigError: A field is wrong, or the model is of another type.
+        """
+        kind = table.get("model_type", MODEL_TYPE)
+        if kind == bert.MODEL_TYPE:
+            table = bert.to_distilbert(table)
+        elif kind != MODEL_TYPE:
+            raise ConfigError(
+                "cannot load a model of this type",
+                expected=f"{MODEL_TYPE} or {bert.MODEL_TYPE}", found=repr(kind), where="model_type",
+            )  # fmt: skip
+        labels = table.get("id2label")
+        if labels is not None and table.get("num_labels", len(labels)) == len(labels):
+            # Old files say both; the names say more.
+            table = {name: value for name, value in table.items() if name != "num_labels"}
+        config = cls(**table)
+        return config.replace(**overrides) if overrides else config
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **options: Any) -> DistilBertConfig:
+        """The configuration of a checkpoint: a folder, a config.json, a bundled or a hub name.
+
+        Args:
+            name: Where it is.
+            **options: `revision`, `cache_dir`, `local_files_only` and `token` as in
+                `distil.load`; everything else overrides a field.
+        """
+        from distil.common import hub  # noqa: PLC0415 - hub is slow to import, folders need none
+
+        options, overrides = hub.split_options(options)
+        path = Path(name)
+        if not path.is_file():
+            path = hub.snapshot(str(name), files=[FILE_NAME], **options) / FILE_NAME
+        try:
+            return cls.from_dict(read_json(path), **overrides)
+        except ConfigError as error:
+            raise error.at(path) from None
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write config.json into `folder`, making the folder if need be."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / FILE_NAME, self.to_dict())
+
+
+_FIELDS = {item.name: item for item in fields(DistilBertConfig) if item.name != "extra"}
+_ALWAYS_WRITTEN = (
+    "activation", "attention_dropout", "dim", "dropout", "hidden_dim", "initializer_range",
+    "max_position_embeddings", "n_heads", "n_layers", "pad_token_id", "qa_dropout",
+    "seq_classif_dropout", "sinusoidal_pos_embds", "tie_word_embeddings", "vocab_size",
+)  # fmt: skip
+
+
+def _default(item: Any) -> Any:
+    return item.default_factory() if item.default is MISSING else item.default
+
+
+def _refuse(name: str, expected: str, found: Any) -> NoReturn:
+    raise ConfigError(f"{name} is not valid", expected=expected, found=repr(found), where=name)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """`value` in the form that the field keeps it in, if it keeps the field's rule."""
+    if name in ("id2label", "pruned_heads") and isinstance(value, Mapping):
+        value = {_integer_key(name, key): item for key, item in value.items()}
+    if name == "pruned_heads" and isinstance(value, dict):
+        value = {k: sorted(v) if isinstance(v, set | tuple) else v for k, v in value.items()}
+    if name == "dtype" and value is not None:
+        value = str(value).removeprefix("torch.")
+    rule = _FIELDS[name].metadata["rule"]
+    if not rule.holds(value):
+        _refuse(name, rule.words, value)
+    return value
+
+
+def _integer_key(name: str, key: Any) -> int:
+    """The key of a table whose keys are numbers; JSON makes strings of them."""
+    if _is_integer(key):
+        return int(key)
+    if isinstance(key, str) and key.isascii() and key.isdigit() and len(key) <= 10:
+        return int(key)
+    _refuse(name, "integers as keys", key)
+
+
+def _native_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with every alias replaced by the field's own name."""
+    native: dict[str, Any] = {}
+    for name, value in values.items():
+        own = ALIASES.get(name, name)
+        if own in native and native[own] != value:
+            raise ConfigError(
+                f"{own} is given twice, with different values",
+                found=f"{native[own]!r} and {value!r}", where=f"{own}, {name}",
+            )  # fmt: skip
+        native[own] = value
+    return native
+
+
+def _with_labels(values: dict[str, Any]) -> dict[str, Any]:
+    """`values` with id2label and label2id worked out from num_labels or from one another."""
+    values = dict(values)
+    count = values.pop("num_labels", None)
+    labels = values.get("id2label")
+    if labels is None:
+        values.pop("id2label", None)
+        if count is None:
+            return values
+        if not _SIZE.holds(count):
+            _refuse("num_labels", _SIZE.words, count)
+        labels = {number: f"LABEL_{number}" for number in range(count)}
+    labels = _checked("id2label", labels)
+    if count is not None and count != len(labels):
+        _refuse("num_labels", f"the length of id2label ({len(labels)})", count)
+    values["id2label"] = labels
+    if values.get("label2id") is None:
+        values["label2id"] = {label: number for number, label in labels.items()}
+    return values
+
+
+def nearest_field(name: str) -> str | None:
+    """The field most likely meant by `name`, for messages."""
+    near = get_close_matches(name, (*_FIELDS, *ALIASES, "num_labels"), n=1)
+    return near[0] if near else None

@@ -1,0 +1,228 @@
+"""What a DistilBERT is made of: one row a module, and everything else follows.
+
+Both directions of conversion, shape checks, parameter counts, initial weights and the
+names in every file format derive from the tables here.  Names are matched exactly; no
+pattern is ever run over the names found in a file.
+
+Shape letters:  V vocab_size   P max_position_embeddings   D dim   F hidden_dim
+                A attention width of a layer (D, less its pruned heads)   L num_labels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from distil.common.config import DistilBertConfig
+
+Kind = Literal["embedding", "positions", "linear", "norm"]
+Layout = Literal["pt", "tf"]
+
+WORD_EMBEDDINGS = "embeddings.word_embeddings"
+POSITION_EMBEDDINGS = "embeddings.position_embeddings"
+VOCAB_PROJECTOR = "vocab_projector"
+
+# How the encoder is called inside a model with a head; a base model has no prefix.
+ENCODER_PREFIX = "distilbert"
+BERT_PREFIX = "bert"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One module with weights.
+
+    Attributes:
+        name: Its path, as in the hub's PyTorch files; ``{}`` stands for the layer's number.
+        kind: Which leaves it has (see `LEAVES`) and how they are laid out.
+        shape: The letters of its weight, output first as PyTorch has it.
+        bert: The path of the same module in a BERT checkpoint, "" where BERT has none.
+    """
+
+    name: str
+    kind: Kind
+    shape: str
+    bert: str = ""
+
+
+EMBEDDINGS = (
+    Row(WORD_EMBEDDINGS, "embedding", "V D", "embeddings.word_embeddings"),
+    Row(POSITION_EMBEDDINGS, "positions", "P D", "embeddings.position_embeddings"),
+    Row("embeddings.LayerNorm", "norm", "D", "embeddings.LayerNorm"),
+)
+
+_LAYER = "transformer.layer.{}."
+_BERT = "encoder.layer.{}."
+LAYER = (
+    Row(_LAYER + "attention.q_lin", "linear", "A D", _BERT + "attention.self.query"),
+    Row(_LAYER + "attention.k_lin", "linear", "A D", _BERT + "attention.self.key"),
+    Row(_LAYER + "attention.v_lin", "linear", "A D", _BERT + "attention.self.value"),
+    Row(_LAYER + "attention.out_lin", "linear", "D A", _BERT + "attention.output.dense"),
+    Row(_LAYER + "sa_layer_norm", "norm", "D", _BERT + "attention.output.LayerNorm"),
+    Row(_LAYER + "ffn.lin1", "linear", "F D", _BERT + "intermediate.dense"),
+    Row(_LAYER + "ffn.lin2", "linear", "D F", _BERT + "output.dense"),
+    Row(_LAYER + "output_layer_norm", "norm", "D", _BERT + "output.LayerNorm"),
+)
+
+# BERT pools through a tanh layer before it classifies whole sequences and choices; those
+# two heads are another function than DistilBERT's and have no row to fold from.
+HEADS: Mapping[str, tuple[Row, ...]] = {
+    "base": (),
+    "masked-lm": (
+        Row("vocab_transform", "linear", "D D", "cls.predictions.transform.dense"),
+        Row("vocab_layer_norm", "norm", "D", "cls.predictions.transform.LayerNorm"),
+        Row(VOCAB_PROJECTOR, "linear", "V D", "cls.predictions.decoder"),
+    ),
+    "sequence-classification": (
+        Row("pre_classifier", "linear", "D D"),
+        Row("classifier", "linear", "L D"),
+    ),
+    "multiple-choice": (
+        Row("pre_classifier", "linear", "D D"),
+        Row("classifier", "linear", "1 D"),
+    ),
+    "token-classification": (Row("classifier", "linear", "L D", "classifier"),),
+    "question-answering": (Row("qa_outputs", "linear", "L D", "qa_outputs"),),
+}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """How one layout stores a leaf: its last name, and whether its axes are swapped."""
+
+    name: str
+    transposed: bool = False
+
+
+_PT_PAIR = {"weight": Leaf("weight"), "bias": Leaf("bias")}
+_TF_NORM = {"weight": Leaf("gamma"), "bias": Leaf("beta")}
+
+# Leaves by kind, canonical (PyTorch's) leaf first.
+LEAVES: Mapping[Layout, Mapping[Kind, Mapping[str, Leaf]]] = {
+    "pt": {
+        "embedding": {"weight": Leaf("weight")},
+        "positions": {"weight": Leaf("weight")},
+        "linear": _PT_PAIR,
+        "norm": _PT_PAIR,
+    },
+    "tf": {
+        "embedding": {"weight": Leaf("weight")},
+        "positions": {"weight": Leaf("embeddings")},
+        "linear": {"weight": Leaf("kernel", transposed=True), "bias": Leaf("bias")},
+        "norm": _TF_NORM,
+    },
+}
+
+# PyTorch files written before 2019's renaming call a LayerNorm's leaves as TensorFlow does.
+LEGACY_NORM_LEAVES = {leaf: stored.name for leaf, stored in _TF_NORM.items()}
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One tensor of a model.
+
+    Attributes:
+        name: Its canonical name: the state_dict name in the PyTorch model of its task.
+        row: The module that it belongs to.
+        layer: The layer's number, None outside the layers.
+        leaf: "weight" or "bias".
+        shape: Its shape as PyTorch stores it, a linear weight as (outputs, inputs).
+        tied_to: Name of the weight that it shares its values with, else None.  A tied
+            weight is not a parameter of its own, and most formats leave it out.
+    """
+
+    name: str
+    row: Row
+    layer: int | None
+    leaf: str
+    shape: tuple[int, ...]
+    tied_to: str | None = None
+
+    @property
+    def module(self) -> str:
+        """Path of its module in the model of its task."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def in_encoder(self) -> bool:
+        """Whether it belongs to the encoder rather than to a head."""
+        return self.row in EMBEDDINGS or self.row in LAYER
+
+    def stored_leaf(self, layout: Layout) -> Leaf:
+        """How `layout` names and turns this leaf."""
+        return LEAVES[layout][self.row.kind][self.leaf]
+
+    def stored_shape(self, layout: Layout) -> tuple[int, ...]:
+        """Its shape as `layout` stores it."""
+        return self.shape[::-1] if self.stored_leaf(layout).transposed else self.shape
+
+    def tf_name(self) -> str:
+        """Its name in a TensorFlow file, without the leading name of the model.
+
+        The encoder of a base model, too, stands under "distilbert" there.
+        Source: tf_model.h5 as written by transformers 4.
+        """
+        prefix = f"{ENCODER_PREFIX}/" if self.in_encoder else ""
+        return prefix + _tf_path(self.row.name, self.layer, self.stored_leaf("tf").name)
+
+
+def _tf_path(module: str, layer: int | None, leaf: str) -> str:
+    parts = module.replace("layer.{}", f"layer_._{layer}").split(".")
+    # "layer_._0" has a dot of its own, which the split has just taken apart.
+    path = "/".join(parts).replace("layer_/_", "layer_._")
+    return f"{path}/{leaf}:0"
+
+
+def weights(config: DistilBertConfig, task: str) -> dict[str, Weight]:
+    """Every tensor of the model for `task`, by canonical name, in the order of the hub's files.
+
+    Args:
+        config: The architecture.
+        task: A key of `HEADS`.
+    """
+    prefix = f"{ENCODER_PREFIX}." if HEADS[task] else ""
+    table: dict[str, Weight] = {}
+
+    def add(row: Row, layer: int | None, prefix: str) -> None:
+        letters = {
+            "V": config.vocab_size,
+            "P": config.max_position_embeddings,
+            "D": config.dim,
+            "F": config.hidden_dim,
+            "A": config.attention_width(layer) if layer is not None else config.dim,
+            "L": config.num_labels,
+            "1": 1,
+        }
+        weight_shape = tuple(letters[letter] for letter in row.shape.split())
+        module = prefix + (row.name if layer is None else row.name.format(layer))
+        for leaf in LEAVES["pt"][row.kind]:
+            tied = row.name == VOCAB_PROJECTOR and leaf == "weight" and config.tie_word_embeddings
+            table[f"{module}.{leaf}"] = Weight(
+                name=f"{module}.{leaf}",
+                row=row,
+                layer=layer,
+                leaf=leaf,
+                shape=weight_shape if leaf == "weight" else weight_shape[:1],
+                tied_to=f"{ENCODER_PREFIX}.{WORD_EMBEDDINGS}.weight" if tied else None,
+            )
+
+    for row in EMBEDDINGS:
+        add(row, None, prefix)
+    for layer in range(config.n_layers):
+        for row in LAYER:
+            add(row, layer, prefix)
+    for row in HEADS[task]:
+        add(row, None, "")
+    return table
+
+
+def parameters(config: DistilBertConfig, task: str) -> Iterator[Weight]:
+    """The weights of `weights` that are parameters of their own, tied ones left out."""
+    return (weight for weight in weights(config, task).values() if weight.tied_to is None)
+
+
+def count_parameters(config: DistilBertConfig, task: str) -> int:
+    """Number of parameters of the model for `task`, tied ones counted once."""
+    return sum(prod(weight.shape) for weight in parameters(config, task))

@@ -1,0 +1,152 @@
+"""Tokens added to a vocabulary, and how they are found in a text.
+
+The rules are those of the Rust `AddedVocabulary` (Hugging Face tokenizers,
+tokenizer/added_vocabulary.rs): where several fit, the leftmost, then the longest.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from distil.common.errors import TokenizerError
+from distil.common.tokenizer.unicode_tables import WHITE_SPACE, character_class, character_set
+
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+_SPACES = re.compile(f"[{character_class(WHITE_SPACE)}]*")
+_SPACE = character_set(WHITE_SPACE)
+_JOINERS = frozenset("\u200c\u200d")
+# Category So, but alphabetic by the property that Rust's `\w` goes by.
+_CIRCLED_LETTERS = character_set(
+    ((0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189))
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddedToken:
+    """A token that is looked for in the text itself, before it is split into words.
+
+    Attributes:
+        content: The text of the token.
+        single_word: Matches only where no letter, digit or mark touches it.
+        lstrip: Takes the white space on its left with it.
+        rstrip: Takes the white space on its right with it.
+        normalized: Is looked for in the normalised text, itself normalised.
+        special: Can be left out when decoding (`skip_special_tokens`).
+    """
+
+    content: str
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+    normalized: bool = True
+    special: bool = False
+
+    @classmethod
+    def read(cls, value: Any, *, special: bool | None = None) -> AddedToken:
+        """Make an added token of what a caller or a file gives.
+
+        Args:
+            value: A string, a dictionary as in tokenizer_config.json, or an object with the
+                attributes of this class (such as `tokenizers.AddedToken`).
+            special: Overrides what `value` says; a string is not special by default, and
+                normalised when it is not special.
+
+        Returns:
+            The added token.
+
+        Raises:
+            TokenizerError: `value` is none of these, or its content is empty.
+        """
+        if isinstance(value, str):
+            fields: dict[str, Any] = {"content": value, "normalized": not special}
+        elif isinstance(value, Mapping):
+            fields = {name: value[name] for name in ("content", *_FLAGS) if name in value}
+        else:
+            fields = {
+                name: getattr(value, name) for name in ("content", *_FLAGS) if hasattr(value, name)
+            }
+        if special is not None:
+            fields["special"] = special
+        content = fields.get("content")
+        if not isinstance(content, str) or not content:
+            raise TokenizerError(
+                "a token cannot be read", expected="a text that is not empty", found=repr(value)
+            )
+        return cls(**fields)
+
+    def to_dict(self) -> dict[str, str | bool]:
+        """Return the fields, as JSON files hold them."""
+        return asdict(self)
+
+
+class Match(NamedTuple):
+    """A stretch of text; `token` is None between added tokens."""
+
+    start: int
+    stop: int
+    token: AddedToken | None
+
+
+class Matcher:
+    """Finds added tokens in a text.
+
+    Args:
+        tokens: What to look for, and the token that each stands for.
+        between_spaces: Whether white space, or nothing, must be on both sides.
+    """
+
+    def __init__(
+        self, tokens: Mapping[str, AddedToken], *, between_spaces: bool = False
+    ) -> None:
+        self._tokens = dict(tokens)
+        # An alternation takes the first that fits: longest first makes it the longest.
+        pattern = "|".join(map(re.escape, sorted(self._tokens, key=len, reverse=True)))
+        if between_spaces:
+            space = character_class(WHITE_SPACE)
+            pattern = f"(?<![^{space}])(?:{pattern})(?![^{space}])"
+        self._pattern = re.compile(pattern) if tokens else None
+
+    def split(self, text: str) -> Iterator[Match]:
+        """Cut a text at the added tokens in it.
+
+        Args:
+            text: The text.
+
+        Yields:
+            Stretches that cover the text in order, none of them empty.
+        """
+        done = 0
+        for match in self._pattern.finditer(text) if self._pattern else ():
+            start, stop = match.span()
+            token = self._tokens[match.group()]
+            if token.single_word and (
+                (start > 0 and _is_word_character(text[start - 1]))
+                or (stop < len(text) and _is_word_character(text[stop]))
+            ):
+                continue
+            if token.lstrip:
+                while start > done and text[start - 1] in _SPACE:
+                    start -= 1
+            if token.rstrip and (spaces := _SPACES.match(text, stop)):
+                stop = spaces.end()
+            if done < start:
+                yield Match(done, start, None)
+            yield Match(start, stop, token)
+            done = stop
+        if done < len(text):
+            yield Match(done, len(text), None)
+
+
+def _is_word_character(character: str) -> bool:
+    r"""Return what Rust's regular expression `\w` says of a character."""
+    category = unicodedata.category(character)
+    return (
+        category[0] in "LM"
+        or category in ("Nd", "Nl", "Pc")
+        or character in _JOINERS
+        or character in _CIRCLED_LETTERS
+    )

@@ -1,0 +1,116 @@
+"""Reading and writing the files of a tokenizer."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distil.common.errors import TokenizerError
+
+VOCABULARY_FILE = "vocab.txt"
+TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "tokenizer_config.json"
+SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+ADDED_TOKENS_FILE = "added_tokens.json"
+ALL_FILES = (VOCABULARY_FILE, TOKENIZER_FILE, CONFIG_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE)
+
+
+def read_vocabulary(path: Path) -> dict[str, int]:
+    """Read a vocab.txt: one token a line, the first has id 0.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Token to id.
+
+    Raises:
+        TokenizerError: The file is missing, not UTF-8, empty, or lists a token twice.
+    """
+    lines = _read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if not lines[-1]:
+        lines.pop()
+    vocabulary: dict[str, int] = {}
+    for index, token in enumerate(lines):
+        first = vocabulary.setdefault(token, index)
+        if first != index:
+            raise TokenizerError(
+                "a vocabulary lists a token twice",
+                found=f"{token!r} in lines {first + 1} and {index + 1}",
+                where=path,
+            )
+    if not vocabulary:
+        raise TokenizerError("a vocabulary is empty", where=path)
+    return vocabulary
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The object; empty when there is no such file.
+
+    Raises:
+        TokenizerError: The file is not JSON, or holds something else.
+    """
+    if not path.is_file():
+        return {}
+    text = _read_text(path)
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TokenizerError("a file is not JSON", found=str(error), where=path) from error
+    if not isinstance(data, dict):
+        raise TokenizerError(
+            "a file holds the wrong kind of JSON",
+            expected="an object",
+            found=type(data).__name__,
+            where=path,
+        )
+    return data
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a JSON file; the file is either the old one or complete."""
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file; the file is either the old one or complete.
+
+    Args:
+        path: The file.
+        text: Its new content.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise TokenizerError(
+            "a tokenizer's file cannot be read", found=error.strerror, where=path
+        ) from error
+    except UnicodeDecodeError as error:
+        raise TokenizerError(
+            "a tokenizer's file is not UTF-8",
+            found=f"byte {error.object[error.start]:#04x} at position {error.start}",
+            where=path,
+        ) from error

@@ -1,0 +1,113 @@
+"""How long rows are padded, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+from distil.common.errors import InputError
+from distil.common.tokenizer.truncation import Side
+
+PaddingStrategy = Literal["longest", "max_length", "do_not_pad"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Padding:
+    """How to make rows equally long.
+
+    Attributes:
+        strategy: Up to the longest row, up to `max_length`, or not at all.
+        side: The side that the padding goes to.
+        max_length: For the strategy of this name.
+        multiple_of: Lengths are rounded up to a multiple of this.
+    """
+
+    strategy: PaddingStrategy
+    side: Side
+    max_length: int | None = None
+    multiple_of: int | None = None
+
+    def length(self, longest: int) -> int:
+        """Return the length that shorter rows are padded to.
+
+        Args:
+            longest: Length of the longest row.
+        """
+        if self.strategy == "do_not_pad":
+            return 0
+        if self.strategy == "max_length":
+            if self.max_length is None:
+                raise InputError(
+                    "padding='max_length' needs a length",
+                    found="no max_length, and no model_max_length in the tokenizer",
+                    fix="pass max_length",
+                )
+            length = self.max_length
+        else:
+            length = longest
+        return -(-length // self.multiple_of) * self.multiple_of if self.multiple_of else length
+
+    def pad(self, row: list[Any], length: int, value: Any) -> list[Any]:
+        """Return `row` padded with `value` to `length`; as it is when it is longer."""
+        if len(row) >= length:
+            return row
+        fill = [value] * (length - len(row))
+        return fill + row if self.side == "left" else row + fill
+
+
+def read_padding(
+    padding: object,
+    *,
+    side: object,
+    max_length: int | None,
+    multiple_of: int | None,
+) -> Padding:
+    """Read the arguments that padding is asked for with.
+
+    Args:
+        padding: True, False, None, or a strategy by name.
+        side: "left" or "right".
+        max_length: For padding="max_length".
+        multiple_of: Lengths are rounded up to a multiple of this.
+
+    Returns:
+        How to pad.
+
+    Raises:
+        InputError: One of them is impossible.
+    """
+    if padding is None or padding is False:
+        padding = "do_not_pad"
+    elif padding is True:
+        padding = "longest"
+    if padding not in get_args(PaddingStrategy):
+        raise InputError(
+            "padding is not a known strategy",
+            expected=f"True, False or one of {', '.join(get_args(PaddingStrategy))}",
+            found=repr(padding),
+        )
+    return Padding(
+        strategy=cast(PaddingStrategy, padding),
+        side=read_side(side, "padding_side", InputError),
+        max_length=max_length,
+        multiple_of=read_count(multiple_of, "pad_to_multiple_of", least=1),
+    )
+
+
+def read_side(side: object, name: str, error: Callable[..., Exception]) -> Side:
+    """Return a side of a row, or raise `error` when it is neither "left" nor "right"."""
+    if side not in get_args(Side):
+        raise error(f"{name} is not a side", expected="'left' or 'right'", found=repr(side))
+    return cast(Side, side)
+
+
+def read_count(value: Any, name: str, *, least: int = 0) -> int | None:
+    """Return a whole number (or None), or raise InputError when it is none or too small."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
+        raise InputError(
+            f"{name} is impossible", expected=f"a whole number, {least} or more", found=repr(value)
+        )
+    return int(value)

@@ -1,0 +1,117 @@
+"""From lists of numbers to NumPy arrays and to the tensors of the two frameworks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, cast, get_args
+
+import numpy
+
+from distil.common.errors import FrameworkError, InputError
+
+TensorKind = Literal["np", "pt", "tf"]
+
+
+def read_kind(kind: object) -> TensorKind:
+    """Return a kind of tensors, or raise InputError when there is no such kind."""
+    if kind not in get_args(TensorKind):
+        raise InputError(
+            "return_tensors is not a known kind", expected="'np', 'pt' or 'tf'", found=repr(kind)
+        )
+    return cast(TensorKind, kind)
+
+
+def tensor_maker(kind: TensorKind) -> Callable[[str, Any], Any]:
+    """Return a function that makes tensors, importing the framework only now.
+
+    Args:
+        kind: NumPy, PyTorch or TensorFlow.
+
+    Returns:
+        A function of a name (for errors) and a value: nested lists of numbers, equally long at
+        each depth.  Whole numbers become int64 in NumPy and PyTorch and int32 in TensorFlow, as
+        in transformers.  Arrays and tensors keep their type.
+
+    Raises:
+        FrameworkError: The framework is not installed.
+    """
+    if kind == "np":
+        return _array
+    if kind == "pt":
+        try:
+            import torch  # noqa: PLC0415
+        except ImportError as error:
+            raise _missing("PyTorch", "pt") from error
+
+        def to_torch(name: str, value: Any) -> Any:
+            if isinstance(value, torch.Tensor):
+                return value
+            array = _array(name, value)
+            if array.dtype == numpy.float64 and not isinstance(value, numpy.ndarray):
+                array = array.astype(numpy.float32)
+            return torch.from_numpy(array)
+
+        return to_torch
+
+    try:
+        import tensorflow  # noqa: PLC0415
+    except ImportError as error:
+        raise _missing("TensorFlow", "tf") from error
+
+    def to_tensorflow(name: str, value: Any) -> Any:
+        if tensorflow.is_tensor(value):
+            return value
+        array = _array(name, value)
+        if not isinstance(value, numpy.ndarray):
+            narrower = {numpy.dtype("int64"): "int32", numpy.dtype("float64"): "float32"}
+            array = array.astype(narrower.get(array.dtype, array.dtype))
+        return tensorflow.constant(array)
+
+    return to_tensorflow
+
+
+def to_lists(value: Any) -> Any:
+    """Return a number, or nested lists of numbers, of what may be an array or a tensor.
+
+    Args:
+        value: A number, an iterable, a NumPy array, or a tensor of either framework.
+    """
+    if hasattr(value, "numpy") and not hasattr(value, "tolist"):  # TensorFlow
+        value = value.numpy()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "__index__"):
+        return int(value)
+    return [to_lists(item) if hasattr(item, "__iter__") else item for item in value]
+
+
+def _array(name: str, value: Any) -> Any:
+    if isinstance(value, numpy.ndarray):
+        return value
+    try:
+        array = numpy.asarray(value)
+    except ValueError:
+        array = None
+    if array is None or array.dtype.kind not in "biuf":
+        raise InputError(
+            "these rows do not make a tensor",
+            expected="numbers in rows of one length",
+            found=_lengths(value),
+            where=name,
+            fix="pass padding=True, and truncation=True for texts longer than the model allows",
+        )
+    # An empty list has no numbers to tell a type from, and NumPy would take float64.
+    return array.astype(numpy.int64) if array.dtype.kind in "iu" or not array.size else array
+
+
+def _lengths(value: Any) -> str:
+    lengths = {len(row) for row in value if isinstance(row, list | tuple)}
+    if len(lengths) > 1:
+        return f"rows of {min(lengths)} to {max(lengths)}"
+    return "something that is not a number"
+
+
+def _missing(framework: str, extra: str) -> FrameworkError:
+    return FrameworkError(
+        f"{framework} is not installed", fix=f'pip install "distil[{extra}]"', where="return_tensors"
+    )

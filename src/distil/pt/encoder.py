@@ -1,0 +1,189 @@
+"""The encoder of DistilBERT in PyTorch (Sanh et al. 2019, section 3).
+
+Shapes: b batch, s length, d dim, h heads, e width of a head (d = h * e).
+Modules are called as in the checkpoints.  The twin of this file is `distil.tf.encoder`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from distil.common.config import DistilBertConfig
+from distil.common.outputs import EncoderOutput
+from distil.pt.activations import ACTIVATIONS
+
+LAYER_NORM_EPS = 1e-12
+
+
+class Embeddings(nn.Module):
+    """Word and position embeddings, normalised."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(
+            config.vocab_size, config.dim, padding_idx=config.pad_token_id
+        )
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.dim)
+        self.position_embeddings.weight.requires_grad_(not config.sinusoidal_pos_embds)
+        self.LayerNorm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, input_ids: Tensor | None, position_ids: Tensor | None, inputs_embeds: Tensor | None
+    ) -> Tensor:
+        """Embed ids (b, s), or take their embeddings (b, s, d); gives (b, s, d)."""
+        words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
+        if position_ids is None:
+            position_ids = torch.arange(words.shape[1], device=words.device)  # s
+        embedded = words + self.position_embeddings(position_ids)  # b s d
+        return self.dropout(self.LayerNorm(embedded))
+
+
+class MultiHeadSelfAttention(nn.Module):
+    """Attention of every token to every token that the mask shows."""
+
+    def __init__(self, config: DistilBertConfig, layer: int) -> None:
+        super().__init__()
+        width = config.attention_width(layer)
+        self.head_dim = config.head_dim
+        self.q_lin = nn.Linear(config.dim, width)
+        self.k_lin = nn.Linear(config.dim, width)
+        self.v_lin = nn.Linear(config.dim, width)
+        self.out_lin = nn.Linear(width, config.dim)
+        self.dropout = nn.Dropout(config.attention_dropout)
+
+    def forward(
+        self, x: Tensor, attention_mask: Tensor | None, head_mask: Tensor | None, output_attentions: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attend.
+
+        Args:
+            x: Hidden states (b, s, d).
+            attention_mask: True where a token is shown (b, 1, 1, s), or None if all are.
+            head_mask: Factor for the weights of each head (1, h, 1, 1), or None.
+            output_attentions: Whether to give the weights.
+
+        Returns:
+            The new hidden states (b, s, d), and the weights (b, h, s, s) or None.
+        """
+        q = self.split_heads(self.q_lin(x))  # b h s e
+        k = self.split_heads(self.k_lin(x))
+        v = self.split_heads(self.v_lin(x))
+        bias = None if attention_mask is None else hide(attention_mask, q.dtype)
+        weights = None
+        if output_attentions or head_mask is not None:
+            scores = q * self.head_dim**-0.5 @ k.transpose(2, 3)  # b h s s
+            if bias is not None:
+                scores = scores + bias
+            weights = self.dropout(torch.softmax(scores, dim=-1))
+            if head_mask is not None:
+                weights = weights * head_mask
+            context = weights.to(v.dtype) @ v
+        else:
+            rate = self.dropout.p if self.training else 0.0
+            context = functional.scaled_dot_product_attention(q, k, v, bias, dropout_p=rate)
+        return self.out_lin(self.join_heads(context)), weights if output_attentions else None
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """Take heads apart: b s (h e) to b h s e."""
+        return x.unflatten(2, (-1, self.head_dim)).transpose(1, 2)
+
+    def join_heads(self, x: Tensor) -> Tensor:
+        """Put heads together: b h s e to b s (h e)."""
+        return x.transpose(1, 2).flatten(2)
+
+
+def hide(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """What to add to scores so that only tokens under True are seen.
+
+    The dtype's minimum rather than -inf: where a whole row is hidden every score becomes
+    that minimum, and the softmax is even instead of NaN.
+    """
+    zeros = torch.zeros_like(mask, dtype=dtype)
+    return zeros.masked_fill(~mask, torch.finfo(dtype).min)
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with an activation between them, at every position."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        self.lin1 = nn.Linear(config.dim, config.hidden_dim)
+        self.lin2 = nn.Linear(config.hidden_dim, config.dim)
+        self.activation = ACTIVATIONS[config.activation]
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Hidden states (b, s, d) to (b, s, d)."""
+        return self.dropout(self.lin2(self.activation(self.lin1(x))))
+
+
+class TransformerBlock(nn.Module):
+    """One layer; normalised after each residual sum, as in Vaswani et al. 2017."""
+
+    def __init__(self, config: DistilBertConfig, layer: int) -> None:
+        super().__init__()
+        self.attention = MultiHeadSelfAttention(config, layer)
+        self.sa_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.ffn = FeedForward(config)
+        self.output_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+
+    def forward(
+        self, x: Tensor, attention_mask: Tensor | None, head_mask: Tensor | None, output_attentions: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Arguments and results are those of `MultiHeadSelfAttention.forward`."""
+        attended, weights = self.attention(x, attention_mask, head_mask, output_attentions)
+        x = self.sa_layer_norm(attended + x)  # b s d
+        return self.output_layer_norm(self.ffn(x) + x), weights
+
+
+class Transformer(nn.Module):
+    """The layers, one after another."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(
+            TransformerBlock(config, layer) for layer in range(config.n_layers)
+        )
+        self.gradient_checkpointing = False
+
+    def forward(
+        self,
+        x: Tensor,
+        attention_mask: Tensor | None,
+        head_mask: Tensor | None,
+        output_attentions: bool,
+        output_hidden_states: bool,
+    ) -> EncoderOutput:
+        """Run every layer.
+
+        Args:
+            x: Embeddings (b, s, d).
+            attention_mask: Other than 0 where a token is shown (b, s), or None if all are.
+            head_mask: Factor for each head, (h) or (layers, h), or None.
+            output_attentions: Whether to give the attention weights of every layer.
+            output_hidden_states: Whether to give the hidden states of every layer.
+        """
+        if attention_mask is not None:
+            attention_mask = (attention_mask != 0)[:, None, None, :]  # b 1 1 s
+        head_masks = [None] * len(self.layer)
+        if head_mask is not None:
+            layered = head_mask.to(x.dtype).expand(len(self.layer), -1)  # layers h
+            head_masks = list(layered[:, None, :, None, None])  # 1 h 1 1 each
+        hidden_states, attentions = [x], []
+        for layer, factors in zip(self.layer, head_masks, strict=True):
+            inputs = (x, attention_mask, factors, output_attentions)
+            if self.gradient_checkpointing and self.training:
+                x, weights = checkpoint(layer, *inputs, use_reentrant=False)
+            else:
+                x, weights = layer(*inputs)
+            hidden_states.append(x)
+            attentions.append(weights)
+        return EncoderOutput(
+            last_hidden_state=x,
+            hidden_states=tuple(hidden_states) if output_hidden_states else None,
+            attentions=tuple(attentions) if output_attentions else None,
+        )

@@ -1,0 +1,300 @@
+"""The encoder by itself and under five heads, in TensorFlow.
+
+Shapes: b batch, s length, d dim.  The twin of this file is `distil.pt.heads`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from distil.common import labels as rules
+from distil.common.config import DistilBertConfig
+from distil.common.errors import ConfigError
+from distil.common.outputs import EncoderOutput, HeadOutput, QuestionAnsweringOutput
+from distil.tf import losses
+from distil.tf.activations import ACTIVATIONS
+from distil.tf.encoder import LAYER_NORM_EPS, Embeddings, Transformer
+from distil.tf.layers import VocabProjector, dropout, linear, norm, split_seed
+from distil.tf.model import Seed, TFDistilBertPreTrainedModel, dropout_seed
+
+
+@keras.saving.register_keras_serializable("distil")
+class TFDistilBertModel(TFDistilBertPreTrainedModel):
+    """The encoder: token ids to hidden states."""
+
+    task = "base"
+
+    def make_layers(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
+        self.embeddings = Embeddings(config, **options)
+        self.transformer = Transformer(config, **options)
+
+    def call(
+        self,
+        input_ids: tf.Tensor | None = None,
+        attention_mask: tf.Tensor | None = None,
+        head_mask: tf.Tensor | None = None,
+        inputs_embeds: tf.Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+        position_ids: tf.Tensor | None = None,
+        token_type_ids: tf.Tensor | None = None,
+    ) -> EncoderOutput | tuple[Any, ...]:
+        """Encode texts.
+
+        Args:
+            input_ids: Token ids (b, s), of any integer type.
+            attention_mask: 0 where a token is padding (b, s); None shows all.
+            head_mask: Factors for attention heads, (n_heads) or (n_layers, n_heads).
+            inputs_embeds: Word embeddings (b, s, d) instead of ids.
+            output_attentions: Give attention weights; None as the configuration says.
+            output_hidden_states: Give all hidden states; None as the configuration says.
+            return_dict: Give an output object rather than a tuple; None likewise.
+            training: Whether dropout is on.
+            position_ids: Position of each token, (b, s) or (s); None counts from 0.
+            token_type_ids: Ignored, with one warning: DistilBERT has none.
+
+        Raises:
+            InputError: The inputs do not fit the model or one another.
+        """
+        self.check_inputs(
+            input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids, head_mask
+        )
+        embeddings_seed, transformer_seed = split_seed(dropout_seed(self, training), 2)
+        output = self.transformer(
+            self.embeddings(
+                input_ids=input_ids,
+                position_ids=position_ids,
+                inputs_embeds=inputs_embeds,
+                seed=embeddings_seed,
+            ),
+            attention_mask=attention_mask,
+            head_mask=head_mask,
+            output_attentions=_flag(output_attentions, self.config.output_attentions),
+            output_hidden_states=_flag(output_hidden_states, self.config.output_hidden_states),
+            seed=transformer_seed,
+        )
+        return self.finish(output, return_dict)
+
+
+class TFDistilBertHeadModel(TFDistilBertPreTrainedModel):
+    """The encoder under a head; a head says its layers, and how it scores hidden states."""
+
+    def make_layers(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
+        self.distilbert = TFDistilBertModel(config, initialise=False, **options)
+        self.make_head(config, **options)
+
+    def make_head(self, config: DistilBertConfig, **options: Any) -> None:
+        """Set the head's layers as attributes."""
+        raise NotImplementedError
+
+    def head(self, hidden: tf.Tensor, seed: Seed) -> tf.Tensor:
+        """Logits from the encoder's last hidden states (b, s, d)."""
+        raise NotImplementedError
+
+    def call(
+        self,
+        input_ids: tf.Tensor | None = None,
+        attention_mask: tf.Tensor | None = None,
+        head_mask: tf.Tensor | None = None,
+        inputs_embeds: tf.Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        labels: tf.Tensor | None = None,
+        training: bool = False,
+        position_ids: tf.Tensor | None = None,
+        token_type_ids: tf.Tensor | None = None,
+    ) -> HeadOutput | tuple[Any, ...]:
+        """Score texts; the arguments are those of `TFDistilBertModel.call`, and one more.
+
+        Args:
+            labels: What to learn, see `distil.common.labels`; with them there is a loss.
+
+        Raises:
+            InputError: The inputs or labels do not fit the model or one another.
+        """
+        encoded = self.encode(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            head_mask=head_mask,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+            training=training,
+        )
+        logits = self.head(encoded.last_hidden_state, dropout_seed(self, training))
+        if self.task == "multiple-choice":
+            texts = inputs_embeds if input_ids is None else input_ids
+            logits = tf.reshape(logits, tf.shape(texts)[:2])
+        loss = None
+        if labels is not None:
+            loss = losses.loss(self.config, self.task, logits, labels)
+        output = HeadOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.finish(output, return_dict)
+
+    def encode(self, **arguments: Any) -> EncoderOutput:
+        """Run the encoder."""
+        return self.distilbert(**arguments, return_dict=True)
+
+    def own_loss(self, output: HeadOutput, y: Any) -> tf.Tensor:
+        """The loss of this head for labels `y`, for Keras's fit."""
+        return losses.loss(self.config, self.task, output.logits, y)
+
+
+@keras.saving.register_keras_serializable("distil")
+class TFDistilBertForMaskedLM(TFDistilBertHeadModel):
+    """Scores every word of the vocabulary at every position: logits (b, s, vocab_size)."""
+
+    task = "masked-lm"
+
+    def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
+        self.activation = ACTIVATIONS[config.activation]
+        self.vocab_transform = linear(config.dim, config.dim, **options)
+        self.vocab_layer_norm = norm(config.dim, LAYER_NORM_EPS, **options)
+        inputs = None if config.tie_word_embeddings else config.dim
+        self.vocab_projector = VocabProjector(inputs, config.vocab_size, **options)
+
+    def head(self, hidden: tf.Tensor, seed: Seed) -> tf.Tensor:  # noqa: D102, ARG002
+        transformed = self.activation(self.vocab_transform(hidden))  # b s d
+        return self.vocab_projector(
+            self.vocab_layer_norm(transformed), tied=self.get_input_embeddings()
+        )
+
+    def get_output_embeddings(self) -> VocabProjector:
+        """The layer that scores words."""
+        return self.vocab_projector
+
+
+@keras.saving.register_keras_serializable("distil")
+class TFDistilBertForSequenceClassification(TFDistilBertHeadModel):
+    """Classifies a text, or a pair of them, by its first token: logits (b, num_labels)."""
+
+    task = "sequence-classification"
+
+    def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
+        self.pre_classifier = linear(config.dim, config.dim, **options)
+        self.dropout = config.seq_classif_dropout
+        self.classifier = linear(config.dim, self.outputs(config), **options)
+
+    def outputs(self, config: DistilBertConfig) -> int:
+        """How many numbers are given for a text."""
+        return config.num_labels
+
+    def head(self, hidden: tf.Tensor, seed: Seed) -> tf.Tensor:  # noqa: D102
+        pooled = tf.nn.relu(self.pre_classifier(hidden[:, 0]))  # b d
+        return self.classifier(dropout(pooled, self.dropout, seed))
+
+
+@keras.saving.register_keras_serializable("distil")
+class TFDistilBertForMultipleChoice(TFDistilBertForSequenceClassification):
+    """Scores several texts a row, inputs (b, choices, s), against each other: (b, choices)."""
+
+    task = "multiple-choice"
+
+    def outputs(self, config: DistilBertConfig) -> int:  # noqa: D102, ARG002
+        return 1
+
+    def encode(self, **arguments: Any) -> EncoderOutput:
+        """Run the encoder on all choices as if each were a row of its own."""
+        names = ("input_ids", "attention_mask", "inputs_embeds", "position_ids", "token_type_ids")
+        self.check_inputs(*(arguments[name] for name in names), choices=True)
+        for name in names:
+            if arguments[name] is not None and len(arguments[name].shape) > 2:
+                shape = tf.shape(arguments[name])
+                rows = tf.concat([[shape[0] * shape[1]], shape[2:]], 0)
+                arguments[name] = tf.reshape(arguments[name], rows)
+        return super().encode(**arguments)
+
+
+@keras.saving.register_keras_serializable("distil")
+class TFDistilBertForTokenClassification(TFDistilBertHeadModel):
+    """Classifies every token: logits (b, s, num_labels)."""
+
+    task = "token-classification"
+
+    def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
+        self.dropout = config.dropout
+        self.classifier = linear(config.dim, config.num_labels, **options)
+
+    def head(self, hidden: tf.Tensor, seed: Seed) -> tf.Tensor:  # noqa: D102
+        return self.classifier(dropout(hidden, self.dropout, seed))
+
+
+@keras.saving.register_keras_serializable("distil")
+class TFDistilBertForQuestionAnswering(TFDistilBertHeadModel):
+    """Scores every token as the start and as the end of an answer: each (b, s)."""
+
+    task = "question-answering"
+
+    def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
+        if config.num_labels != 2:
+            raise ConfigError(
+                "question answering scores a start and an end",
+                expected="num_labels 2", found=config.num_labels, where="num_labels",
+                fix="pass num_labels=2",
+            )  # fmt: skip
+        self.dropout = config.qa_dropout
+        self.qa_outputs = linear(config.dim, config.num_labels, **options)
+
+    def head(self, hidden: tf.Tensor, seed: Seed) -> tf.Tensor:  # noqa: D102
+        return self.qa_outputs(dropout(hidden, self.dropout, seed))
+
+    def call(
+        self,
+        input_ids: tf.Tensor | None = None,
+        attention_mask: tf.Tensor | None = None,
+        head_mask: tf.Tensor | None = None,
+        inputs_embeds: tf.Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        start_positions: tf.Tensor | None = None,
+        end_positions: tf.Tensor | None = None,
+        training: bool = False,
+        position_ids: tf.Tensor | None = None,
+        token_type_ids: tf.Tensor | None = None,
+    ) -> QuestionAnsweringOutput | tuple[Any, ...]:
+        """Find answers; the arguments are those of `TFDistilBertModel.call`, and two more.
+
+        Args:
+            start_positions: First token of the answer (b); outside of the text it is ignored.
+            end_positions: Last token of the answer (b), likewise.
+
+        Raises:
+            InputError: The inputs or positions do not fit the model or one another.
+        """
+        encoded = self.encode(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            head_mask=head_mask,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+            training=training,
+        )
+        logits = self.head(encoded.last_hidden_state, dropout_seed(self, training))
+        start_logits, end_logits = tf.unstack(logits, axis=-1)
+        loss = None
+        if rules.both_positions(start_positions, end_positions):
+            loss = losses.span(start_logits, end_logits, start_positions, end_positions)
+        output = QuestionAnsweringOutput(
+            loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions
+        )
+        return self.finish(output, return_dict)
+
+    def own_loss(self, output: QuestionAnsweringOutput, y: Any) -> tf.Tensor:
+        """The loss for the pair of start and end positions `y`, for Keras's fit."""
+        return losses.span(output.start_logits, output.end_logits, *y)
+
+
+def _flag(asked: bool | None, configured: bool) -> bool:
+    return configured if asked is None else asked

@@ -1,0 +1,188 @@
+"""What makes a keras.Model of a DistilBERT; `distil.pt` has no twin of this file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import optree
+import tensorflow as tf
+
+from distil.common.config import DistilBertConfig
+from distil.common.errors import DistilError
+from distil.common.outputs import OUTPUTS, ModelOutput
+
+# Keras puts a model's arguments into the text of an exception that passes through it, and
+# skips those that carry this mark.  Ours already say what is wrong.
+DistilError._keras_call_info_injected = True
+
+_TENSORS = ("input_ids", "attention_mask", "head_mask", "inputs_embeds", "position_ids",
+            "token_type_ids", "labels", "start_positions", "end_positions")  # fmt: skip
+
+
+class KerasModel(keras.Model):
+    """Calling, compiling, saving and exporting."""
+
+    config: DistilBertConfig
+
+    def __init__(self, **options: Any) -> None:
+        # The layers cast what they compute with; casting all inputs would cost labels digits.
+        super().__init__(**{"autocast": False, **options})
+        self.dropout_seeds = keras.random.SeedGenerator()
+        self.built = True  # every layer makes its weights when it is made
+
+    def build(self, *_: Any, **__: Any) -> None:
+        """There is nothing left to build."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the model, with tensors by position or by name, or in one dict or list.
+
+        Arrays and lists of numbers are taken as tensors.
+        """
+        names = self._call_signature.parameters
+        if arguments and isinstance(arguments[0], Mapping):
+            first, arguments = arguments[0], arguments[1:]
+            named |= {name: value for name, value in first.items() if name in names}
+            if arguments:
+                raise TypeError("a dict of inputs takes no other inputs by position beside it")
+        elif arguments and _is_list_of_tensors(arguments[0]):
+            arguments = (*arguments[0], *arguments[1:])
+        named |= dict(zip(names, arguments, strict=False))
+        for name in _TENSORS:
+            if name in named and not (named[name] is None or _is_tensor(named[name])):
+                named[name] = tf.convert_to_tensor(named[name])
+        return super().__call__(**named)
+
+    def compile(self, *arguments: Any, jit_compile: bool | str = False, **options: Any) -> None:
+        """Compile for training as any Keras model.
+
+        Without a loss, the model's own is used: on labels among the inputs, or on y.
+
+        Args:
+            *arguments: As Keras takes them.
+            jit_compile: Use XLA.  Not the default as with Keras: XLA leaves out the checks on
+                ids and labels, and compiles again for every new length.
+            **options: As Keras takes them.
+        """
+        super().compile(*arguments, jit_compile=jit_compile, **options)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tf.Tensor:
+        """The compiled loss on the logits, or the model's own where none was compiled."""
+        if self._compile_loss is not None:
+            return super().compute_loss(x, y, logits_of(y_pred), sample_weight, training)
+        loss = getattr(y_pred, "loss", None)
+        if loss is None:
+            loss = self.own_loss(y_pred, y)
+        return super().compute_loss(x, None, None, sample_weight, training) + loss
+
+    def own_loss(self, output: ModelOutput, y: Any) -> tf.Tensor:
+        """The loss of the model's head on targets `y`."""
+        raise NotImplementedError
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Metrics of the logits; labels among the inputs serve where there is no y."""
+        if y is None and isinstance(x, Mapping):
+            y = x.get("labels")
+        return super().compute_metrics(x, y, logits_of(y_pred), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` makes the same model of, weights left out."""
+        return {**super().get_config(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """A model as `get_config` described it."""
+        options = {name: config[name] for name in ("name", "trainable", "dtype") if name in config}
+        if isinstance(options.get("dtype"), dict):
+            options["dtype"] = keras.dtype_policies.deserialize(options["dtype"])
+        return cls(DistilBertConfig.from_dict(config["config"]), initialise=False, **options)
+
+    def export(self, filepath: str | Path, format: str = "tf_saved_model", **options: Any) -> None:  # noqa: A002
+        """Write a SavedModel that takes input_ids and attention_mask of any length.
+
+        Its signature "serve" gives the fields of the output that are tensors, by name.
+
+        Args:
+            filepath: The folder to write.
+            format: As Keras has it; others than "tf_saved_model" are left to Keras.
+            **options: Likewise.
+        """
+        if format != "tf_saved_model" or "input_signature" in options:
+            super().export(str(filepath), format=format, **options)
+            return
+        ids = [None] * (3 if getattr(self, "task", "") == "multiple-choice" else 2)
+        archive = keras.export.ExportArchive()
+        archive.track(self)
+        archive.add_endpoint(
+            "serve",
+            lambda input_ids, attention_mask: _tensors(
+                self(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
+            ),
+            input_signature=[
+                tf.TensorSpec(ids, tf.int32, "input_ids"),
+                tf.TensorSpec(ids, tf.int32, "attention_mask"),
+            ],
+        )
+        archive.write_out(str(filepath), verbose=options.get("verbose", False))
+
+    def forget_graphs(self) -> None:
+        """Let fit, evaluate and predict trace again: their graphs hold variables that are gone."""
+        self.train_function = self.test_function = self.predict_function = None
+
+
+def logits_of(output: Any) -> Any:
+    """What a compiled loss or metric is given of an output: logits, or start and end logits."""
+    if not isinstance(output, ModelOutput):
+        return output
+    if "start_logits" in output:
+        return output["start_logits"], output["end_logits"]
+    return output.get("logits", output.get("last_hidden_state"))
+
+
+def _tensors(output: ModelOutput) -> dict[str, tf.Tensor]:
+    """The fields of an output by name; a field of several tensors is numbered."""
+    flat: dict[str, tf.Tensor] = {}
+    for name, value in output.items():
+        if isinstance(value, tuple):
+            flat |= {f"{name}_{number}": one for number, one in enumerate(value)}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _is_tensor(x: Any) -> bool:
+    return tf.is_tensor(x) or isinstance(x, keras.KerasTensor)
+
+
+def _is_list_of_tensors(x: Any) -> bool:
+    return isinstance(x, list | tuple) and all(_is_tensor(one) for one in x)
+
+
+def _register(cls: type[ModelOutput]) -> None:
+    """Let Keras and tf.function see the tensors in an output."""
+
+    def flatten(output: ModelOutput) -> tuple[list[Any], list[str], list[str]]:
+        return output.values(), output.keys(), output.keys()
+
+    def unflatten(names: list[str], values: Any) -> ModelOutput:
+        return cls(**dict(zip(names, values, strict=True)))
+
+    optree.register_pytree_node(cls, flatten, unflatten, namespace="keras")
+    # The protocol by which tf.nest takes a dataclass apart.
+    cls.__tf_flatten__ = lambda self: (tuple(self.keys()), tuple(self.values()))
+    cls.__tf_unflatten__ = classmethod(lambda _, names, values: unflatten(names, values))
+
+
+for _output in OUTPUTS:
+    _register(_output)

@@ -1,0 +1,104 @@
+"""Keras layers that have their weights from the start, and dropout that takes its seed.
+
+What PyTorch's modules do by themselves; `distil.pt` has no twin of this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Seed = tf.Tensor | None
+
+
+class Container(keras.layers.Layer):
+    """A layer whose weights are all in layers of its own, built when they are made."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.built = True
+
+
+def linear(inputs: int, outputs: int, **options: Any) -> keras.layers.Dense:
+    """A built linear layer; its kernel is (inputs, outputs)."""
+    return _built(keras.layers.Dense(outputs, kernel_initializer="zeros", **options), inputs)
+
+
+def norm(width: int, epsilon: float, **options: Any) -> keras.layers.LayerNormalization:
+    """A built LayerNorm over the last axis; Keras's own epsilon would be 1e-3."""
+    return _built(keras.layers.LayerNormalization(epsilon=epsilon, **options), width)
+
+
+def embedding(rows: int, width: int, **options: Any) -> keras.layers.Embedding:
+    """A built table of embeddings (rows, width)."""
+    return _built(
+        keras.layers.Embedding(rows, width, embeddings_initializer="zeros", **options), None
+    )
+
+
+def _built(layer: keras.layers.Layer, width: int | None) -> keras.layers.Layer:
+    layer.build((None, width))
+    return layer
+
+
+class VocabProjector(Container):
+    """Scores words with the word embeddings, or with a matrix of its own.
+
+    Args:
+        inputs: Width of what is scored, or None to be tied to the word embeddings.
+        units: Number of words.
+    """
+
+    def __init__(self, inputs: int | None, units: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
+        self.kernel = None
+        if inputs is not None:
+            self.kernel = self.add_weight(
+                name="kernel", shape=(inputs, units), initializer="zeros"
+            )
+
+    def call(self, x: tf.Tensor, tied: keras.layers.Embedding | None = None) -> tf.Tensor:
+        """Hidden states (b, s, d) to scores (b, s, words)."""
+        if self.kernel is not None:
+            return tf.einsum("bsd,dv->bsv", x, self.kernel) + self.bias
+        return tf.einsum("bsd,vd->bsv", x, tied.embeddings) + self.bias
+
+
+def dropout(x: tf.Tensor, rate: float, seed: Seed) -> tf.Tensor:
+    """Drop elements at `rate` and scale up the rest; without a seed, or at rate 0, give `x`."""
+    if seed is None or rate == 0:
+        return x
+    return tf.nn.experimental.stateless_dropout(x, rate, seed)
+
+
+def split_seed(seed: Seed, count: int) -> list[Seed]:
+    """`count` seeds made from one, or as many Nones."""
+    if seed is None:
+        return [None] * count
+    return tf.unstack(tf.random.split(seed, count))
+
+
+def replace_variable(
+    layer: keras.layers.Layer, leaf: str, shape: tuple[int, ...]
+) -> keras.Variable:
+    """Give a built layer of `linear`, `embedding` or `VocabProjector` a variable of another shape.
+
+    Keras has no public way to do that; its own layers do it with the same three calls when
+    they add adapters or quantise.
+    """
+    attribute = leaf if leaf in layer.__dict__ else f"_{leaf}"
+    old = getattr(layer, attribute)
+    layer._tracker.unlock()
+    layer._untrack_variable(old)
+    new = layer.add_weight(name=leaf, shape=shape, initializer="zeros", trainable=old.trainable)
+    setattr(layer, attribute, new)
+    layer._tracker.lock()
+    if isinstance(layer, keras.layers.Dense):
+        layer.units = shape[-1]
+        layer.input_spec = None
+    elif isinstance(layer, keras.layers.Embedding):
+        layer.input_dim = shape[0]
+    return new

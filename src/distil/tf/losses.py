@@ -1,0 +1,119 @@
+"""The losses, in TensorFlow; `distil.common.labels` says which is used when.
+
+Shapes: n labels, c classes, b batch, s length.  All are computed in float32 at least.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from distil.common import labels as rules
+from distil.common.config import DistilBertConfig
+from distil.common.errors import InputError
+from distil.common.inputs import not_integers, out_of_range
+from distil.tf.checks import can_look, is_integer
+
+
+def loss(config: DistilBertConfig, task: str, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """The loss of a head that scores classes.
+
+    Args:
+        config: Of the model.
+        task: Of the model.
+        logits: (..., c)
+        labels: (...) integers, or (..., c) numbers for the losses that take them.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        InputError: The labels cannot be meant.
+    """
+    kind = rules.loss_kind(
+        config,
+        task=task,
+        integers=is_integer(labels),
+        logits=tuple(logits.shape),
+        labels=tuple(labels.shape),
+    )
+    if kind == rules.CROSS_ENTROPY:
+        return cross_entropy(tf.reshape(logits, (-1, logits.shape[-1])), tf.reshape(labels, (-1,)))
+    return regression(logits, labels) if kind == rules.REGRESSION else binary(logits, labels)
+
+
+def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Mean cross entropy of logits (n, c) over the integer labels (n) that are not ignored."""
+    classes = tf.shape(logits, tf.int64)[-1]
+    labels = tf.cast(labels, tf.int64)
+    counted = labels != rules.IGNORED
+    wrong = counted & ((labels < 0) | (labels >= classes))
+    if can_look(labels) and tf.reduce_any(wrong):
+        raise out_of_range("labels", int(classes), int(labels[wrong][0]), what="the classes")
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        tf.where(counted & ~wrong, labels, 0), _precise(logits)
+    )
+    return _poisoned(_mean(each, counted), wrong)
+
+
+def regression(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Mean squared error of logits (b, c) against the numbers (b, c) that are not ignored."""
+    logits = _precise(logits)
+    labels = tf.reshape(tf.cast(labels, logits.dtype), tf.shape(logits))
+    counted = labels != rules.IGNORED
+    wrong = counted & ~tf.math.is_finite(labels)
+    if can_look(labels) and tf.reduce_any(wrong):
+        raise _not_a_target("a finite number", float(labels[wrong][0]))
+    difference = tf.where(counted, logits - labels, 0)
+    return _poisoned(_mean(tf.square(difference), counted), wrong)
+
+
+def binary(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Mean binary cross entropy of logits (b, c) against the targets (b, c) not ignored."""
+    logits = _precise(logits)
+    labels = tf.reshape(tf.cast(labels, logits.dtype), tf.shape(logits))
+    counted = labels != rules.IGNORED
+    wrong = counted & ~((labels >= 0) & (labels <= 1))
+    if can_look(labels) and tf.reduce_any(wrong):
+        raise _not_a_target("a number from 0 to 1", float(labels[wrong][0]))
+    each = tf.nn.sigmoid_cross_entropy_with_logits(tf.where(counted, labels, 0), logits)
+    return _poisoned(_mean(each, counted), wrong)
+
+
+def span(
+    start_logits: tf.Tensor, end_logits: tf.Tensor, start: tf.Tensor, end: tf.Tensor
+) -> tf.Tensor:
+    """Mean of the cross entropies of an answer's start and end; logits (b, s), positions (b).
+
+    Raises:
+        InputError: The positions are not integers, or not one a text.
+    """
+    losses = []
+    for name, logits, positions in (
+        ("start_positions", start_logits, start),
+        ("end_positions", end_logits, end),
+    ):
+        if not is_integer(positions):
+            raise not_integers(name, positions.dtype.name)
+        rules.check_positions(name, tuple(logits.shape), tuple(positions.shape))
+        positions = tf.cast(tf.reshape(positions, (-1,)), tf.int64)
+        outside = (positions < 0) | (positions >= tf.shape(logits, tf.int64)[1])
+        losses.append(cross_entropy(logits, tf.where(outside, rules.IGNORED, positions)))
+    return (losses[0] + losses[1]) / 2
+
+
+def _precise(logits: tf.Tensor) -> tf.Tensor:
+    return tf.cast(logits, tf.float32) if logits.dtype.size < 4 else logits
+
+
+def _mean(each: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
+    count = tf.reduce_sum(tf.cast(counted, each.dtype))
+    return tf.reduce_sum(tf.where(counted, each, 0)) / tf.maximum(count, 1)
+
+
+def _poisoned(value: tf.Tensor, wrong: tf.Tensor) -> tf.Tensor:
+    """`value`, or NaN if any label was wrong and no error could be raised for it."""
+    return tf.where(tf.reduce_any(wrong), tf.constant(float("nan"), value.dtype), value)
+
+
+def _not_a_target(expected: str, found: float) -> InputError:
+    return InputError("labels hold an impossible target", expected=expected, found=found)
