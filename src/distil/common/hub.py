@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -27,7 +26,7 @@ _LONGEST_NAME = 200
 
 def bundled() -> dict[str, Path]:
     """The checkpoints that come with the package: their folders by name."""
-    root = Path(str(resources.files("distil"))) / "bundled"
+    root = Path(__file__).parents[1] / "bundled"
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CONFIG_FILE}"))}
 
 
@@ -41,6 +40,7 @@ def snapshot(
     name: str | Path,
     *,
     files: Sequence[str] | None = None,
+    variant: str | None = None,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
@@ -57,6 +57,7 @@ def snapshot(
             "distilbert/distilbert-base-uncased".
         files: Names of files to download instead; those that the repository lacks are not
             there afterwards either.
+        variant: Of the weights' files, as in `open_checkpoint`.
         revision: Branch, tag or commit of the repository; None is its main branch.
         cache_dir: Where downloads are kept; None is huggingface_hub's own cache.
         local_files_only: Ask nobody, use the cache. The environment variable HF_HUB_OFFLINE
@@ -74,7 +75,7 @@ def snapshot(
     """
     path = Path(name)
     try:
-        if path.is_dir():
+        if name != "" and path.is_dir():
             return path
         is_path = isinstance(name, Path) or path.is_file() or _looks_like_path(name)
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
@@ -92,12 +93,12 @@ def snapshot(
     repository = _Repository(name, revision, cache_dir, token)
     if not local_files_only and not _is_offline():
         try:
-            return repository.download(files)
+            return repository.download(files, variant)
         except _UnreachableError as error:
             unreachable: Exception | None = error.__cause__  # type: ignore[assignment]
     else:
         unreachable = None
-    return repository.cached(files, unreachable)
+    return repository.cached(files, variant, unreachable)
 
 
 class _UnreachableError(Exception):
@@ -105,11 +106,7 @@ class _UnreachableError(Exception):
 
 
 class _Repository:
-    """One revision of one repository on the hub.
-
-    Raises:
-        HubError: The name is none that the hub has.
-    """
+    """One revision of one repository on the hub."""
 
     def __init__(
         self,
@@ -118,17 +115,6 @@ class _Repository:
         cache_dir: str | Path | None,
         token: str | bool | None,
     ) -> None:
-        from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
-        from huggingface_hub.utils import validate_repo_id  # noqa: PLC0415
-
-        try:
-            validate_repo_id(name)
-        except HFValidationError as error:
-            raise HubError(
-                "name is neither a folder nor a name on the hub",
-                expected="owner/model", found=repr(name[:_LONGEST_NAME]), where="name",
-                fix=str(error)[:_LONGEST_NAME],
-            ) from None  # fmt: skip
         self._name = name
         self._revision = revision
         self._cache_dir = cache_dir
@@ -136,7 +122,7 @@ class _Repository:
         # Read at each call, where huggingface_hub reads it once when it is imported.
         self._endpoint = os.environ.get("HF_ENDPOINT") or None
 
-    def download(self, files: Sequence[str] | None) -> Path:
+    def download(self, files: Sequence[str] | None, variant: str | None) -> Path:
         """Bring the files into the cache and give the folder that they are in.
 
         Raises:
@@ -154,7 +140,7 @@ class _Repository:
         there = {sibling.rfilename for sibling in info.siblings or ()}
         if files is None:
             wanted = [file for file in (CONFIG_FILE, *TOKENIZER_FILES) if file in there]
-            wanted += self._weight_files(there, info.sha)
+            wanted += self._weight_files(there, variant, info.sha)
         else:
             wanted = [file for file in files if file in there]
         if not wanted:
@@ -169,11 +155,14 @@ class _Repository:
             self._fetch(file, info.sha)
         return folder
 
-    def cached(self, files: Sequence[str] | None, unreachable: Exception | None) -> Path:
+    def cached(
+        self, files: Sequence[str] | None, variant: str | None, unreachable: Exception | None
+    ) -> Path:
         """The folder of the cache that holds this revision.
 
         Args:
             files: As in `snapshot`.
+            variant: As in `snapshot`.
             unreachable: Why the hub was not asked instead, None if it was not to be.
 
         Raises:
@@ -190,7 +179,9 @@ class _Repository:
             if isinstance(found, str):
                 folder = Path(found).parent
                 names = {path.name for path in folder.iterdir()}
-                if files is not None or (CONFIG_FILE in names and preferred(names) is not None):
+                if files is not None or (
+                    CONFIG_FILE in names and preferred(names, variant=variant)
+                ):
                     return folder
         if unreachable is not None:
             raise HubError(
@@ -204,20 +195,20 @@ class _Repository:
             fix="load it once without local_files_only and HF_HUB_OFFLINE",
         )
 
-    def _weight_files(self, there: set[str], commit: str) -> list[str]:
+    def _weight_files(self, there: set[str], variant: str | None, commit: str) -> list[str]:
         """The files that hold the weights, in the format preferred."""
         from distil.common.checkpoint.formats import FILE_KINDS, preferred  # noqa: PLC0415
         from distil.common.checkpoint.index import shards_in  # noqa: PLC0415
 
-        found = preferred(there)
+        found = preferred(there, variant=variant)
         if found is None:
             raise HubError(
                 "repository holds no weights that can be read",
-                expected=", ".join(kind.file_name() for kind in FILE_KINDS),
+                expected=", ".join(kind.file_name(variant) for kind in FILE_KINDS),
                 found=", ".join(sorted(there)[:10]) or "no files", where=self._where(),
             )  # fmt: skip
         kind, file = found
-        if file != kind.index_name():
+        if file != kind.index_name(variant):
             return [file]
         shards = list(shards_in(self._fetch(file, commit)))
         if not there.issuperset(shards):
@@ -250,6 +241,12 @@ class _Repository:
 
         try:
             return request()
+        except errors.HFValidationError as error:
+            raise HubError(
+                "name is neither a folder nor a name on the hub",
+                expected="owner/model", found=repr(self._name[:_LONGEST_NAME]), where="name",
+                fix=str(error)[:_LONGEST_NAME],
+            ) from None  # fmt: skip
         except errors.GatedRepoError:
             raise HubError(
                 "repository is gated", where=self._where(),

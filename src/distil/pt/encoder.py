@@ -72,18 +72,18 @@ class MultiHeadSelfAttention(nn.Module):
         q = self.split_heads(self.q_lin(x))  # b h s e
         k = self.split_heads(self.k_lin(x))
         v = self.split_heads(self.v_lin(x))
-        bias = None if attention_mask is None else hide(attention_mask, q.dtype)
         weights = None
         if output_attentions or head_mask is not None:
             scores = q * self.head_dim**-0.5 @ k.transpose(2, 3)  # b h s s
-            if bias is not None:
-                scores = scores + bias
+            if attention_mask is not None:
+                scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
             weights = self.dropout(torch.softmax(scores, dim=-1))
             if head_mask is not None:
                 weights = weights * head_mask
             context = weights.to(v.dtype) @ v
         else:
             rate = self.dropout.p if self.training else 0.0
+            q, bias = hide(q, attention_mask)
             context = functional.scaled_dot_product_attention(q, k, v, bias, dropout_p=rate)
         return self.out_lin(self.join_heads(context)), weights if output_attentions else None
 
@@ -96,14 +96,22 @@ class MultiHeadSelfAttention(nn.Module):
         return x.transpose(1, 2).flatten(2)
 
 
-def hide(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """What to add to scores so that only tokens under True are seen.
+def hide(q: Tensor, attention_mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Queries, and what to add to scores so that only tokens under True are seen.
 
     The dtype's minimum rather than -inf: where a whole row is hidden every score becomes
-    that minimum, and the softmax is even instead of NaN.
+    that minimum, and the softmax is even instead of NaN.  The fused kernels' backward pass
+    cannot take such a row (minimum + log of the sum is the minimum again), so where gradients
+    are wanted its queries are 0 instead, which is even as well.
     """
-    zeros = torch.zeros_like(mask, dtype=dtype)
-    return zeros.masked_fill(~mask, torch.finfo(dtype).min)
+    if attention_mask is None:
+        return q, None
+    hidden = ~attention_mask
+    if torch.is_grad_enabled():
+        empty = hidden.all(-1, keepdim=True)  # b 1 1 1
+        q, hidden = q.masked_fill(empty, 0), hidden & ~empty
+    bias = torch.zeros_like(hidden, dtype=q.dtype)
+    return q, bias.masked_fill(hidden, torch.finfo(q.dtype).min)
 
 
 class FeedForward(nn.Module):

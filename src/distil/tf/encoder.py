@@ -97,7 +97,7 @@ class MultiHeadSelfAttention(Container):
         v = self.split_heads(self.v_lin(x))
         scores = tf.matmul(q * self.head_dim**-0.5, k, transpose_b=True)  # b h s s
         if attention_mask is not None:
-            scores = scores + hide(attention_mask, q.dtype)
+            scores = hide(scores, attention_mask)
         weights = dropout(tf.nn.softmax(scores, axis=-1), self.dropout, seed)
         if head_mask is not None:
             weights = weights * tf.cast(head_mask, weights.dtype)
@@ -117,13 +117,13 @@ class MultiHeadSelfAttention(Container):
         return tf.reshape(together, (shape[0], shape[2], x.shape[1] * self.head_dim))
 
 
-def hide(mask: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """What to add to scores so that only tokens under True are seen.
+def hide(scores: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
+    """Scores, so that only tokens under True are seen.
 
     The dtype's minimum rather than -inf: where a whole row is hidden every score becomes
     that minimum, and the softmax is even instead of NaN.
     """
-    return tf.where(mask, tf.zeros((), dtype), dtype.min)
+    return tf.where(attention_mask, scores, scores.dtype.min)
 
 
 class FeedForward(Container):

@@ -99,9 +99,7 @@ class Matcher:
         between_spaces: Whether white space, or nothing, must be on both sides.
     """
 
-    def __init__(
-        self, tokens: Mapping[str, AddedToken], *, between_spaces: bool = False
-    ) -> None:
+    def __init__(self, tokens: Mapping[str, AddedToken], *, between_spaces: bool = False) -> None:
         self._tokens = dict(tokens)
         # An alternation takes the first that fits: longest first makes it the longest.
         pattern = "|".join(map(re.escape, sorted(self._tokens, key=len, reverse=True)))

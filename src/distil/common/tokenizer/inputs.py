@@ -56,7 +56,9 @@ def read_texts(text: Any, text_pair: Any, *, split: bool) -> Texts:
         raise InputError(
             "text and text_pair do not fit together",
             expected=f"a list of {len(text)} texts, one for each in text",
-            found=f"{len(text_pair)} texts" if isinstance(text_pair, list | tuple) else _kind(text_pair),
+            found=f"{len(text_pair)} texts"
+            if isinstance(text_pair, list | tuple)
+            else _kind(text_pair),
             where="text_pair",
         )
     for name, rows in (("text", first), ("text_pair", second)):

@@ -113,9 +113,7 @@ class Normalizer:
         origins = [index for index, expansion in enumerate(expansions) for _ in expansion]
         characters, origins = _canonical_order("".join(expansions), origins)
         finished = [self._finish[ord(character)] for character in characters]
-        origins = [
-            origin for origin, piece in zip(origins, finished, strict=True) for _ in piece
-        ]
+        origins = [origin for origin, piece in zip(origins, finished, strict=True) for _ in piece]
         return NormalizedText("".join(finished), origins)
 
     def _expanded(self, character: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 from distil.common.errors import InputError
-from distil.common.tokenizer.truncation import Side
+from distil.common.tokenizer.arguments import Side, read_count, read_side
 
 PaddingStrategy = Literal["longest", "max_length", "do_not_pad"]
 
@@ -95,19 +94,12 @@ def read_padding(
     )
 
 
-def read_side(side: object, name: str, error: Callable[..., Exception]) -> Side:
-    """Return a side of a row, or raise `error` when it is neither "left" nor "right"."""
-    if side not in get_args(Side):
-        raise error(f"{name} is not a side", expected="'left' or 'right'", found=repr(side))
-    return cast(Side, side)
-
-
-def read_count(value: Any, name: str, *, least: int = 0) -> int | None:
-    """Return a whole number (or None), or raise InputError when it is none or too small."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
+def check_multiple(max_length: int, multiple_of: int) -> None:
+    """Raise InputError when rows truncated to a length could be padded beyond it."""
+    if max_length % multiple_of:
         raise InputError(
-            f"{name} is impossible", expected=f"a whole number, {least} or more", found=repr(value)
+            "max_length and pad_to_multiple_of do not fit together",
+            expected=f"a multiple of {multiple_of}",
+            found=max_length,
+            where="max_length",
         )
-    return int(value)

@@ -43,9 +43,7 @@ class Pipeline(Protocol):
     def ids(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> list[list[int]]:
         """Return the ids of the pieces of each text; `split`: each text is a list of words."""
 
-    def details(
-        self, texts: Sequence[str] | Sequence[Words], *, split: bool
-    ) -> Sequence[Details]:
+    def details(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> Sequence[Details]:
         """Return all that is known of the pieces of each text."""
 
 
@@ -100,7 +98,9 @@ class PythonPipeline:
         looked_for = [
             token for token in added_tokens if not (token.special and split_special_tokens)
         ]
-        self._plain = Matcher({token.content: token for token in looked_for if not token.normalized})
+        self._plain = Matcher(
+            {token.content: token for token in looked_for if not token.normalized}
+        )
         normalized: dict[str, AddedToken] = {}
         for token in sorted(looked_for, key=lambda token: not token.special):
             if token.normalized:
@@ -142,9 +142,7 @@ class PythonPipeline:
                         begin = stop
                     details.ids.extend(word.ids)
                     details.tokens.extend(word.tokens)
-                    details.word_ids.extend(
-                        [part_index if split else word_index] * len(word.ids)
-                    )
+                    details.word_ids.extend([part_index if split else word_index] * len(word.ids))
                     word_index += 1
         return details
 

@@ -32,6 +32,15 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What rows are to look like; without `truncation` they stay as long as they are."""
+
+    frame: Frame
+    truncation: Truncation | None
+    padding: Padding
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Which columns a batch has besides input_ids."""
 
@@ -86,9 +95,7 @@ class Rows:
     Args:
         first: Ids of the pieces of each first text.
         second: The same for second texts; None without.
-        frame: Special tokens.
-        truncation: How to make rows fit; None leaves them as they are.
-        padding: How to make rows equally long.
+        plan: Special tokens, truncation, padding.
 
     Attributes:
         ids: The rows, padded.
@@ -102,12 +109,11 @@ class Rows:
         self,
         first: Sequence[list[int]],
         second: Sequence[list[int]] | None,
-        frame: Frame,
-        truncation: Truncation | None,
-        padding: Padding,
+        plan: Plan,
     ) -> None:
-        self._frame = frame
-        self._padding = padding
+        self._frame = frame = plan.frame
+        self._padding = padding = plan.padding
+        truncation = plan.truncation
         self._samples: list[int] = []
         self._windows: list[Window] = []
         rows: list[list[int]] = []
@@ -147,7 +153,9 @@ class Rows:
         pad = functools.partial(self._padding.pad, length=self._length)
         data: dict[str, list[Any]] = {"input_ids": self.ids}
         if wanted.token_type_ids:
-            data["token_type_ids"] = [pad(self._type_ids(window), value=0) for window in self._windows]
+            data["token_type_ids"] = [
+                pad(self._type_ids(window), value=0) for window in self._windows
+            ]
         if wanted.attention_mask:
             data["attention_mask"] = [pad([1] * length, value=0) for length in self.lengths]
         if wanted.special_tokens_mask:

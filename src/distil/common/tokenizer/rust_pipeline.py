@@ -18,7 +18,7 @@ class RustPipeline:
 
     Args:
         rust: The tokenizer to use; it is copied.
-        added_tokens: Added tokens and their ids.
+        added_tokens: Added tokens and their ids, by ascending id.
         split_special_tokens: Treat special tokens in a text like any other text.
 
     Raises:
@@ -57,9 +57,7 @@ class RustPipeline:
         )
         return [encoding.ids for encoding in encodings]
 
-    def details(
-        self, texts: Sequence[str] | Sequence[Words], *, split: bool
-    ) -> Sequence[Details]:
+    def details(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> Sequence[Details]:
         """Return ids, tokens, offsets and word indices of the pieces of each text."""
         return self.rust.encode_batch(
             cast(Any, texts), is_pretokenized=split, add_special_tokens=False

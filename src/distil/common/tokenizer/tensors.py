@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, cast, get_args
 
 import numpy
@@ -71,18 +71,19 @@ def tensor_maker(kind: TensorKind) -> Callable[[str, Any], Any]:
 
 
 def to_lists(value: Any) -> Any:
-    """Return a number, or nested lists of numbers, of what may be an array or a tensor.
+    """Return what may be, or hold, arrays and tensors as numbers in lists.
 
     Args:
-        value: A number, an iterable, a NumPy array, or a tensor of either framework.
+        value: A NumPy array, a tensor of either framework, or an iterable of such and of
+            numbers.  Anything else is returned as it is.
     """
     if hasattr(value, "numpy") and not hasattr(value, "tolist"):  # TensorFlow
         value = value.numpy()
     if hasattr(value, "tolist"):
         return value.tolist()
-    if hasattr(value, "__index__"):
-        return int(value)
-    return [to_lists(item) if hasattr(item, "__iter__") else item for item in value]
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        return [item if type(item) is int else to_lists(item) for item in value]
+    return value
 
 
 def _array(name: str, value: Any) -> Any:
@@ -113,5 +114,7 @@ def _lengths(value: Any) -> str:
 
 def _missing(framework: str, extra: str) -> FrameworkError:
     return FrameworkError(
-        f"{framework} is not installed", fix=f'pip install "distil[{extra}]"', where="return_tensors"
+        f"{framework} is not installed",
+        fix=f'pip install "distil[{extra}]"',
+        where="return_tensors",
     )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast, get_args
 
 from distil.common.errors import InputError
+from distil.common.tokenizer.arguments import Side, read_side
 
-Side = Literal["left", "right"]
 TruncationStrategy = Literal["longest_first", "only_first", "only_second", "do_not_truncate"]
 Span = tuple[int, int]
 
@@ -141,26 +141,62 @@ class Truncation:
         return spans
 
 
-def read_strategy(truncation: object) -> TruncationStrategy:
-    """Read the argument `truncation`.
+def read_truncation(
+    truncation: object,
+    *,
+    limit: int | None,
+    specials: int,
+    side: object,
+    stride: int,
+    overflow: bool,
+) -> Truncation | None:
+    """Read the arguments that truncation is asked for with.
 
     Args:
         truncation: True, False, None, or a strategy by name.
+        limit: Length of a row, special tokens included; None for no limit.
+        specials: Special tokens in a row.
+        side: The side that loses pieces.
+        stride: Pieces that rows share.
+        overflow: Whether what does not fit makes more rows.
 
     Returns:
-        The strategy.
+        How to truncate; None when nothing is to be truncated.
 
     Raises:
-        InputError: There is no such strategy.
+        InputError: There is no such strategy, or no room for text.
     """
-    if truncation is None or truncation is False:
-        return "do_not_truncate"
     if truncation is True:
-        return "longest_first"
+        truncation = "longest_first"
+    elif truncation is None or truncation is False:
+        truncation = "do_not_truncate"
     if truncation not in get_args(TruncationStrategy):
         raise InputError(
             "truncation is not a known strategy",
             expected=f"True, False or one of {', '.join(get_args(TruncationStrategy))}",
             found=repr(truncation),
         )
-    return cast(TruncationStrategy, truncation)
+    if truncation == "do_not_truncate" or limit is None:
+        return None
+    room = limit - specials
+    if room < 0:
+        raise InputError(
+            "max_length has no room for the special tokens",
+            expected=f"at least {specials}",
+            found=limit,
+            where="max_length",
+        )
+    if stride and stride >= room:
+        raise InputError(
+            "the stride leaves no room for new pieces",
+            expected=f"less than {room}: max_length {limit} without {specials} special tokens",
+            found=stride,
+            where="stride",
+        )
+    return Truncation(
+        room=room,
+        strategy=cast(TruncationStrategy, truncation),
+        side=read_side(side, "truncation_side", InputError),
+        stride=stride,
+        overflow=overflow,
+    )

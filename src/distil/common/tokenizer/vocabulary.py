@@ -76,8 +76,7 @@ class Vocabulary(ABC):
         for token_id, token in sorted(added_tokens.items()):
             self._insert(token, expected_id=token_id)
         for token in (*special_tokens.values(), *additional_special_tokens):
-            if token.content not in self._added:
-                self._insert(token)
+            self._insert(token)
         self._remember_additional(additional_special_tokens)
         self._pipeline = self._make_pipeline()
 
@@ -190,7 +189,9 @@ class Vocabulary(ABC):
         return [self._token(number) for number in numbers if number not in skipped]
 
     def add_tokens(
-        self, new_tokens: str | AddedToken | Sequence[str | AddedToken], special_tokens: bool = False
+        self,
+        new_tokens: str | AddedToken | Sequence[str | AddedToken],
+        special_tokens: bool = False,
     ) -> int:
         """Add tokens that are found in texts before these are split into words.
 

@@ -92,7 +92,9 @@ class WordPiece:
 
     def _longest_first(self, word: str) -> WordPieces:
         length = len(word)
-        unknown = WordPieces((self.vocabulary[self.unknown_token],), (self.unknown_token,), (length,))
+        unknown = WordPieces(
+            (self.vocabulary[self.unknown_token],), (self.unknown_token,), (length,)
+        )
         if length > self.longest_word:
             return unknown
         tokens: list[str] = []

@@ -1,0 +1,51 @@
+"""Everything a model computes for one batch, as numpy arrays, in PyTorch: what parity compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from distil.common.measurement import Measurement, flatten, probe
+from distil.common.spec import parameters
+from distil.pt.model import DistilBertPreTrainedModel
+from distil.pt.weights import owner, to_numpy
+
+
+def measure(
+    model: DistilBertPreTrainedModel,
+    batch: Mapping[str, NDArray[Any]],
+    *,
+    gradients: bool = True,
+    attentions: bool = True,
+) -> Measurement:
+    """Run a model on a batch.
+
+    Args:
+        model: Of any task.
+        batch: Its inputs by name, labels included.
+        gradients: Compute those of the loss, or without labels those of a fixed combination
+            of the last hidden states or logits.
+        attentions: Ask for attention weights, which takes the explicit path.
+    """
+    tensors = {name: torch.from_numpy(array).to(model.device) for name, array in batch.items()}
+    output = model(**tensors, output_hidden_states=True, output_attentions=attentions)
+    found = flatten(output)
+    measured = Measurement({name: to_numpy(value) for name, value in found.items()})
+    if gradients:
+        if "loss" in output:
+            target = output.loss
+        else:
+            first = output[0]
+            target = (first * torch.from_numpy(probe(tuple(first.shape))).to(first)).sum()
+        table = list(parameters(model.config, model.task))
+        variables = [getattr(module, leaf) for module, leaf, _ in (owner(model, w) for w in table)]
+        trained = [v for v in variables if v.requires_grad]
+        values = iter(torch.autograd.grad(target, trained, allow_unused=True))
+        for weight, variable in zip(table, variables, strict=True):
+            value = next(values) if variable.requires_grad else None
+            if value is not None:
+                measured.gradients[weight.name] = to_numpy(value)
+    return measured

@@ -1,0 +1,51 @@
+"""Which frameworks a run is about: `pytest --frameworks pt,tf` (both, unless told otherwise).
+
+A test marked `pt` or `tf` needs that framework.  A framework that was asked for and is not
+installed fails the run; it is never skipped.
+"""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+PACKAGES = {"pt": "torch", "tf": "tensorflow"}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--frameworks", default="pt,tf", help="pt, tf, both (pt,tf), or none")
+
+
+def pytest_configure(config):
+    for name, package in PACKAGES.items():
+        config.addinivalue_line("markers", f"{name}: needs {package}")
+    asked = config.getoption("--frameworks").split(",")
+    asked = [] if asked == ["none"] else asked
+    for name in asked:
+        if name not in PACKAGES:
+            raise pytest.UsageError(f"--frameworks: expected pt, tf or none, found {name!r}")
+        if find_spec(PACKAGES[name]) is None:
+            raise pytest.UsageError(f"--frameworks asks for {name}: {PACKAGES[name]} is missing")
+    config.frameworks = asked
+
+
+def pytest_collection_modifyitems(config, items):
+    def asked(item):
+        needs = {name for name in PACKAGES if item.get_closest_marker(name)}
+        return needs <= set(config.frameworks)
+
+    config.hook.pytest_deselected(items=[item for item in items if not asked(item)])
+    items[:] = [item for item in items if asked(item)]
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of real data that developers have beside the repository."""
+    folder = Path(os.environ.get("DISTIL_SHARED", Path(__file__).parents[2] / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"real data is not at {folder}; set DISTIL_SHARED to its place")
+    return folder

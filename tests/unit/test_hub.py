@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkpoints import save, tiny_config
+from hub_server import HubServer
+
+from distil.common import hub
+from distil.common.checkpoint import open_checkpoint
+from distil.common.errors import CheckpointNotFoundError, HubError, UnsafeCheckpointError
+
+NAME = "someone/tiny"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with HubServer() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        yield running
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> dict[str, Any]:
+    return {"cache_dir": tmp_path / "cache"}
+
+
+def files_of(folder: Path, **options: Any) -> dict[str, bytes]:
+    config = tiny_config()
+    save(folder, config, **options)
+    config.save_pretrained(folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, bytes]:
+    return files_of(tmp_path / "source") | {"vocab.txt": b"[PAD]\n", "README.md": b"#"}
+
+
+def test_a_folder_is_itself(tmp_path: Path) -> None:
+    assert hub.snapshot(tmp_path) == tmp_path
+    assert hub.snapshot(str(tmp_path)) == tmp_path
+
+
+def test_folders_and_import_need_no_hub_library(tmp_path: Path) -> None:
+    code = (
+        "import sys; from distil.common import hub; hub.snapshot(sys.argv[1])\n"
+        "heavy = {'huggingface_hub', 'numpy', 'h5py', 'torch', 'tensorflow'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["./model", "../model", "/no/such/folder", "~/model", "a/b/c", "model/", "a\\b", "C:/model",
+     "", "a/..", "x" * 100_000, "nul\0byte"],
+)  # fmt: skip
+def test_a_path_never_goes_to_the_hub(name: str, server: HubServer, cache: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointNotFoundError):
+        hub.snapshot(name, **cache)
+    assert server.requests == []
+
+
+def test_a_path_object_never_goes_to_the_hub(server: HubServer) -> None:
+    server.add(NAME, {"config.json": b"{}"})
+    with pytest.raises(CheckpointNotFoundError):
+        hub.snapshot(Path(NAME))
+    assert server.requests == []
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(CheckpointNotFoundError):
+        hub.snapshot(str(tmp_path / "model.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["a--b", "-a", "a b", "x" * 97, "owner/na:me"])
+def test_names_that_the_hub_cannot_have(
+    name: str, server: HubServer, cache: dict[str, Any]
+) -> None:
+    with pytest.raises(HubError, match="neither a folder nor a name"):
+        hub.snapshot(name, **cache)
+    assert server.requests == []
+
+
+def test_download_and_cache(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
+) -> None:
+    commit = server.add(NAME, files)
+    folder = hub.snapshot(NAME, **cache)
+    assert folder.name == commit
+    assert {path.name for path in folder.iterdir()} == set(files) - {"README.md"}
+    open_checkpoint(folder).close()
+    assert sorted(server.downloads()) == ["config.json", "model.safetensors", "vocab.txt"]
+    server.requests.clear()
+    assert hub.snapshot(NAME, **cache) == folder
+    assert server.downloads() == []
+    assert len(server.requests) == 2  # which files are there, and the commit of "main"
+
+
+def test_only_the_preferred_format_is_downloaded(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
+) -> None:
+    server.add(NAME, files | {"tf_model.h5": b"unread", "pytorch_model.bin": b"unread"})
+    hub.snapshot(NAME, **cache)
+    assert not {"tf_model.h5", "pytorch_model.bin"} & set(server.downloads())
+
+
+def test_shards(server: HubServer, cache: dict[str, Any], tmp_path: Path) -> None:
+    files = files_of(tmp_path / "source", max_shard_size=3000)
+    server.add(NAME, files | {"pytorch_model.bin": b"unread"})
+    folder = hub.snapshot(NAME, **cache)
+    assert {path.name for path in folder.iterdir()} == set(files)
+    with open_checkpoint(folder) as checkpoint:
+        assert len(checkpoint.files) > 2
+
+
+def test_shards_that_are_missing_or_elsewhere(
+    server: HubServer, cache: dict[str, Any], tmp_path: Path
+) -> None:
+    files = files_of(tmp_path / "source", max_shard_size=3000)
+    server.add(NAME, {name: data for name, data in files.items() if "-00002-" not in name})
+    with pytest.raises(HubError, match="lacks shards"):
+        hub.snapshot(NAME, **cache)
+    index = json.dumps({"weight_map": {"a": "../../x.safetensors"}}).encode()
+    server.add("someone/evil", {"config.json": b"{}", "model.safetensors.index.json": index})
+    with pytest.raises(UnsafeCheckpointError):
+        hub.snapshot("someone/evil", **cache)
+
+
+def test_variant(server: HubServer, cache: dict[str, Any], files: dict[str, bytes]) -> None:
+    server.add(NAME, files | {"model.fp16.safetensors": files["model.safetensors"]})
+    folder = hub.snapshot(NAME, variant="fp16", **cache)
+    assert "model.safetensors" not in server.downloads()
+    open_checkpoint(folder, variant="fp16").close()
+
+
+def test_named_files_only(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
+) -> None:
+    server.add(NAME, files)
+    folder = hub.snapshot(NAME, files=["config.json", "merges.txt"], **cache)
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    with pytest.raises(HubError, match="none of the files"):
+        hub.snapshot(NAME, files=["merges.txt"], **cache)
+
+
+def test_revisions(server: HubServer, cache: dict[str, Any], files: dict[str, bytes]) -> None:
+    first = server.add(NAME, files)
+    second = server.add(NAME, files | {"vocab.txt": b"other\n"}, branch="v2")
+    assert hub.snapshot(NAME, **cache).name == first
+    folder = hub.snapshot(NAME, revision="v2", **cache)
+    assert folder.name == second
+    assert (folder / "vocab.txt").read_bytes() == b"other\n"
+    assert hub.snapshot(NAME, revision=first, **cache).name == first
+    with pytest.raises(HubError, match="no such revision"):
+        hub.snapshot(NAME, revision="v3", **cache)
+
+
+def test_unknown_repository(server: HubServer, cache: dict[str, Any]) -> None:
+    with pytest.raises(HubError, match="no such repository"):
+        hub.snapshot("someone/nothing", **cache)
+
+
+def test_private_repository(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
+) -> None:
+    server.add(NAME, files, token="hf_secret")
+    with pytest.raises(HubError, match="private"):
+        hub.snapshot(NAME, token=False, **cache)
+    hub.snapshot(NAME, token="hf_secret", **cache)
+    elsewhere = [request for request in server.requests if request.host.startswith("localhost")]
+    assert elsewhere
+    assert all(request.token is None for request in elsewhere)
+
+
+def test_gated_repository(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
+) -> None:
+    server.add(NAME, files, token="hf_secret", gated=True)
+    with pytest.raises(HubError, match="gated"):
+        hub.snapshot(NAME, token=False, **cache)
+    hub.snapshot(NAME, token="hf_secret", **cache)
+
+
+def test_offline(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    server.add(NAME, files)
+    with pytest.raises(HubError, match="not to be asked"):
+        hub.snapshot(NAME, local_files_only=True, **cache)
+    folder = hub.snapshot(NAME, **cache)
+    server.requests.clear()
+    assert hub.snapshot(NAME, local_files_only=True, **cache) == folder
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert hub.snapshot(NAME, **cache) == folder
+    assert hub.snapshot(NAME, files=["config.json"], **cache) == folder
+    with pytest.raises(HubError, match="not to be asked"):
+        hub.snapshot(NAME, revision="v2", **cache)
+    assert server.requests == []
+
+
+def test_a_cache_with_the_config_only_is_not_enough(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
+) -> None:
+    server.add(NAME, files)
+    hub.snapshot(NAME, files=["config.json"], **cache)
+    with pytest.raises(HubError, match="does not have this checkpoint"):
+        hub.snapshot(NAME, local_files_only=True, **cache)
+
+
+def test_unreachable_hub(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
+) -> None:
+    server.add(NAME, files)
+    folder = hub.snapshot(NAME, **cache)
+    server.failing = True
+    assert hub.snapshot(NAME, **cache) == folder
+    server.stop()
+    assert hub.snapshot(NAME, **cache) == folder
+    with pytest.raises(HubError, match="cannot be reached"):
+        hub.snapshot("someone/other", **cache)
+
+
+def test_repository_without_weights(server: HubServer, cache: dict[str, Any]) -> None:
+    server.add(NAME, {"config.json": b"{}", "model.onnx": b""})
+    with pytest.raises(HubError, match="no weights that can be read"):
+        hub.snapshot(NAME, **cache)
+
+
+def test_cache_that_cannot_be_written(
+    server: HubServer, tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    server.add(NAME, files)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(HubError, match="cannot be stored"):
+        hub.snapshot(NAME, cache_dir=tmp_path / "file" / "cache")
+
+
+def test_bundled_names_come_before_the_hub(server: HubServer) -> None:
+    for name, folder in hub.bundled().items():
+        assert hub.snapshot(name) == folder
+        assert os.path.basename(folder) == name  # noqa: PTH119
+    assert server.requests == []
+
+
+def test_split_options() -> None:
+    options = {"revision": "v2", "token": None, "num_labels": 3}
+    assert hub.split_options(options) == (
+        {"revision": "v2", "token": None}, {"num_labels": 3},
+    )  # fmt: skip
