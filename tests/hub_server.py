@@ -88,6 +88,11 @@ class HubServer:
             self.stop()
 
 
+class _RefusedError(Exception):
+    def __init__(self, status: int, code: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status, code, headers or {})
+
+
 class _Handler(BaseHTTPRequestHandler):
     hub: HubServer
     protocol_version = "HTTP/1.1"
@@ -105,38 +110,47 @@ class _Handler(BaseHTTPRequestHandler):
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
         host = self.headers.get("Host", "")
         self.hub.requests.append(Request(self.command, self.path, host, token))
-        if self.hub.failing:
-            return self._send(503, b"")
         parts = self.path.partition("?")[0].strip("/").split("/")
-        if parts[0] == "lfs":
-            repository = self.hub.repositories["/".join(parts[1:-2])]
-            return self._send_file(repository.commits[parts[-2]][parts[-1]], {})
-        if parts[:2] == ["api", "models"]:
-            name, _, revision = "/".join(parts[2:]).partition("/revision/")
-        else:
-            name, _, rest = "/".join(parts).partition("/resolve/")
-            revision, _, file = rest.partition("/")
+        try:
+            if self.hub.failing:
+                raise _RefusedError(503, "Unavailable")
+            if parts[0] == "lfs":
+                repository = self.hub.repositories["/".join(parts[1:-2])]
+                self._send_file(repository.commits[parts[-2]][parts[-1]], {})
+            elif parts[:2] == ["api", "models"]:
+                name, _, revision = "/".join(parts[2:]).partition("/revision/")
+                self._describe(name, self._commit(name, revision, token, file=False))
+            else:
+                name, _, rest = "/".join(parts).partition("/resolve/")
+                revision, _, file = rest.partition("/")
+                self._resolve(name, self._commit(name, revision, token, file=True), file)
+        except _RefusedError as error:
+            status, code, headers = error.args
+            self._send(status, b"", {**headers, "X-Error-Code": code, "X-Error-Message": code})
+
+    def _commit(self, name: str, revision: str, token: str | None, *, file: bool) -> str:
         repository = self.hub.repositories.get(name)
         if repository is None:
-            return self._refuse(404, "RepoNotFound")
-        if repository.token not in (None, token):
-            gated = repository.gated
-            if not (gated and parts[0] == "api"):
-                return self._refuse(401, "GatedRepo" if gated else "RepoNotFound")
-        revision = revision or "main"
-        commit = repository.branches.get(revision, revision)
+            raise _RefusedError(404, "RepoNotFound")
+        # Anybody may read what a gated repository holds, by name.
+        if repository.token not in (None, token) and (file or not repository.gated):
+            raise _RefusedError(401, "GatedRepo" if repository.gated else "RepoNotFound")
+        commit = repository.branches.get(revision or "main", revision)
         if commit not in repository.commits:
-            return self._refuse(404, "RevisionNotFound")
-        files = repository.commits[commit]
-        if parts[0] == "api":
-            siblings = [{"rfilename": other} for other in files]
-            content = {"id": name, "sha": commit, "siblings": siblings, "private": False}
-            return self._send(200, json.dumps(content).encode())
-        if file not in files:
-            return self._refuse(404, "EntryNotFound", {"X-Repo-Commit": commit})
-        return self._resolve(name, commit, file, files[file])
+            raise _RefusedError(404, "RevisionNotFound")
+        return commit
 
-    def _resolve(self, name: str, commit: str, file: str, data: bytes) -> None:
+    def _describe(self, name: str, commit: str) -> None:
+        files = self.hub.repositories[name].commits[commit]
+        siblings = [{"rfilename": file} for file in files]
+        content = {"id": name, "sha": commit, "siblings": siblings, "private": False}
+        self._send(200, json.dumps(content).encode())
+
+    def _resolve(self, name: str, commit: str, file: str) -> None:
+        files = self.hub.repositories[name].commits[commit]
+        if file not in files:
+            raise _RefusedError(404, "EntryNotFound", {"X-Repo-Commit": commit})
+        data = files[file]
         etag = f'"{hashlib.sha256(data).hexdigest()}"'
         headers = {"X-Repo-Commit": commit, "ETag": etag}
         if file.endswith(LFS_SUFFIXES):
@@ -153,9 +167,6 @@ class _Handler(BaseHTTPRequestHandler):
         first = int(wanted.removeprefix("bytes=").partition("-")[0])
         span = f"bytes {first}-{len(data) - 1}/{len(data)}"
         return self._send(206, data[first:], {**headers, "Content-Range": span})
-
-    def _refuse(self, status: int, code: str, headers: dict[str, str] | None = None) -> None:
-        self._send(status, b"", {**(headers or {}), "X-Error-Code": code, "X-Error-Message": code})
 
     def _send(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoints import save, tiny_config
-from hub_server import HubServer
+from huggingface_hub import constants, utils
 
 from distil.common import hub
 from distil.common.checkpoint import open_checkpoint
 from distil.common.errors import CheckpointNotFoundError, HubError, UnsafeCheckpointError
+from hub_server import HubServer
+from support.checkpoints import save, tiny_config
 
 NAME = "someone/tiny"
 
@@ -23,6 +24,9 @@ NAME = "someone/tiny"
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    # huggingface_hub reads the environment once, when whoever comes first imports it.
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    utils.reset_sessions()
     with HubServer() as running:
         monkeypatch.setenv("HF_ENDPOINT", running.url)
         yield running
@@ -62,7 +66,7 @@ def test_folders_and_import_need_no_hub_library(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     ["./model", "../model", "/no/such/folder", "~/model", "a/b/c", "model/", "a\\b", "C:/model",
-     "", "a/..", "x" * 100_000, "nul\0byte"],
+     "", "a/..", "x" * 100_000],
 )  # fmt: skip
 def test_a_path_never_goes_to_the_hub(name: str, server: HubServer, cache: dict[str, Any]) -> None:
     with pytest.raises(CheckpointNotFoundError):
@@ -83,7 +87,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         hub.snapshot(str(tmp_path / "model.safetensors"))
 
 
-@pytest.mark.parametrize("name", ["a--b", "-a", "a b", "x" * 97, "owner/na:me"])
+@pytest.mark.parametrize("name", ["a--b", "-a", "a b", "x" * 97, "owner/na:me", "nul\0byte"])
 def test_names_that_the_hub_cannot_have(
     name: str, server: HubServer, cache: dict[str, Any]
 ) -> None:
@@ -219,9 +223,7 @@ def test_a_cache_with_the_config_only_is_not_enough(
         hub.snapshot(NAME, local_files_only=True, **cache)
 
 
-def test_unreachable_hub(
-    server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
-) -> None:
+def test_unreachable_hub(server: HubServer, cache: dict[str, Any], files: dict[str, bytes]) -> None:
     server.add(NAME, files)
     folder = hub.snapshot(NAME, **cache)
     server.failing = True

@@ -96,19 +96,19 @@ def check_head_mask(config: DistilBertConfig, shape: Shape) -> None:
         raise _shape_error("head_mask", expected, shape)
 
 
-def out_of_range(name: str, limit: int, found: Any, *, what: str, low: int = 0) -> InputError:
+def out_of_range(name: str, limit: int | None, found: Any, *, what: str) -> InputError:
     """The error for integers that index something and are outside of it.
 
     Args:
         name: Of the argument.
-        limit: The first number that is too large.
+        limit: The first number that is too large, None where a graph does not know it yet.
         found: One of the numbers that are wrong.
         what: What they index, in words.
-        low: The smallest number allowed.
     """
     return InputError(
         f"{name} has a value outside {what}",
-        expected=f"integers from {low} to {limit - 1}", found=found, where=name,
+        expected=f"integers from 0 {'up' if limit is None else f'to {limit - 1}'}",
+        found=found, where=name,
     )  # fmt: skip
 
 

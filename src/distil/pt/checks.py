@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from distil.common.errors import DistilError
 from distil.common.inputs import not_integers, out_of_range
 
 
@@ -26,7 +30,18 @@ def check_indices(name: str, x: Tensor, limit: int, *, what: str) -> None:
     """
     if not is_integer(x):
         raise not_integers(name, x.dtype)
-    if can_look(x) and x.numel():
-        low, high = (int(value) for value in torch.aminmax(x))
-        if low < 0 or high >= limit:
-            raise out_of_range(name, limit, low if low < 0 else high, what=what)
+    refuse_if(
+        (x < 0) | (x >= limit), x, lambda found: out_of_range(name, limit, found, what=what)
+    )
+
+
+def refuse_if(wrong: Tensor, x: Tensor, error: Callable[[Any], DistilError]) -> None:
+    """Raise if any value is wrong, where values can be read.
+
+    Args:
+        wrong: Where `x` is wrong, of the same shape.
+        x: The values.
+        error: Makes the error from one of the wrong values.
+    """
+    if can_look(x) and wrong.any():
+        raise error(x[wrong][0].item())

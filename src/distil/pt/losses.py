@@ -13,7 +13,7 @@ from distil.common import labels as rules
 from distil.common.config import DistilBertConfig
 from distil.common.errors import InputError
 from distil.common.inputs import not_integers, out_of_range
-from distil.pt.checks import can_look, is_integer
+from distil.pt.checks import is_integer, refuse_if
 
 
 def loss(config: DistilBertConfig, task: str, logits: Tensor, labels: Tensor) -> Tensor:
@@ -49,8 +49,9 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     labels = labels.long()
     counted = labels != rules.IGNORED
     wrong = counted & ((labels < 0) | (labels >= classes))
-    if can_look(labels) and wrong.any():
-        raise out_of_range("labels", classes, labels[wrong][0].item(), what="the classes")
+    refuse_if(
+        wrong, labels, lambda found: out_of_range("labels", classes, found, what="the classes")
+    )
     total = functional.cross_entropy(
         _precise(logits),
         labels.masked_fill(wrong, rules.IGNORED),
@@ -66,8 +67,7 @@ def regression(logits: Tensor, labels: Tensor) -> Tensor:
     labels = labels.to(logits.dtype).reshape(logits.shape)
     counted = labels != rules.IGNORED
     wrong = counted & ~labels.isfinite()
-    if can_look(labels) and wrong.any():
-        raise _not_a_target("a finite number", labels[wrong][0].item())
+    refuse_if(wrong, labels, lambda found: _not_a_target("a finite number", found))
     difference = torch.where(counted, logits - labels, 0.0)
     return _poisoned(difference.square().sum() / counted.sum().clamp(min=1), wrong)
 
@@ -78,8 +78,7 @@ def binary(logits: Tensor, labels: Tensor) -> Tensor:
     labels = labels.to(logits.dtype).reshape(logits.shape)
     counted = labels != rules.IGNORED
     wrong = counted & ~((labels >= 0) & (labels <= 1))
-    if can_look(labels) and wrong.any():
-        raise _not_a_target("a number from 0 to 1", labels[wrong][0].item())
+    refuse_if(wrong, labels, lambda found: _not_a_target("a number from 0 to 1", found))
     each = functional.binary_cross_entropy_with_logits(
         logits, torch.where(counted, labels, 0.0), reduction="none"
     )

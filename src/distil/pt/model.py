@@ -11,10 +11,11 @@ from typing import Any, Self
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from distil.common import inputs, surgery
 from distil.common.config import DistilBertConfig
-from distil.common.outputs import ModelOutput
+from distil.common.outputs import OUTPUTS, ModelOutput
 from distil.common.pretrained import Pretrained
 from distil.pt import weights
 from distil.pt.checks import check_indices
@@ -123,11 +124,9 @@ class DistilBertPreTrainedModel(Pretrained, nn.Module):
         return output if as_object else output.to_tuple()
 
     @property
-    def encoder(self) -> DistilBertPreTrainedModel:
+    def base_model(self) -> DistilBertPreTrainedModel:
         """The model without its head."""
-        return getattr(self, "distilbert", self)
-
-    base_model = encoder
+        return encoder_of(self)
 
     @property
     def device(self) -> torch.device:
@@ -148,24 +147,24 @@ class DistilBertPreTrainedModel(Pretrained, nn.Module):
         Args:
             gradient_checkpointing_kwargs: Accepted for transformers' sake; there is one way.
         """
-        self.encoder.transformer.gradient_checkpointing = True
+        encoder_of(self).transformer.gradient_checkpointing = True
 
     def gradient_checkpointing_disable(self) -> None:
         """Keep all activations again."""
-        self.encoder.transformer.gradient_checkpointing = False
+        encoder_of(self).transformer.gradient_checkpointing = False
 
     @property
     def is_gradient_checkpointing(self) -> bool:
         """Whether gradient checkpointing is on."""
-        return self.encoder.transformer.gradient_checkpointing
+        return encoder_of(self).transformer.gradient_checkpointing
 
     def get_input_embeddings(self) -> nn.Embedding:
         """The table of word embeddings."""
-        return self.encoder.embeddings.word_embeddings
+        return encoder_of(self).embeddings.word_embeddings
 
     def get_position_embeddings(self) -> nn.Embedding:
         """The table of position embeddings."""
-        return self.encoder.embeddings.position_embeddings
+        return encoder_of(self).embeddings.position_embeddings
 
     def prune_heads(self, heads: Mapping[int, Sequence[int]]) -> None:
         """Remove attention heads: layer -> heads, numbered as before any pruning.
@@ -193,7 +192,7 @@ class DistilBertPreTrainedModel(Pretrained, nn.Module):
     def _reshape(self, config: DistilBertConfig, seed: int | None = None) -> None:
         seed = new_seed() if seed is None else seed
         weights.reshape(self, self.task, self.config, config, seed=seed)
-        self.config = self.encoder.config = config
+        self.config = encoder_of(self).config = config
         self.tie_weights()
 
     def num_parameters(
@@ -208,6 +207,11 @@ class DistilBertPreTrainedModel(Pretrained, nn.Module):
         )
 
 
+def encoder_of(model: DistilBertPreTrainedModel) -> DistilBertPreTrainedModel:
+    """The model without its head."""
+    return getattr(model, "distilbert", model)
+
+
 def new_seed() -> int:
     """A seed from PyTorch's own generator."""
     return int(torch.randint(2**31, (), device="cpu"))
@@ -215,3 +219,17 @@ def new_seed() -> int:
 
 def _shape(x: Tensor | None) -> tuple[int, ...] | None:
     return None if x is None else tuple(x.shape)
+
+
+def _register(cls: type[ModelOutput]) -> None:
+    """Let torch.export and functional transforms see the tensors in an output."""
+    pytree.register_pytree_node(
+        cls,
+        lambda output: (output.values(), output.keys()),
+        lambda values, names: cls(**dict(zip(names, values, strict=True))),
+        serialized_type_name=f"distil.{cls.__name__}",
+    )
+
+
+for _output in OUTPUTS:
+    _register(_output)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
+from distil.common.errors import DistilError
 from distil.common.inputs import not_integers, out_of_range
 
 
@@ -25,7 +29,23 @@ def check_indices(name: str, x: tf.Tensor, limit: int, *, what: str) -> None:
     """
     if not is_integer(x):
         raise not_integers(name, x.dtype.name)
-    if can_look(x) and tf.size(x):
-        low, high = int(tf.reduce_min(x)), int(tf.reduce_max(x))
-        if low < 0 or high >= limit:
-            raise out_of_range(name, limit, low if low < 0 else high, what=what)
+    refuse_if(
+        (x < 0) | (x >= tf.cast(limit, x.dtype)),
+        x,
+        lambda found: out_of_range(name, limit, found, what=what),
+    )
+
+
+def refuse_if(wrong: tf.Tensor, x: tf.Tensor, error: Callable[[Any], DistilError]) -> None:
+    """Raise if any value is wrong; in a graph, make its run fail (XLA leaves that out).
+
+    Args:
+        wrong: Where `x` is wrong, of the same shape.
+        x: The values.
+        error: Makes the error from one of the wrong values.
+    """
+    if can_look(x):
+        if tf.reduce_any(wrong):
+            raise error(x[wrong][0].numpy().item())
+    elif not tf.executing_eagerly():
+        tf.debugging.Assert(~tf.reduce_any(wrong), [str(error("in the tensor below")), x])

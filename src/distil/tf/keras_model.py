@@ -11,7 +11,7 @@ import optree
 import tensorflow as tf
 
 from distil.common.config import DistilBertConfig
-from distil.common.errors import DistilError
+from distil.common.errors import DistilError, InputError
 from distil.common.outputs import OUTPUTS, ModelOutput
 
 # Keras puts a model's arguments into the text of an exception that passes through it, and
@@ -79,10 +79,17 @@ class KerasModel(keras.Model):
         """The compiled loss on the logits, or the model's own where none was compiled."""
         if self._compile_loss is not None:
             return super().compute_loss(x, y, logits_of(y_pred), sample_weight, training)
+        if sample_weight is not None:
+            raise InputError(
+                "the model's own loss takes no sample weights", where="sample_weight",
+                fix="compile with a Keras loss, or mask labels with -100",
+            )  # fmt: skip
         loss = getattr(y_pred, "loss", None)
         if loss is None:
             loss = self.own_loss(y_pred, y)
-        return super().compute_loss(x, None, None, sample_weight, training) + loss
+        loss = tf.add_n([loss, *(tf.cast(extra, loss.dtype) for extra in self.losses)])
+        # Keras adds up the gradients of all replicas, and scales its own losses likewise.
+        return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
     def own_loss(self, output: ModelOutput, y: Any) -> tf.Tensor:
         """The loss of the model's head on targets `y`."""

@@ -11,7 +11,7 @@ from distil.common import labels as rules
 from distil.common.config import DistilBertConfig
 from distil.common.errors import InputError
 from distil.common.inputs import not_integers, out_of_range
-from distil.tf.checks import can_look, is_integer
+from distil.tf.checks import is_integer, refuse_if
 
 
 def loss(config: DistilBertConfig, task: str, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -47,8 +47,8 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     labels = tf.cast(labels, tf.int64)
     counted = labels != rules.IGNORED
     wrong = counted & ((labels < 0) | (labels >= classes))
-    if can_look(labels) and tf.reduce_any(wrong):
-        raise out_of_range("labels", int(classes), int(labels[wrong][0]), what="the classes")
+    limit = logits.shape[-1]
+    refuse_if(wrong, labels, lambda found: out_of_range("labels", limit, found, what="the classes"))
     each = tf.nn.sparse_softmax_cross_entropy_with_logits(
         tf.where(counted & ~wrong, labels, 0), _precise(logits)
     )
@@ -61,8 +61,7 @@ def regression(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     labels = tf.reshape(tf.cast(labels, logits.dtype), tf.shape(logits))
     counted = labels != rules.IGNORED
     wrong = counted & ~tf.math.is_finite(labels)
-    if can_look(labels) and tf.reduce_any(wrong):
-        raise _not_a_target("a finite number", float(labels[wrong][0]))
+    refuse_if(wrong, labels, lambda found: _not_a_target("a finite number", found))
     difference = tf.where(counted, logits - labels, 0)
     return _poisoned(_mean(tf.square(difference), counted), wrong)
 
@@ -73,8 +72,7 @@ def binary(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     labels = tf.reshape(tf.cast(labels, logits.dtype), tf.shape(logits))
     counted = labels != rules.IGNORED
     wrong = counted & ~((labels >= 0) & (labels <= 1))
-    if can_look(labels) and tf.reduce_any(wrong):
-        raise _not_a_target("a number from 0 to 1", float(labels[wrong][0]))
+    refuse_if(wrong, labels, lambda found: _not_a_target("a number from 0 to 1", found))
     each = tf.nn.sigmoid_cross_entropy_with_logits(tf.where(counted, labels, 0), logits)
     return _poisoned(_mean(each, counted), wrong)
 
@@ -97,7 +95,7 @@ def span(
         rules.check_positions(name, tuple(logits.shape), tuple(positions.shape))
         positions = tf.cast(tf.reshape(positions, (-1,)), tf.int64)
         outside = (positions < 0) | (positions >= tf.shape(logits, tf.int64)[1])
-        losses.append(cross_entropy(logits, tf.where(outside, rules.IGNORED, positions)))
+        losses.append(cross_entropy(logits, tf.where(~outside, positions, rules.IGNORED)))
     return (losses[0] + losses[1]) / 2
 
 

@@ -121,37 +121,30 @@ class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
         as_object = self.config.return_dict if return_dict is None else return_dict
         return output if as_object else output.to_tuple()
 
-    @property
-    def encoder(self) -> TFDistilBertPreTrainedModel:
-        """The model without its head."""
-        return getattr(self, "distilbert", self)
-
-    base_model = encoder
-
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Any = None) -> None:
         """Trade time for memory in training: keep only each layer's input.
 
         Args:
             gradient_checkpointing_kwargs: Accepted for transformers' sake; there is one way.
         """
-        self.encoder.transformer.gradient_checkpointing = True
+        encoder_of(self).transformer.gradient_checkpointing = True
 
     def gradient_checkpointing_disable(self) -> None:
         """Keep all activations again."""
-        self.encoder.transformer.gradient_checkpointing = False
+        encoder_of(self).transformer.gradient_checkpointing = False
 
     @property
     def is_gradient_checkpointing(self) -> bool:
         """Whether gradient checkpointing is on."""
-        return self.encoder.transformer.gradient_checkpointing
+        return encoder_of(self).transformer.gradient_checkpointing
 
     def get_input_embeddings(self) -> keras.layers.Embedding:
         """The table of word embeddings."""
-        return self.encoder.embeddings.word_embeddings
+        return encoder_of(self).embeddings.word_embeddings
 
     def get_position_embeddings(self) -> keras.layers.Embedding:
         """The table of position embeddings."""
-        return self.encoder.embeddings.position_embeddings
+        return encoder_of(self).embeddings.position_embeddings
 
     def prune_heads(self, heads: Mapping[int, Sequence[int]]) -> None:
         """Remove attention heads: layer -> heads, numbered as before any pruning.
@@ -179,7 +172,7 @@ class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
     def _reshape(self, config: DistilBertConfig, seed: int | None = None) -> None:
         seed = new_seed() if seed is None else seed
         weights.reshape(self, self.task, self.config, config, seed=seed)
-        self.config = self.encoder.config = config
+        self.config = encoder_of(self).config = config
         self.forget_graphs()
 
     def num_parameters(
@@ -192,6 +185,11 @@ class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
             for v in (self.trainable_weights if only_trainable else self.weights)
             if v is not left_out
         )
+
+
+def encoder_of(model: TFDistilBertPreTrainedModel) -> TFDistilBertPreTrainedModel:
+    """The model without its head."""
+    return getattr(model, "distilbert", model)
 
 
 def new_seed() -> int:

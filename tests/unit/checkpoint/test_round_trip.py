@@ -10,20 +10,20 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from checkpoints import (
+from safetensors import safe_open
+
+from distil.common import spec
+from distil.common.checkpoint import open_checkpoint, save_checkpoint
+from distil.common.errors import CheckpointError
+from distil.common.weights import match_weights
+from support.checkpoints import (
     DTYPES,
-    Arrays,
     assert_same_bits,
     load,
     random_weights,
     save,
     tiny_config,
 )
-from safetensors import safe_open
-
-from distil.common import spec
-from distil.common.checkpoint import open_checkpoint, save_checkpoint
-from distil.common.errors import CheckpointError
 
 FORMATS = ("safetensors", "tf-safetensors", "h5", pytest.param("bin", marks=pytest.mark.pt))
 FILE_NAMES = {
@@ -176,7 +176,7 @@ def test_many_names_are_chunked_in_h5(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_index(tmp_path: Path, format: str) -> None:  # noqa: A002
     config = tiny_config()
-    saved = save(tmp_path, config, format=format, max_shard_size="1.5KB"[2:].join(["2", ""]))
+    saved = save(tmp_path, config, format=format, max_shard_size="1KB")
     (index,) = tmp_path.glob("*.index.json")
     content = json.loads(index.read_text())
     total = sum(array.nbytes for array in saved.values())
@@ -185,9 +185,7 @@ def test_index(tmp_path: Path, format: str) -> None:  # noqa: A002
     prefix = "tf_distil_bert_for_sequence_classification/"
     with_prefix = format in ("h5", "tf-safetensors")
     assert all(name.startswith(prefix) == with_prefix for name in content["weight_map"])
-    for file in set(content["weight_map"].values()):
-        largest = max(array.nbytes for array in saved.values())
-        assert (tmp_path / file).stat().st_size < max(2000, largest) + 12_000
+    assert len(set(content["weight_map"].values())) > total / 2000
 
 
 def test_a_limit_that_is_not_reached_gives_one_file(tmp_path: Path) -> None:
@@ -247,15 +245,12 @@ def test_arrays_are_writable_views_that_outlive_the_checkpoint(tmp_path: Path) -
         name = "embeddings.word_embeddings.weight"
         with open_checkpoint(tmp_path) as checkpoint:
             before = checkpoint.files[0].read_bytes()
-            match = load(tmp_path, config, "base")[1]
-            stored = next(iter(checkpoint.tensors.values()))
-            found: Arrays = {
-                key: source.tensor.read() for key, source in match.sources.items()
-            } if False else load(tmp_path, config, "base")[0]  # fmt: skip
-        assert found[name].flags.writeable
-        assert found[name].base is not None
-        np.testing.assert_array_equal(found[name], saved[name])
-        found[name][:] = 0
+            source = match_weights(checkpoint, config, "base").sources[name]
+            found = source.read()
+        assert found.flags.writeable
+        assert found.base is not None
+        np.testing.assert_array_equal(found, saved[name])
+        found[:] = 0
         assert checkpoint.files[0].read_bytes() == before  # copy on write
         with pytest.raises(CheckpointError, match="closed"):
-            stored.read()
+            source.read()

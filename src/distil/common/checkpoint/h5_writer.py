@@ -5,6 +5,7 @@ Source: ``TFPreTrainedModel.save_pretrained`` of transformers 4.57, and the file
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,46 @@ _KERAS_VERSION = "2.15.0"
 _LONGEST_ATTRIBUTE = 64512
 
 
+class _PatientFile(io.FileIO):
+    """A file that takes everything and says only afterwards what it could not keep.
+
+    HDF5 does not survive a write that fails: on a full disk it crashes the process while it
+    cleans up.  So no write fails here, and whoever writes asks `check` in between.
+
+    Args:
+        path: The file to write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self._error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of `data`, unless a write has failed before."""
+        rest = memoryview(data).cast("B")
+        length = rest.nbytes
+        try:
+            while rest.nbytes and self._error is None:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self._error = error
+        return length
+
+    def truncate(self, size: int | None = None) -> int:
+        """Give the file its length, unless a write has failed before."""
+        try:
+            if self._error is None:
+                super().truncate(size)
+        except OSError as error:
+            self._error = error
+        return size or 0
+
+    def check(self) -> None:
+        """Raise the first error there was."""
+        if self._error is not None:
+            raise self._error
+
+
 class H5Writer:
     """Writes tensors as they come.
 
@@ -30,7 +71,8 @@ class H5Writer:
     """
 
     def __init__(self, path: Path, model_name: str) -> None:
-        self._file = h5py.File(path, "w", libver="earliest")
+        self._disk = _PatientFile(path)
+        self._file = h5py.File(self._disk, "w", libver="earliest")
         self._model_name = model_name
         self._names: list[str] = []
 
@@ -45,6 +87,7 @@ class H5Writer:
         dataset = h5py.h5d.create(self._file.id, name.encode(), kind, space, lcpl=parents)
         same_bits = array.view(f"V{array.itemsize}")
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, same_bits, mtype=kind)
+        self._disk.check()
         self._names.append(name)
 
     def finish(self, *, alone: bool) -> None:
@@ -59,10 +102,13 @@ class H5Writer:
         else:
             _write_names(self._file, "layer_names", self._names)
         self._file.close()
+        self._disk.check()
+        self._disk.close()
 
     def abandon(self) -> None:
         """Close the file as it is."""
         self._file.close()
+        self._disk.close()
 
     def _lay_out_by_layers(self) -> None:
         layers: dict[str, list[str]] = {}

@@ -6,6 +6,7 @@ Source: ``*.index.json`` as transformers 4 writes it: ``{"metadata": {"total_siz
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def _check_stays_inside(shard: Path) -> None:
     folder = shard.parent.resolve()
     try:
         target = shard.resolve(strict=True)
+        is_file = stat.S_ISREG(target.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointNotFoundError(
             "shard is missing", where=shard, fix="download or save the checkpoint again"
@@ -87,7 +89,7 @@ def _check_stays_inside(shard: Path) -> None:
     except (OSError, RuntimeError) as error:  # a loop of links
         raise CheckpointError("shard cannot be read", found=error, where=shard) from None
     blobs = folder.parent.parent / "blobs" if folder.parent.name == "snapshots" else None
-    if target.parent not in (folder, blobs) or not target.is_file():
+    if target.parent not in (folder, blobs) or not is_file:
         raise UnsafeCheckpointError(
             "shard leaves the checkpoint's folder",
             expected=f"a file in {folder}", found=target, where=shard,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,6 +22,8 @@ _READERS: Mapping[str, Callable[[Path], Opened]] = {
     ".bin": read_bin,
     ".h5": read_h5,
 }
+
+_LOOKS = 5
 
 # What a TensorFlow name may begin with once the name of the model is gone.
 _TF_ROOTS = frozenset(
@@ -57,11 +59,12 @@ def open_checkpoint(
         FrameworkError: It is a .bin file and PyTorch is not installed.
     """
     folder = Path(folder)
-    try:
-        return _open(folder, variant, format)
-    except CheckpointNotFoundError:
-        # Another process may just have replaced the checkpoint and removed the old shards.
-        return _open(folder, variant, format)
+    # Another process may be replacing the checkpoint: then files that an index names are gone
+    # by the time they are looked for, and another look finds their successors.
+    for _ in range(_LOOKS - 1):
+        with suppress(CheckpointNotFoundError):
+            return _open(folder, variant, format)
+    return _open(folder, variant, format)
 
 
 def _open(folder: Path, variant: str | None, format_name: str | None) -> Checkpoint:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -167,7 +168,8 @@ class SafetensorsWriter:
 
     def abandon(self) -> None:
         """Close the file as it is."""
-        self._file.close()
+        with suppress(OSError):  # what could not be written cannot be written now
+            self._file.close()
 
     def _encode(self, entries: dict[str, Any]) -> bytes:
         content = {"__metadata__": self._metadata, **entries}

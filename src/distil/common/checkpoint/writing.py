@@ -48,7 +48,7 @@ class Writer(Protocol):
         """Complete and close the file; `alone` if it holds all the weights."""
 
     def abandon(self) -> None:
-        """Close the file, which nobody will read."""
+        """Let go of the file, complete or not; raises no error."""
 
 
 @dataclass
@@ -151,6 +151,7 @@ class _Saving:
         }
         self._limit = limit
         self._shards: list[_Shard] = []
+        self._temporary: list[Path] = []
 
     def add(self, name: str, array: Array, dtype: np.dtype[Any] | None) -> None:
         """Write one weight into the last shard, or into a new one if that is full."""
@@ -216,13 +217,15 @@ class _Saving:
         """Remove temporary files that are still there."""
         for shard in self._shards:
             shard.writer.abandon()
-            shard.path.unlink(missing_ok=True)
+        for path in self._temporary:
+            path.unlink(missing_ok=True)
 
     def _shard_for(self, size: int) -> _Shard:
         last = self._shards[-1] if self._shards else None
         if last is None or (self._limit is not None and last.size + size > self._limit):
             mark = f"{os.getpid()}-{os.urandom(4).hex()}"
             path = self._folder / f".{self._kind.stem}.{mark}.tmp"
+            self._temporary.append(path)
             last = _Shard(path, self._writer(path))
             self._shards.append(last)
         return last

@@ -4,14 +4,16 @@
 same pieces; everything else they share.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.batch_encoding import BatchEncoding, CharSpan, TokenSpan
 from distil.common.tokenizer.encoding import Encoding
-from distil.common.tokenizer.loading import (
-    DistilBertTokenizer,
-    DistilBertTokenizerFast,
-    load_tokenizer,
-)
+from distil.common.tokenizer.loading import load_tokenizer
+from distil.common.tokenizer.python_tokenizer import DistilBertTokenizer
+
+if TYPE_CHECKING:
+    from distil.common.tokenizer.rust_tokenizer import DistilBertTokenizerFast
 
 __all__ = [
     "AddedToken",
@@ -23,3 +25,12 @@ __all__ = [
     "TokenSpan",
     "load_tokenizer",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The Python tokenizer works where there is no compiled `tokenizers`.
+    if name == "DistilBertTokenizerFast":
+        from distil.common.tokenizer.rust_tokenizer import DistilBertTokenizerFast  # noqa: PLC0415
+
+        return DistilBertTokenizerFast
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -166,7 +166,7 @@ class TokenizerBase(Calling):
         name: str | PathLike[str],
         *,
         revision: str | None = None,
-        cache_dir: str | PathLike[str] | None = None,
+        cache_dir: str | Path | None = None,
         local_files_only: bool = False,
         token: str | bool | None = None,
         **options: Any,
@@ -218,7 +218,7 @@ class TokenizerBase(Calling):
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        written = []
+        written: list[str] = []
         if self._definition.foreign is None:
             written += self.save_vocabulary(target)
         new = {
@@ -303,7 +303,7 @@ class TokenizerBase(Calling):
         return {
             **self._other_config,
             "added_tokens_decoder": {
-                str(token_id): {name: value for name, value in token.to_dict().items()}
+                str(token_id): token.to_dict()
                 for token_id, token in self.added_tokens_decoder.items()
             },
             "additional_special_tokens": self.additional_special_tokens,

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from distil.common.errors import InputError
+from distil.common.tokenizer.arguments import Side, read_count
 from distil.common.tokenizer.batch_encoding import BatchEncoding
 from distil.common.tokenizer.framing import UNLIMITED, Framing
 from distil.common.tokenizer.inputs import check_surrogates, read_texts
-from distil.common.tokenizer.arguments import Side, read_count
 from distil.common.tokenizer.padding import check_multiple, read_padding
 from distil.common.tokenizer.rows import Plan, Rows, Source, Wanted
 from distil.common.tokenizer.tensors import TensorKind, read_kind, to_lists

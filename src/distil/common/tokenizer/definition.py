@@ -228,9 +228,10 @@ def _frame(processor: Any, where: object) -> tuple[str | None, str | None]:
             piece["SpecialToken"]["id"] for piece in processor["single"] if "SpecialToken" in piece
         ]
         if len(specials) == 2:
-            expected = _template(*specials, {special: 0 for special in specials})
+            cls_token, sep_token = specials
+            expected = _template(cls_token, sep_token, dict.fromkeys(specials, 0))
             if all(processor[name] == expected[name] for name in ("single", "pair")):
-                return specials[0], specials[1]
+                return cls_token, sep_token
     raise TokenizerError(
         "this tokenizer.json frames texts in another way than BERT",
         expected="[CLS] A [SEP] for a text, [CLS] A [SEP] B [SEP] for a pair",

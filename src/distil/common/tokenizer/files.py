@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distil.common.errors import TokenizerError
+from distil.common.errors import CheckpointError, TokenizerError
+from distil.common.files import atomic_write, parse_json
 
 VOCABULARY_FILE = "vocab.txt"
 TOKENIZER_FILE = "tokenizer.json"
@@ -62,19 +61,12 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
-    text = _read_text(path)
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise TokenizerError("a file is not JSON", found=str(error), where=path) from error
-    if not isinstance(data, dict):
+        return parse_json(_read_bytes(path), where=str(path))
+    except CheckpointError as error:
         raise TokenizerError(
-            "a file holds the wrong kind of JSON",
-            expected="an object",
-            found=type(data).__name__,
-            where=path,
-        )
-    return data
+            error.problem, expected=error.expected, found=error.found, where=error.where
+        ) from error
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
@@ -83,31 +75,23 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file; the file is either the old one or complete.
+    """Write a UTF-8 file; the file is either the old one or complete."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
-    Args:
-        path: The file.
-        text: Its new content.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+
+def _read_bytes(path: Path) -> bytes:
     try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes()
     except OSError as error:
         raise TokenizerError(
             "a tokenizer's file cannot be read", found=error.strerror, where=path
         ) from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return _read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise TokenizerError(
             "a tokenizer's file is not UTF-8",

@@ -63,11 +63,9 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     config = files.read_json(folder / files.CONFIG_FILE)
     specials = files.read_json(folder / files.SPECIAL_TOKENS_FILE)
-    if "added_tokens_decoder" in config:
-        named = {**specials, **config}
-    else:
-        # Before transformers 4.34 only special_tokens_map.json knew how special tokens match.
-        named = {**config, **specials}
+    # Before transformers 4.34 only special_tokens_map.json knew how special tokens match.
+    complete = "added_tokens_decoder" in config
+    named = {**specials, **config} if complete else {**config, **specials}
     for name in _OPTIONS:
         # A missing option and null mean the same, except to strip_accents, whose default is null.
         if named.get(name) is not None:

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distil.common.errors import InputError
+from distil.common.tokenizer.arguments import Side, read_count
 from distil.common.tokenizer.batch_encoding import BatchEncoding
 from distil.common.tokenizer.decoding import Decoding
-from distil.common.tokenizer.arguments import Side, read_count
 from distil.common.tokenizer.padding import read_padding
 from distil.common.tokenizer.rows import Frame
 from distil.common.tokenizer.tensors import TensorKind, to_lists
-
 
 UNLIMITED = int(1e30)
 """`model_max_length` of a tokenizer that knows no limit (the number transformers uses)."""
@@ -87,6 +86,7 @@ class Framing(Decoding):
         self,
         encoded_inputs: Any,
         padding: bool | str | None = True,
+        *,
         max_length: int | None = None,
         pad_to_multiple_of: int | None = None,
         padding_side: Side | None = None,

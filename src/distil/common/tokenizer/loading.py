@@ -7,7 +7,6 @@ from typing import Any
 
 from distil.common.tokenizer.base import TokenizerBase
 from distil.common.tokenizer.python_tokenizer import DistilBertTokenizer
-from distil.common.tokenizer.rust_tokenizer import DistilBertTokenizerFast
 
 
 def load_tokenizer(folder: Path, *, fast: bool = True, **options: Any) -> TokenizerBase:
@@ -24,5 +23,9 @@ def load_tokenizer(folder: Path, *, fast: bool = True, **options: Any) -> Tokeni
     Raises:
         TokenizerError: A file is missing or broken.
     """
-    kind = DistilBertTokenizerFast if fast else DistilBertTokenizer
-    return kind.from_pretrained(folder, **options)
+    if not fast:
+        return DistilBertTokenizer.from_pretrained(folder, **options)
+    # The Python tokenizer works where there is no compiled `tokenizers`.
+    from distil.common.tokenizer.rust_tokenizer import DistilBertTokenizerFast  # noqa: PLC0415
+
+    return DistilBertTokenizerFast.from_pretrained(folder, **options)

@@ -18,23 +18,23 @@ Words = Sequence[str]
 
 
 class Details(Protocol):
-    """All that is known of the pieces of one text; lists of one length.
-
-    Attributes:
-        ids: Vocabulary ids.
-        tokens: The pieces as text.
-        offsets: First character and the one after the last, in the text (or the given word).
-        word_ids: Which word of the text (or which given word) each piece belongs to.
-    """
+    """All that is known of the pieces of one text; lists of one length."""
 
     @property
-    def ids(self) -> list[int]: ...
+    def ids(self) -> list[int]:
+        """Vocabulary ids."""
+
     @property
-    def tokens(self) -> list[str]: ...
+    def tokens(self) -> list[str]:
+        """The pieces as text."""
+
     @property
-    def offsets(self) -> list[tuple[int, int]]: ...
+    def offsets(self) -> list[tuple[int, int]]:
+        """First character and the one after the last, in the text (or the given word)."""
+
     @property
-    def word_ids(self) -> list[int | None]: ...
+    def word_ids(self) -> list[int | None]:
+        """Which word of the text (or which given word) each piece belongs to."""
 
 
 class Pipeline(Protocol):
@@ -106,7 +106,7 @@ class PythonPipeline:
             if token.normalized:
                 content = self._normalize(token.content).text
                 check_content(token, content)
-                # Of two that look alike once normalised a special one wins, else the first: as in Rust.
+                # Of two that look alike a special one wins, else the first: as in Rust.
                 normalized.setdefault(content, token)
         self._normalized = Matcher(normalized)
 
@@ -115,7 +115,7 @@ class PythonPipeline:
         return [
             [
                 piece
-                for part in (text if split else (text,))
+                for part in _parts(text, split=split)
                 for words, _ in self._stretches(part)
                 for word in words
                 for piece in word.ids
@@ -132,7 +132,7 @@ class PythonPipeline:
     def _details(self, text: str | Words, *, split: bool) -> PythonDetails:
         details = PythonDetails([], [], [], [])
         word_index = 0
-        for part_index, part in enumerate(text if split else (text,)):
+        for part_index, part in enumerate(_parts(text, split=split)):
             for words, origins in self._stretches(part):
                 for word in words:
                     begin = word.start
@@ -191,6 +191,11 @@ class PythonPipeline:
         unknown = vocabulary[self._word_piece.unknown_token]
         token_id = self._ids.get(token.content, vocabulary.get(token.content, unknown))
         return _Word((token_id,), (text[start:stop],), (stop - start,), start)
+
+
+def _parts(text: str | Words, *, split: bool) -> Words:
+    """Return the given words; a text that was not split is one."""
+    return text if split or not isinstance(text, str) else (text,)
 
 
 def check_content(token: AddedToken, normalized: str) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
-import tokenizers
+import tokenizers  # type: ignore[import-untyped]
 
 from distil.common.errors import TokenizerError
 from distil.common.tokenizer.added_tokens import AddedToken
@@ -53,12 +52,13 @@ class RustPipeline:
     def ids(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> list[list[int]]:
         """Return the ids of the pieces of each text."""
         encodings = self.rust.encode_batch_fast(
-            cast(Any, texts), is_pretokenized=split, add_special_tokens=False
+            texts, is_pretokenized=split, add_special_tokens=False
         )
         return [encoding.ids for encoding in encodings]
 
     def details(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> Sequence[Details]:
         """Return ids, tokens, offsets and word indices of the pieces of each text."""
-        return self.rust.encode_batch(
-            cast(Any, texts), is_pretokenized=split, add_special_tokens=False
+        encodings: Sequence[Details] = self.rust.encode_batch(
+            texts, is_pretokenized=split, add_special_tokens=False
         )
+        return encodings

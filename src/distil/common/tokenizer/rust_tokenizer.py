@@ -6,7 +6,7 @@ import json
 from os import PathLike
 from typing import Any
 
-import tokenizers
+import tokenizers  # type: ignore[import-untyped]
 
 from distil.common.errors import TokenizerError
 from distil.common.tokenizer.base import TokenizerBase
