@@ -9,10 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+
+import pytest
+from huggingface_hub import constants, utils
 
 LFS_SUFFIXES = (".safetensors", ".bin", ".h5")
 
@@ -86,6 +90,19 @@ class HubServer:
     def __exit__(self, *_: object) -> None:
         if self._thread.is_alive():
             self.stop()
+
+
+@contextmanager
+def running_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A hub that this process takes for the real one."""
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    # huggingface_hub reads the environment once, when whoever comes first imports it.
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    utils.reset_sessions()
+    with HubServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
 
 
 class _RefusedError(Exception):

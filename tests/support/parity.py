@@ -45,8 +45,22 @@ def pair(task, config="plain", dtype="float64"):
 
 @cache
 def batch(task, config="plain", mask="ragged"):
-    """A batch for `pair(task, config)`; what is in it stays as it is."""
-    return batch_for(config_for(task, **CONFIGS[config]), task, mask=mask)
+    """A batch for `pair(task, config)`; what is in it stays as it is.
+
+    Masks are those of `batch_for`, and "every kind": one row of each.
+    """
+    config = config_for(task, **CONFIGS[config])
+    if mask != "every kind":
+        return batch_for(config, task, mask=mask)
+    inputs = batch_for(config, task, mask="holes", rows=6)
+    shown = inputs["attention_mask"]
+    length = np.arange(shown.shape[-1])
+    shown[1] = 1
+    shown[2] = length < 5  # padding at the end, as usual
+    shown[3] = length > 2  # at the start
+    shown[4] = length == 3
+    shown[5] = 0
+    return inputs
 
 
 def measure_both(models, inputs, **options):

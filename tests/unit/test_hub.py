@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants, utils
 
 from distil.common import hub
 from distil.common.checkpoint import open_checkpoint
 from distil.common.errors import CheckpointNotFoundError, HubError, UnsafeCheckpointError
-from hub_server import HubServer
+from hub_server import HubServer, running_hub
 from support.checkpoints import save, tiny_config
 
 NAME = "someone/tiny"
@@ -22,13 +21,7 @@ NAME = "someone/tiny"
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    # huggingface_hub reads the environment once, when whoever comes first imports it.
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    utils.reset_sessions()
-    with HubServer() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.url)
+    with running_hub(monkeypatch) as running:
         yield running
 
 

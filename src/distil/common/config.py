@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from distil.common import bert
 from distil.common.errors import ConfigError
-from distil.common.files import read_json, write_json
+from distil.common.files import read_json, read_yaml, write_json
 
 MODEL_TYPE = "distilbert"
 FILE_NAME = "config.json"
@@ -290,7 +290,9 @@ class DistilBertConfig:
 
     @classmethod
     def from_pretrained(cls, name: str | Path, **options: Any) -> DistilBertConfig:
-        """The configuration of a checkpoint: a folder, a config.json, a bundled or a hub name.
+        """The configuration of a checkpoint: a folder, a bundled or a hub name; or a file.
+
+        A file is a config.json, or YAML with the same fields, as in configs/models.
 
         Args:
             name: Where it is.
@@ -304,7 +306,8 @@ class DistilBertConfig:
         if not path.is_file():
             path = hub.snapshot(str(name), files=[FILE_NAME], **options) / FILE_NAME
         try:
-            return cls.from_dict(read_json(path), **overrides)
+            read = read_yaml if path.suffix in (".yaml", ".yml") else read_json
+            return cls.from_dict(read(path), **overrides)
         except ConfigError as error:
             raise error.at(path) from None
 

@@ -1,4 +1,4 @@
-"""Reading JSON that somebody else wrote, and writing files that are never half there."""
+"""Reading JSON and YAML that somebody else wrote, and writing files that are never half there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distil.common.errors import CheckpointError, CheckpointNotFoundError
+import yaml
+
+from distil.common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 
 # The largest JSON file of a real checkpoint is a multilingual tokenizer.json, about 10 MB.
 MAX_JSON_BYTES = 200 * 1024 * 1024
@@ -62,6 +64,38 @@ def parse_json(data: bytes, *, where: str) -> dict[str, Any]:
             expected="{...}", found=type(value).__name__, where=where,
         )  # fmt: skip
     return value
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The table in a YAML file, read without making any object but plain data.
+
+    Raises:
+        CheckpointNotFoundError: There is no such file.
+        ConfigError: It is not YAML, not a table, or has a key twice.
+    """
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - it is safe
+    except FileNotFoundError:
+        raise CheckpointNotFoundError(f"{path.name} is missing", where=path) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError("not a YAML file", found=error, where=path) from None
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ConfigError("not a table of names", found=type(value).__name__, where=path)
+    return value
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """The safe loader, which would take the last of two equal keys, refusing them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

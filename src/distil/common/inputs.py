@@ -114,9 +114,8 @@ def out_of_range(name: str, limit: int | None, found: Any, *, what: str) -> Inpu
 
 def not_integers(name: str, dtype: Any) -> InputError:
     """The error for numbers that should be integers."""
-    return InputError(
-        f"{name} must be integers", expected="an integer type", found=str(dtype), where=name
-    )
+    found = str(dtype).removeprefix("torch.")
+    return InputError(f"{name} must be integers", expected="an integer type", found=found, where=name)
 
 
 def note_token_types() -> None:

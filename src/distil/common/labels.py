@@ -24,7 +24,7 @@ the text are ignored: that is how SQuAD's windows without an answer are labelled
 from __future__ import annotations
 
 from distil.common.config import DistilBertConfig
-from distil.common.errors import InputError
+from distil.common.errors import ConfigError, InputError
 from distil.common.inputs import Shape, fits, not_integers
 
 IGNORED = -100
@@ -100,3 +100,17 @@ def check_positions(name: str, logits: Shape, positions: Shape) -> None:
         raise InputError(
             f"{name} has the wrong shape", expected=logits[:1], found=positions, where=name
         )
+
+
+def check_task(config: DistilBertConfig, task: str) -> None:
+    """The head for `task` must be able to give as many labels as the configuration names.
+
+    Raises:
+        ConfigError: It is question answering, and they are not a start and an end.
+    """
+    if task == "question-answering" and config.num_labels != 2:
+        raise ConfigError(
+            "question answering scores a start and an end",
+            expected="num_labels 2", found=config.num_labels, where="num_labels",
+            fix="pass num_labels=2",
+        )  # fmt: skip

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from distil.common import hub
 from distil.common.checkpoint import open_checkpoint, save_checkpoint
-from distil.common.config import DistilBertConfig
+from distil.common.config import DTYPES, DistilBertConfig
+from distil.common.errors import InputError
+from distil.common.labels import check_task
 from distil.common.tasks import TASKS
 from distil.common.weights import match_weights
 
@@ -31,7 +33,13 @@ class Pretrained:
     framework: ClassVar[str]
     config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
     base_model_prefix: ClassVar[str] = "distilbert"
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
     config: DistilBertConfig
+
+    @property
+    def weights_dtype(self) -> str:
+        """The type of the weights, by name."""
+        raise NotImplementedError
 
     @classmethod
     def restore(
@@ -83,6 +91,7 @@ class Pretrained:
             HubError: The hub cannot be reached, or does not have it.
             CheckpointError: Its files are damaged, or not those of this model.
             ConfigError: Its configuration, or an override, is not valid.
+            InputError: There is no such dtype.
         """
         for accepted in _ACCEPTED:
             options.pop(accepted, None)
@@ -93,9 +102,15 @@ class Pretrained:
             config = DistilBertConfig.from_pretrained(folder, **overrides)
         elif overrides:
             config = config.replace(**overrides)
+        check_task(config, cls.task)
         dtype = str(dtype or "float32").removeprefix("torch.")
         if dtype == "auto":
             dtype = config.dtype or "float32"
+        if dtype not in cls.dtypes:
+            raise InputError(
+                "unknown type", expected=", ".join((*cls.dtypes, "auto")),
+                found=repr(dtype), where="dtype",
+            )  # fmt: skip
         with open_checkpoint(folder, variant=variant) as checkpoint:
             match = match_weights(checkpoint, config, cls.task)
             match.report.check(name=str(name), ignore_mismatched_sizes=ignore_mismatched_sizes)
@@ -131,7 +146,9 @@ class Pretrained:
         if format is None:
             old = {"pt": "bin", "tf": "h5"}[self.framework]
             format = "safetensors" if safe_serialization else old  # noqa: A001
-        config = self.config.replace(architectures=[TASKS[self.task].class_name])
+        config = self.config.replace(
+            architectures=[TASKS[self.task].class_name], dtype=self.weights_dtype
+        )
         config.save_pretrained(folder)
         save_checkpoint(
             folder,

@@ -15,7 +15,14 @@ import numpy as np
 
 from distil.common import spec
 from distil.common.bert import TOKEN_TYPE_EMBEDDINGS
-from distil.common.checkpoint.tensors import FLOATS, Array, Checkpoint, StoredTensor, shorten
+from distil.common.checkpoint.tensors import (
+    FLOATS,
+    Array,
+    Checkpoint,
+    StoredTensor,
+    same_values,
+    shorten,
+)
 from distil.common.config import DistilBertConfig
 from distil.common.errors import CheckpointError, WeightsError
 from distil.common.load_report import Finding, LoadReport
@@ -132,7 +139,7 @@ def match_weights(checkpoint: Checkpoint, config: DistilBertConfig, task: str) -
         names = [name for name in naming.names(weight) if name in stored]
         if weight.tied_to is not None:
             origin = sources.get(weight.tied_to)
-            if names and origin is not None and _same_values(stored[names[0]], origin.tensor):
+            if names and origin is not None and same_values(stored[names[0]], origin.tensor):
                 used.update(names)
             continue
         if not names:
@@ -294,20 +301,6 @@ def _check_token_types(token_types: StoredTensor, positions: StoredTensor) -> No
             expected=f"(token types, {', '.join(map(str, positions.shape[1:]))})",
             found=shape, where=token_types.file,
         )  # fmt: skip
-
-
-def _same_values(one: StoredTensor, other: StoredTensor) -> bool:
-    """Whether two tensors hold the same bytes."""
-    if (one.shape, one.dtype) != (other.shape, other.dtype):
-        return False
-    first, second = one.read(), other.read()
-    if first.ctypes.data == second.ctypes.data and first.strides == second.strides:
-        return True
-    return all(
-        first[start : start + _ROWS_AT_ONCE].tobytes()
-        == second[start : start + _ROWS_AT_ONCE].tobytes()
-        for start in range(0, len(first), _ROWS_AT_ONCE)
-    )
 
 
 def _check_finite(name: str, tensor: StoredTensor, values: Array) -> None:

@@ -35,10 +35,11 @@ class Embeddings(nn.Module):
         self, input_ids: Tensor | None, position_ids: Tensor | None, inputs_embeds: Tensor | None
     ) -> Tensor:
         """Embed ids (b, s), or take their embeddings (b, s, d); gives (b, s, d)."""
-        words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
+        # PyTorch looks up 32- and 64-bit integers only.
+        words = self.word_embeddings(input_ids.long()) if inputs_embeds is None else inputs_embeds
         if position_ids is None:
             position_ids = torch.arange(words.shape[1], device=words.device)  # s
-        embedded = words + self.position_embeddings(position_ids)  # b s d
+        embedded = words + self.position_embeddings(position_ids.long())  # b s d
         return self.dropout(self.LayerNorm(embedded))
 
 

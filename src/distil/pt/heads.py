@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from distil.common import labels as rules
 from distil.common.config import DistilBertConfig
-from distil.common.errors import ConfigError
 from distil.common.outputs import EncoderOutput, HeadOutput, QuestionAnsweringOutput
 from distil.pt import losses
 from distil.pt.activations import ACTIVATIONS
@@ -214,12 +213,7 @@ class DistilBertForQuestionAnswering(DistilBertHeadModel):
     task = "question-answering"
 
     def make_head(self, config: DistilBertConfig) -> None:  # noqa: D102
-        if config.num_labels != 2:
-            raise ConfigError(
-                "question answering scores a start and an end",
-                expected="num_labels 2", found=config.num_labels, where="num_labels",
-                fix="pass num_labels=2",
-            )  # fmt: skip
+        rules.check_task(config, self.task)
         self.dropout = nn.Dropout(config.qa_dropout)
         self.qa_outputs = nn.Linear(config.dim, config.num_labels)
 

@@ -52,6 +52,7 @@ class Embeddings(Container):
 
     def embed(self, input_ids: tf.Tensor) -> tf.Tensor:
         """Embed words; like PyTorch's padding_idx, the padding token learns nothing here."""
+        input_ids = tf.cast(input_ids, tf.int64)  # the padding token may not fit their type
         words = self.word_embeddings(input_ids)
         if self.padding_idx is None:
             return words
@@ -202,7 +203,7 @@ class Transformer(Container):
             seed: Of dropout; without one there is none.
         """
         if attention_mask is not None:
-            attention_mask = (attention_mask != 0)[:, None, None, :]  # b 1 1 s
+            attention_mask = tf.cast(attention_mask, tf.bool)[:, None, None, :]  # b 1 1 s
         head_masks = [None] * len(self.layer)
         if head_mask is not None:
             heads = head_mask.shape[-1]

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from distil.common import labels as rules
 from distil.common.config import DistilBertConfig
-from distil.common.errors import ConfigError
 from distil.common.outputs import EncoderOutput, HeadOutput, QuestionAnsweringOutput
 from distil.tf import losses
 from distil.tf.activations import ACTIVATIONS
@@ -234,12 +233,7 @@ class TFDistilBertForQuestionAnswering(TFDistilBertHeadModel):
     task = "question-answering"
 
     def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
-        if config.num_labels != 2:
-            raise ConfigError(
-                "question answering scores a start and an end",
-                expected="num_labels 2", found=config.num_labels, where="num_labels",
-                fix="pass num_labels=2",
-            )  # fmt: skip
+        rules.check_task(config, self.task)
         self.dropout = config.qa_dropout
         self.qa_outputs = linear(config.dim, config.num_labels, **options)
 

@@ -13,6 +13,14 @@ import tensorflow as tf
 Seed = tf.Tensor | None
 
 
+def unset(shape: tuple[int, ...], dtype: str) -> tf.Tensor:
+    """The first value of a variable that is about to be assigned another: whatever is there.
+
+    Zeros would take memory until then, and TensorFlow keeps them for longer.
+    """
+    return tf.raw_ops.Empty(shape=shape, dtype=dtype, init=False)
+
+
 class Container(keras.layers.Layer):
     """A layer whose weights are all in layers of its own, built when they are made."""
 
@@ -23,7 +31,7 @@ class Container(keras.layers.Layer):
 
 def linear(inputs: int, outputs: int, **options: Any) -> keras.layers.Dense:
     """A built linear layer; its kernel is (inputs, outputs)."""
-    return _built(keras.layers.Dense(outputs, kernel_initializer="zeros", **options), inputs)
+    return _built(keras.layers.Dense(outputs, kernel_initializer=unset, **options), inputs)
 
 
 def norm(width: int, epsilon: float, **options: Any) -> keras.layers.LayerNormalization:
@@ -34,7 +42,7 @@ def norm(width: int, epsilon: float, **options: Any) -> keras.layers.LayerNormal
 def embedding(rows: int, width: int, **options: Any) -> keras.layers.Embedding:
     """A built table of embeddings (rows, width)."""
     return _built(
-        keras.layers.Embedding(rows, width, embeddings_initializer="zeros", **options), None
+        keras.layers.Embedding(rows, width, embeddings_initializer=unset, **options), None
     )
 
 
@@ -57,7 +65,7 @@ class VocabProjector(Container):
         self.kernel = None
         if inputs is not None:
             self.kernel = self.add_weight(
-                name="kernel", shape=(inputs, units), initializer="zeros"
+                name="kernel", shape=(inputs, units), initializer=unset
             )
 
     def call(self, x: tf.Tensor, tied: keras.layers.Embedding | None = None) -> tf.Tensor:
@@ -93,7 +101,7 @@ def replace_variable(
     old = getattr(layer, attribute)
     layer._tracker.unlock()
     layer._untrack_variable(old)
-    new = layer.add_weight(name=leaf, shape=shape, initializer="zeros", trainable=old.trainable)
+    new = layer.add_weight(name=leaf, shape=shape, initializer=unset, trainable=old.trainable)
     setattr(layer, attribute, new)
     layer._tracker.lock()
     if isinstance(layer, keras.layers.Dense):

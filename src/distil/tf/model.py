@@ -16,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from distil.common import inputs, surgery
-from distil.common.config import DistilBertConfig
+from distil.common.config import DTYPES, DistilBertConfig
 from distil.common.outputs import ModelOutput
 from distil.common.pretrained import Pretrained
 from distil.tf import weights
@@ -32,12 +32,13 @@ class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
         config: The architecture.
         seed: Of the initial weights; None draws one as Keras does, so that
             keras.utils.set_random_seed decides.
-        initialise: False leaves every weight at zero, for a caller who fills them.
+        initialise: False leaves every weight unset, for a caller who fills them.
         **options: `dtype` (a type or a Keras policy, such as "mixed_bfloat16"), `name` and
             `trainable`, as every Keras layer takes them.
     """
 
     framework = "tf"
+    dtypes = (*DTYPES, "mixed_bfloat16", "mixed_float16")
 
     def __init__(
         self,
@@ -80,6 +81,11 @@ class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
             model = cls(config, initialise=False, dtype=dtype)
             model.fill(read, seed=seed)
         return model
+
+    @property
+    def weights_dtype(self) -> str:
+        """The type of the weights, by name."""
+        return self.variable_dtype
 
     def named_arrays(self) -> Any:
         """Pairs of canonical name and numpy array, one weight at a time."""

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from distil.common.checkpoint import open_checkpoint
-from distil.common.errors import CheckpointError, UnsafeCheckpointError
+from distil.common.errors import CheckpointError, CheckpointWarning, UnsafeCheckpointError
 from support.checkpoints import assert_same_bits, load, save, tiny_config
 
 FILE = "tf_model.h5"
@@ -76,7 +76,7 @@ def test_hard_link_to_another_weight(model: Path) -> None:
     with h5py.File(model / FILE, "a") as file:
         del file[KERNEL]
         file[KERNEL] = file["pre_classifier"][file["pre_classifier"].attrs["weight_names"][0]]
-    refuse(model, "plain array")
+    refuse(model, "the same thing")
 
 
 def test_user_defined_link(model: Path) -> None:
@@ -156,39 +156,62 @@ def test_text_of_variable_length(model: Path) -> None:
     refuse(model, "not supported", CheckpointError)
 
 
-@pytest.mark.parametrize(
-    "names",
-    [["../../x"], ["/classifier"], [""], ["."], ["a//b"], ["no/such:0"], ["a/" * 100 + "b"],
-     ["x" * 60_000], ["tf_distil_bert_for_sequence_classification"]],
-)  # fmt: skip
-def test_names_that_lead_nowhere(model: Path, names: list[str]) -> None:
+def test_loops(model: Path) -> None:
     with h5py.File(model / FILE, "a") as file:
-        file["classifier"].attrs["weight_names"] = np.array([name.encode() for name in names])
-    with pytest.raises(CheckpointError) as raised:
-        read_all(model)
-    assert len(str(raised.value)) < 2000
+        file[f"{GROUP}/again"] = file["classifier"]
+    refuse(model, "the same thing")
 
 
-@pytest.mark.parametrize("value", [3, "x", np.zeros(3), np.zeros((2, 2), "S3"), ["a", "b"], b"x",
-                                   np.array([b"\xff\xfe"])])  # fmt: skip
-def test_attributes_that_are_no_lists(model: Path, value: Any) -> None:
+def test_endless_depth(model: Path) -> None:
     with h5py.File(model / FILE, "a") as file:
-        file.attrs["layer_names"] = value
-    refuse(model, "list of names|not UTF-8", CheckpointError)
+        file.create_group("/".join("x" * 1000))
+    refuse(model, "something else than weights", CheckpointError)
 
 
-def test_without_attributes(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / FILE, "w") as file:
-        file["weight"] = np.zeros(3)
-    refuse(tmp_path, "not the weights of a Keras model", CheckpointError)
-
-
-def test_weight_listed_twice(model: Path) -> None:
+def test_what_is_no_dataset(model: Path) -> None:
     with h5py.File(model / FILE, "a") as file:
-        names = file["classifier"].attrs["weight_names"]
-        file["classifier"].attrs["weight_names"] = np.concatenate([names, names])
-    with pytest.raises(CheckpointError):
-        read_all(model)
+        file["classifier/type"] = np.dtype("f4")
+    refuse(model, "something else than weights", CheckpointError)
+
+
+def test_names_of_any_kind(model: Path) -> None:
+    with h5py.File(model / FILE, "a") as file:
+        for name in (b"x" * 60_000, "ü\n".encode(), b"..", b"a:0"):
+            space = h5py.h5s.create_simple((1,))
+            h5py.h5d.create(file.id, name, h5py.h5t.IEEE_F32LE, space).write(
+                h5py.h5s.ALL, h5py.h5s.ALL, np.ones(1, np.float32)
+            )
+    _, match = load(model, tiny_config())
+    with pytest.warns(CheckpointWarning) as caught:
+        match.report.check(name="odd")
+    assert len(str(caught[0].message)) < 2000
+
+
+def test_names_that_are_not_utf8(model: Path) -> None:
+    with h5py.File(model / FILE, "a") as file:
+        h5py.h5g.create(file.id, b"\xff\xfe")
+    refuse(model, "not a valid HDF5 file", CheckpointError)
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    h5py.File(tmp_path / FILE, "w").close()
+    with pytest.raises(CheckpointError, match="not one weight"):
+        load(tmp_path, tiny_config())[1].report.check(name="empty")
+
+
+def test_a_shared_layer_is_written_twice(tmp_path: Path) -> None:
+    """As by transformers' masked-LM heads, which have the embeddings within them."""
+    config = tiny_config()
+    saved = save(tmp_path, config, "masked-lm", format="h5")
+    path = "tf_distil_bert_for_masked_lm/distilbert/embeddings/word_embeddings/weight:0"
+    with h5py.File(tmp_path / FILE, "a") as file:
+        file.copy(file[f"distilbert/{path}"], f"vocab_projector/{path}")
+    found, match = load(tmp_path, config, "masked-lm")
+    match.report.check(name="twice")
+    assert_same_bits(found, saved)
+    with h5py.File(tmp_path / FILE, "a") as file:
+        file[f"vocab_projector/{path}"][3, 2] += 1
+    refuse(tmp_path, "different values", CheckpointError)
 
 
 def test_as_keras_writes_it(tmp_path: Path) -> None:
@@ -261,10 +284,10 @@ print(json.dumps(refused))
 def test_damaged_structure(tmp_path: Path) -> None:
     """In a process of its own: HDF5 is C, and should it crash, that should be seen as such."""
     save(tmp_path, tiny_config(n_layers=1), format="h5")
-    command = [sys.executable, "-c", FLIP, str(tmp_path), "0", "400"]
+    command = [sys.executable, "-c", FLIP, str(tmp_path), "0", "250"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout) > 100
+    assert json.loads(done.stdout) > 50
 
 
 def test_read_only_folder_and_file(model: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

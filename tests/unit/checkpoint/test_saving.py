@@ -25,6 +25,8 @@ KINDS = [
     pytest.param({"format": "bin"}, marks=pytest.mark.pt),
     pytest.param({"format": "bin", "max_shard_size": 2000}, marks=pytest.mark.pt),
 ]
+# One of each writer: the process of its own that each takes has torch to import for .bin.
+WRITERS = [KINDS[0], KINDS[1], KINDS[3], KINDS[4], KINDS[5]]
 
 
 @pytest.mark.parametrize("new", KINDS)
@@ -165,7 +167,7 @@ for limit in (1, 100, 3000, 9000):
     except CheckpointError as error:
         assert "cannot be saved" in str(error), error
     else:
-        assert limit == 9000 and options["max_shard_size"], (limit, [(p.name, p.stat().st_size) for p in folder.iterdir()])
+        assert limit == 9000 and options["max_shard_size"], limit
         break
     assert sorted(folder.iterdir()) == before
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
@@ -174,7 +176,7 @@ for limit in (1, 100, 3000, 9000):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of file sizes are POSIX")
-@pytest.mark.parametrize("options", [kind for kind in KINDS if kind != KINDS[2]])
+@pytest.mark.parametrize("options", WRITERS)
 def test_full_disk(tmp_path: Path, options: dict[str, Any]) -> None:
     """The system refuses to let a file grow, as it does when a disk is full."""
     size = str(options.get("max_shard_size", 0))
@@ -215,7 +217,7 @@ assert len(seen) > 2, seen
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
 def test_kill_at_any_moment(tmp_path: Path) -> None:
-    done = run([sys.executable, "-c", KILL, str(tmp_path), "60"])
+    done = run([sys.executable, "-c", KILL, str(tmp_path), "50"])
     assert done.returncode == 0, done.stderr[-2000:]
     # And what kills left over does not disturb the next save.
     config = tiny_config()
@@ -236,7 +238,7 @@ if child == 0:
         for seed in range(2):
             save(folder, config, seed=seed, max_shard_size=2000)
 try:
-    end = time.monotonic() + 3
+    end = time.monotonic() + 2
     while time.monotonic() < end:
         found, _ = load(folder, config)
         assert any(all(found[name].tobytes() == state[name].tobytes() for name in state)

@@ -113,7 +113,7 @@ def test_weight_in_the_wrong_shard(model: Path) -> None:
         table[next(name for name in table if table[name] == first.name)] = second.name
 
     change_index(model, change)
-    with pytest.raises(CheckpointError, match="index says it has|index does not say"):
+    with pytest.raises(CheckpointError, match=r"index says it has|index does not say"):
         open_checkpoint(model)
 
 

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -73,23 +72,19 @@ def describe():
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder with real data: $DISTIL_SHARED, or `shared` beside the repository."""
-    given = os.environ.get("DISTIL_SHARED")
-    path = Path(given) if given else Path(__file__).resolve().parents[4] / "shared"
-    if not (path / "data").is_dir():
-        pytest.skip(f"no real data: {path / 'data'} is not a folder (set DISTIL_SHARED)")
-    return path / "data"
+def data(shared) -> Path:
+    """The folder with real data."""
+    return shared / "data"
 
 
 @pytest.fixture(scope="session")
-def real_vocabularies(shared, tmp_path_factory) -> dict[str, tuple[Path, dict[str, bool]]]:
+def real_vocabularies(data, tmp_path_factory) -> dict[str, tuple[Path, dict[str, bool]]]:
     """Real vocabularies: a vocab.txt and the options that belong to it."""
     unpacked = tmp_path_factory.mktemp("multilingual") / "vocab.txt"
-    packed = shared / "vocab" / "bert-base-multilingual-cased" / "vocab.txt.gz"
+    packed = data / "vocab" / "bert-base-multilingual-cased" / "vocab.txt.gz"
     unpacked.write_bytes(gzip.decompress(packed.read_bytes()))
     return {
-        "uncased": (shared / "vocab" / "distilbert-base-uncased" / "vocab.txt", {}),
+        "uncased": (data / "vocab" / "distilbert-base-uncased" / "vocab.txt", {}),
         "cased": (unpacked, {"do_lower_case": False}),
     }
 
@@ -102,7 +97,7 @@ def real_pair(request, real_vocabularies):
 
 
 @pytest.fixture(scope="session")
-def udhr_lines(shared) -> list[list[str]]:
+def udhr_lines(data) -> list[list[str]]:
     """The Universal Declaration of Human Rights: lines by language."""
-    with gzip.open(shared / "udhr" / "udhr.jsonl.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(data / "udhr" / "udhr.jsonl.gz", "rt", encoding="utf-8") as file:
         return [json.loads(line)["lines"] for line in file]

@@ -138,7 +138,10 @@ def test_truncation_is_that_of_rust(
     assert results[0] == results[1]
     if isinstance(results[0], str):
         return  # Rust panics, loops or takes no notice; the errors have tests of their own.
-    plain_rust.enable_truncation(max_length, stride=stride, strategy=strategy, direction=side)
+    try:
+        plain_rust.enable_truncation(max_length, stride=stride, strategy=strategy, direction=side)
+    except ValueError:
+        return  # Rust always counts special tokens when it judges a stride, added or not.
     expected = plain_rust.encode(text, pair, add_special_tokens=special)
     rows = [expected, *expected.overflowing]
     _, found = results[0]
@@ -147,48 +150,49 @@ def test_truncation_is_that_of_rust(
     ]
 
 
-def test_every_assigned_code_point(real_pair):
+def test_every_assigned_code_point(real_pair, describe):
     python, rust = real_pair
     characters = (chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
     assigned = [f"a{c}b" for c in characters if unicodedata.category(c) != "Cn"]
     assert len(assigned) > 280_000
     differing = []
-    for start in range(0, len(assigned), 20_000):
-        chunk = assigned[start : start + 20_000]
-        ours, theirs = (
-            tokenizer(chunk, return_offsets_mapping=True) for tokenizer in (python, rust)
-        )
-        for row, text in enumerate(chunk):
-            if (
-                ours["input_ids"][row] != theirs["input_ids"][row]
-                or ours["offset_mapping"][row] != theirs["offset_mapping"][row]
-                or ours.word_ids(row) != theirs.word_ids(row)
-            ):
-                differing.append(hex(ord(text[1])))
+    for start in range(0, len(assigned), 500):
+        chunk = assigned[start : start + 500]
+        # Many at once, for speed: the offsets tell which pieces are whose.
+        text = " ".join(chunk)
+        if describe(python, text) != describe(rust, text):
+            differing += [
+                hex(ord(word[1])) for word in chunk if describe(python, word) != describe(rust, word)
+            ]
     # The classes of characters are data of ours (unicode_tables); what is left to Python's
     # Unicode version are case mappings, of characters that no vocabulary has.
     assert differing == []
 
 
-def test_unicode_files(real_pair, shared, describe):
+def test_unicode_files(real_pair, data, describe):
     python, rust = real_pair
-    strings = json.loads((shared / "unicode" / "blns.json").read_text(encoding="utf-8"))
-    for path in sorted((shared / "unicode").glob("*.txt")):
+    strings = json.loads((data / "unicode" / "blns.json").read_text(encoding="utf-8"))
+    for path in sorted((data / "unicode").glob("*.txt")):
         lines = path.read_text(encoding="utf-8").splitlines()
-        strings += lines[::4]
+        strings += lines[::3]
         # The files write characters as hexadecimal numbers: the characters themselves.
-        for line in lines[::3]:
+        for line in lines:
             for field in re.split("[;÷×#]", line):
                 codes = [int(code, 16) for code in re.findall(r"\b[0-9A-F]{4,6}\b", field)]
                 if codes and all(code < 0x110000 and not 0xD800 <= code < 0xE000 for code in codes):
                     strings.append("".join(map(chr, codes)))
     assert len(strings) > 30_000
-    assert describe(python, strings) == describe(rust, strings)
+    alone = strings[::15]
+    assert describe(python, alone) == describe(rust, alone)
+    together = ["\n".join(strings[start : start + 100]) for start in range(0, len(strings), 100)]
+    assert describe(python, together) == describe(rust, together)
 
 
 def test_declaration_of_human_rights(real_pair, udhr_lines, describe):
     python, rust = real_pair
-    # Some lines of each of the 423 languages, others of one than of the next.
-    lines = [line for index, text in enumerate(udhr_lines) for line in text[index % 8 :: 8]]
-    assert len(lines) > 4_000
-    assert describe(python, lines) == describe(rust, lines)
+    assert len(udhr_lines) > 400
+    whole = ["\n".join(lines) for lines in udhr_lines[::3]]
+    assert describe(python, whole) == describe(rust, whole)
+    # Some lines of each language by themselves, others of one than of the next.
+    alone = [line for index, lines in enumerate(udhr_lines) for line in lines[index % 16 :: 16]]
+    assert describe(python, alone) == describe(rust, alone)

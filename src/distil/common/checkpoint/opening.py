@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,7 +14,13 @@ from distil.common.checkpoint.formats import FILE_KINDS, FileKind, layout_of, pr
 from distil.common.checkpoint.h5_reader import read_h5
 from distil.common.checkpoint.index import read_index
 from distil.common.checkpoint.safetensors_file import read_safetensors
-from distil.common.checkpoint.tensors import Checkpoint, Opened, StoredTensor, shorten
+from distil.common.checkpoint.tensors import (
+    Checkpoint,
+    Opened,
+    StoredTensor,
+    same_values,
+    shorten,
+)
 from distil.common.errors import CheckpointError, CheckpointNotFoundError
 from distil.common.spec import BERT_PREFIX, ENCODER_PREFIX, HEADS, Layout
 
@@ -85,7 +92,9 @@ def _open(folder: Path, variant: str | None, format_name: str | None) -> Checkpo
             except OSError as error:
                 raise CheckpointError("file cannot be read", found=error, where=file) from error
             opened.callback(close)
-            found = _without_model_name(found, file)
+            # Keras puts the weights of a whole model into one group a layer.
+            in_layers = kind.suffix == ".h5" and shards is None
+            found = _by_own_names(found, file, in_layers=in_layers)
             if shards is not None:
                 _check_shard(file, found, _own_names(shards[file.name]))
             if twice := tensors.keys() & found.keys():
@@ -151,14 +160,20 @@ def _own_names(names: frozenset[str]) -> frozenset[str]:
     return frozenset(map(_own_name, names))
 
 
-def _without_model_name(tensors: dict[str, StoredTensor], file: Path) -> dict[str, StoredTensor]:
-    """`tensors` by the names that stay once the name of the model is gone."""
+def _by_own_names(
+    tensors: dict[str, StoredTensor], file: Path, *, in_layers: bool
+) -> dict[str, StoredTensor]:
+    """`tensors` by the names that stay once those of a layer's group and the model are gone."""
     renamed: dict[str, StoredTensor] = {}
-    for tensor in tensors.values():
-        name = _own_name(tensor.name)
-        if name in renamed:
-            raise CheckpointError("weight stands twice", found=shorten(name), where=file)
-        renamed[name] = StoredTensor(name, tensor.file, tensor.shape, tensor.dtype, tensor.load)
+    for path, tensor in tensors.items():
+        name = _own_name(path.partition("/")[2] if in_layers else path)
+        # A layer that uses another's weights is written with those: TensorFlow's masked-LM
+        # heads come with the embeddings once more.
+        if name in renamed and not same_values(renamed[name], tensor):
+            raise CheckpointError(
+                "weight stands twice, with different values", found=shorten(name), where=file
+            )
+        renamed[name] = replace(tensor, name=name)
     return renamed
 
 

@@ -25,6 +25,7 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16), BFLO
 Opened = tuple[dict[str, "StoredTensor"], Callable[[], None]]
 
 _MAX_DIMENSIONS = 32
+_ROWS_AT_ONCE = 1024
 _MAX_NAME_IN_MESSAGE = 200
 
 
@@ -137,6 +138,20 @@ class MappedFile:
         if self._bytes is None:
             raise CheckpointError("checkpoint is closed", where=self.path, fix="read before close")
         return self._bytes
+
+
+def same_values(one: StoredTensor, other: StoredTensor) -> bool:
+    """Whether two tensors hold the same bytes."""
+    if (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    first, second = one.read(), other.read()
+    if first.ctypes.data == second.ctypes.data and first.strides == second.strides:
+        return True
+    return all(
+        first[start : start + _ROWS_AT_ONCE].tobytes()
+        == second[start : start + _ROWS_AT_ONCE].tobytes()
+        for start in range(0, len(first), _ROWS_AT_ONCE)
+    )
 
 
 def check_shape(shape: Any, *, name: str, where: Path) -> tuple[int, ...]:

@@ -120,7 +120,7 @@ def save_checkpoint(
     except OSError as error:
         raise CheckpointError(
             "checkpoint cannot be saved", found=error, where=folder,
-            fix="the checkpoint that was there is as it was; make room or choose another folder",
+            fix="make room, or choose another folder",
         ) from error  # fmt: skip
     finally:
         saving.clean_up()

@@ -34,7 +34,8 @@ class AddedToken:
         single_word: Matches only where no letter, digit or mark touches it.
         lstrip: Takes the white space on its left with it.
         rstrip: Takes the white space on its right with it.
-        normalized: Is looked for in the normalised text, itself normalised.
+        normalized: Is looked for in the normalised text, itself normalised; None, as it does in
+            Rust, makes this so unless it is special.
         special: Can be left out when decoding (`skip_special_tokens`).
     """
 
@@ -42,8 +43,12 @@ class AddedToken:
     single_word: bool = False
     lstrip: bool = False
     rstrip: bool = False
-    normalized: bool = True
+    normalized: bool | None = None
     special: bool = False
+
+    def __post_init__(self) -> None:
+        if self.normalized is None:
+            object.__setattr__(self, "normalized", not self.special)
 
     @classmethod
     def read(cls, value: Any, *, special: bool | None = None) -> AddedToken:
@@ -52,8 +57,8 @@ class AddedToken:
         Args:
             value: A string, a dictionary as in tokenizer_config.json, or an object with the
                 attributes of this class (such as `tokenizers.AddedToken`).
-            special: Overrides what `value` says; a string is not special by default, and
-                normalised when it is not special.
+            special: Overrides what `value` says.  A token that becomes special by this is no
+                longer normalised.
 
         Returns:
             The added token.
@@ -62,7 +67,7 @@ class AddedToken:
             TokenizerError: `value` is none of these, or its content is empty.
         """
         if isinstance(value, str):
-            fields: dict[str, Any] = {"content": value, "normalized": not special}
+            fields: dict[str, Any] = {"content": value}
         elif isinstance(value, Mapping):
             fields = {name: value[name] for name in ("content", *_FLAGS) if name in value}
         else:
@@ -70,6 +75,8 @@ class AddedToken:
                 name: getattr(value, name) for name in ("content", *_FLAGS) if hasattr(value, name)
             }
         if special is not None:
+            if special and not fields.get("special"):
+                fields["normalized"] = False
             fields["special"] = special
         content = fields.get("content")
         if not isinstance(content, str) or not content:
@@ -78,7 +85,7 @@ class AddedToken:
             )
         return cls(**fields)
 
-    def to_dict(self) -> dict[str, str | bool]:
+    def to_dict(self) -> dict[str, str | bool | None]:
         """Return the fields, as JSON files hold them."""
         return asdict(self)
 

@@ -74,12 +74,11 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     added = files.read_json(folder / files.ADDED_TOKENS_FILE)
     if added and "added_tokens_decoder" not in options and "tokenizer_file" not in options:
-        special = {_content(value) for value in (*options["additional_special_tokens"],)}
+        special = set(map(_content, options["additional_special_tokens"]))
         options["added_tokens_decoder"] = {
             token_id: {
                 "content": token,
                 "special": token in special,
-                "normalized": token not in special,
             }
             for token, token_id in added.items()
         }

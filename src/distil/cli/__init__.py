@@ -1,0 +1,79 @@
+"""The command `distil`: each subcommand a thin call of the public function of the same name.
+
+Exit status: 0 what was asked for is true; 1 a check failed; 2 it could not be done (wrong usage,
+or an error); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import distil
+from distil.cli import _output
+from distil.common.errors import DistilError
+
+# One module each in this package, with SUMMARY, DESCRIPTION, EXAMPLES, add_arguments(parser) and
+# run(arguments), which gives the exit status.
+COMMANDS = ("info", "parity")
+
+_FAILED = 2
+_INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
+_NOBODY_READS = 141  # likewise for a pipe that was closed at its other end
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        argv: Its arguments, without the name of the program; None takes those of the process.
+
+    Returns:
+        The exit status.
+    """
+    # TensorFlow reads these when it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    try:
+        arguments = make_parser().parse_args(argv)
+        with _output.warnings_in_one_line():
+            status: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
+    except SystemExit as end:  # argparse: after --help, or on wrong usage
+        return end.code if isinstance(end.code, int) else _FAILED
+    except DistilError as error:
+        _output.print_error(str(error))
+        return _FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python would try once more to write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="distil",
+        description="DistilBERT in PyTorch and TensorFlow: the same model, the same numbers.",
+        epilog="`distil COMMAND --help` explains a command and gives examples.",
+    )
+    parser.add_argument("--version", action="version", version=f"distil {distil.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"distil.cli.{name}")
+        command = commands.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.DESCRIPTION,
+            epilog=_output.examples_text(module.EXAMPLES),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser

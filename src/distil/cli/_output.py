@@ -1,0 +1,175 @@
+"""What the commands have in common: arguments, tables, JSON, errors and warnings.
+
+rich is imported when something is printed, so that `distil --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+# What a program at the other end of a pipe gets: every row on one line, however long.
+_WIDTH_WHEN_PIPED = 10_000
+
+GOOD, BAD, UNSURE, FAINT, HEADING = "green", "bold red", "yellow", "dim", "bold"
+
+
+def add_name(parser: argparse.ArgumentParser) -> None:
+    """The argument NAME, and where on the hub it is looked for."""
+    parser.add_argument(
+        "name", metavar="NAME", help="a folder, a bundled checkpoint, or a name on the hub"
+    )
+    parser.add_argument("--revision", help="branch, tag or commit on the hub")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The option --json."""
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document and nothing else"
+    )
+
+
+def examples_text(examples: Sequence[tuple[str, str]]) -> str:
+    """The end of a command's help: pairs of what for, and command line."""
+    lines = [f"  # {purpose}\n  {command}" for purpose, command in examples]
+    return "examples:\n" + "\n\n".join(lines)
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as a JSON document."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to print; with colours on a terminal only."""
+    from rich.console import Console  # noqa: PLC0415 - see above
+
+    stream = sys.stderr if stderr else sys.stdout
+    piped = not stream.isatty() and "COLUMNS" not in os.environ
+    width = _WIDTH_WHEN_PIPED if piped else None
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def text(value: object, style: str = "") -> Text:
+    """`value` to be printed as it is, brackets and all, in a style."""
+    from rich.text import Text  # noqa: PLC0415 - see above
+
+    return Text(str(value), style=style)
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    right: Sequence[str] = (),
+    title: str | None = None,
+) -> None:
+    """Print a table.
+
+    Args:
+        columns: Their headings; all empty for a table without.
+        rows: A cell a column: a string, a number, None for an empty one, or a `text`.
+        right: The columns to align at the right.
+        title: A line above.
+    """
+    from rich import box  # noqa: PLC0415 - see above
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(
+        box=box.SIMPLE_HEAD if any(columns) else None,
+        show_header=any(columns),
+        show_edge=False,
+        pad_edge=False,
+        header_style=HEADING,
+        padding=(0, 2, 0, 0),
+    )
+    for column in columns:
+        justify = "right" if column in right else "left"
+        table.add_column(text(column), justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        cells = ("" if cell is None else cell for cell in row)
+        table.add_row(*(cell if isinstance(cell, Text) else text(cell) for cell in cells))
+    out = console()
+    if title is not None:
+        out.print()
+        out.print(text(title, HEADING))
+    out.print(table)
+
+
+def print_fields(fields: Mapping[str, Any], *, title: str | None = None) -> None:
+    """Print names and what they stand for, a line each."""
+    rows = [(text(name, FAINT), value) for name, value in fields.items() if value is not None]
+    print_table(("", ""), rows, title=title)
+
+
+def print_line(line: object = "", style: str = "") -> None:
+    """Print one line."""
+    console().print(text(line, style), soft_wrap=True)
+
+
+def print_error(problem: str) -> None:
+    """Print what went wrong on stderr."""
+    line = text("error: ", BAD)
+    line.append(text(problem))
+    console(stderr=True).print(line, soft_wrap=True)
+
+
+@contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """Show each warning once, as a line on stderr, without the place in the code."""
+
+    def show(message: Warning | str, *_: Any) -> None:
+        line = text("warning: ", UNSURE)
+        line.append(text(" ".join(str(message).split())))
+        console(stderr=True).print(line, soft_wrap=True)
+
+    with warnings.catch_warnings():
+        # What is for programmers (deprecations, say) does not help who types commands.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("once", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def stderr_kept_back() -> Iterator[None]:
+    """Keep what is written to stderr, by C++ too, and print it only if the block fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        own = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(own, 2)
+            kept.seek(0)
+            sys.stderr.write(kept.read().decode(errors="replace"))
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(own, 2)
+            os.close(own)
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow, if it is there, without the notes that it prints in doing so.
+
+    Some of them (on oneDNN, and on GPUs that are not there) no setting turns off.
+    """
+    if "tensorflow" not in sys.modules and find_spec("tensorflow") is not None:
+        with stderr_kept_back():
+            import keras  # noqa: F401, PLC0415
+            import tensorflow  # noqa: F401, PLC0415

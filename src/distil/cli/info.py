@@ -1,0 +1,161 @@
+"""`distil info`: what a checkpoint holds, and what loads where."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from distil.cli import _output
+from distil.cli._output import BAD, FAINT, GOOD, UNSURE
+
+SUMMARY = "show what a checkpoint holds, and what of it loads where"
+DESCRIPTION = """\
+Show a checkpoint's architecture, parameters, files, tokenizer and labels, and
+for each task whether it loads, gets a new head, or cannot be loaded, and why.
+Nothing is loaded, and no framework is needed (except to look into a .bin)."""
+EXAMPLES = (
+    ("a model on the hub", "distil info distilbert/distilbert-base-uncased"),
+    ("a folder, for a program", "distil info ./my-model --json"),
+)
+
+_STYLES = {"loads": GOOD, "new head": UNSURE, "no": BAD}
+_NAMES = {"pt": "PyTorch", "tf": "TensorFlow"}
+_MOST_LABELS = 12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    _output.add_name(parser)
+    _output.add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it."""
+    from distil.inspection import info  # noqa: PLC0415 - after --help is out of the way
+
+    found = info(arguments.name, revision=arguments.revision)
+    if arguments.json:
+        _output.print_json(found.to_dict())
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: Any) -> None:
+    sizes = found.sizes
+    folded = " (folded into a DistilBERT when loaded)" if found.model_type == "bert" else ""
+    _output.print_fields(
+        {
+            "checkpoint": found.name,
+            "folder": found.folder if found.folder != found.name else None,
+            "class": ", ".join(found.architectures) or "not said",
+            "task": found.task or "unknown; say what to load it for with task=",
+            "model type": found.model_type + folded,
+            "layers": f"{sizes['n_layers']} of {sizes['n_heads']} heads, dim {sizes['dim']}, "
+            f"hidden {sizes['hidden_dim']}, {sizes['activation']}",
+            "positions": f"{sizes['max_position_embeddings']}, "
+            + ("sinusoidal" if sizes["sinusoidal_pos_embds"] else "learned"),
+            "labels": _labels(found),
+        }
+    )
+    _output.print_line()
+    _print_parameters(found.parameters)
+    _output.print_line()
+    _print_weights(found.weights)
+    _print_tokenizer(found, sizes["vocab_size"])
+    columns = ("task", *_NAMES.values(), "why")
+    rows = [
+        [
+            use.task + (" *" if use.own else ""),
+            *(_output.text(status, _STYLES[status]) for status in use.frameworks.values()),
+            _output.text(use.reason, FAINT),
+        ]
+        for use in found.uses
+    ]
+    _output.print_table(columns, rows, title="what loads where (* is its own task)")
+    _output.print_fields(
+        {
+            _NAMES[name]: ", ".join(f"{package} {number}" for package, number in versions.items())
+            or _output.text(f'not installed: pip install "distil[{name}]"', UNSURE)
+            for name, versions in found.frameworks.items()
+        },
+        title="frameworks",
+    )
+
+
+def _labels(found: Any) -> str | None:
+    if found.task == "base" or set(found.labels.values()) == {"LABEL_0", "LABEL_1"}:
+        return None
+    names = list(found.labels.values())
+    more = f" and {len(names) - _MOST_LABELS} more" if len(names) > _MOST_LABELS else ""
+    kind = f" ({found.problem_type})" if found.problem_type else ""
+    return f"{len(names)}: {', '.join(names[:_MOST_LABELS])}{more}{kind}"
+
+
+def _print_parameters(parameters: Any) -> None:
+    rows = [
+        (part, f"{count:,}", f"{count / parameters.total:.1%}")
+        for part, count in (
+            ("embeddings", parameters.embeddings),
+            ("layers", parameters.layers),
+            ("head", parameters.head),
+            ("total", parameters.total),
+        )
+    ]
+    _output.print_table(("parameters", "", " "), rows, right=("", " "))
+
+
+def _print_weights(weights: Any) -> None:
+    rows = [
+        (
+            _output.text(files.format, GOOD if files.used and not files.problem else ""),
+            _files(files.files),
+            _size(files.bytes),
+            files.tensors,
+            files.problem
+            and _output.text(files.problem, BAD)
+            or ", ".join(f"{dtype} ({count})" for dtype, count in files.dtypes.items()),
+            "used" if files.used else None,
+        )
+        for files in weights
+    ]
+    columns = ("weights", "file", "size", "tensors", "types", "")
+    _output.print_table(columns, rows, right=("size", "tensors"))
+
+
+def _files(files: tuple[str, ...]) -> str:
+    return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more shards"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"
+
+
+def _print_tokenizer(found: Any, model_size: int) -> None:
+    tokenizer = found.tokenizer
+    problem = found.tokenizer_problem and _output.text(found.tokenizer_problem, BAD)
+    if tokenizer is None:
+        _output.print_fields({"problem": problem}, title="tokenizer")
+        return
+    options = (
+        name if value is True else f"{name}={value}"
+        for name, value in tokenizer.options.items()
+        if value is not None
+    )
+    special = ", ".join(f"{token} {number}" for token, number in tokenizer.special_tokens.items())
+    _output.print_fields(
+        {
+            "kind": tokenizer.kind,
+            "vocabulary": f"{tokenizer.vocab_size:,} tokens (the model has {model_size:,})",
+            "longest row": tokenizer.max_length or "no limit",
+            "special": special,
+            "options": ", ".join(options),
+            "files": ", ".join(tokenizer.files),
+            "problem": problem,
+        },
+        title="tokenizer",
+    )
