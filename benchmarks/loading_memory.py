@@ -81,9 +81,11 @@ def main():
                 found = json.loads(done.stdout.splitlines()[-1])
                 rows.append((framework, name, found["bytes"] / size, found["seconds"]))
     if options.json:
-        print(json.dumps([dict(zip(("framework", "format", "peak", "seconds"), r, strict=True)) for r in rows]))
+        names = ("framework", "format", "peak", "seconds")
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
         return None
-    print(f"weights: {size / 1e6:.0f} MB\n\n| framework | format | peak / weights | seconds |\n|---|---|---|---|")
+    print(f"weights: {size / 1e6:.0f} MB\n")
+    print("| framework | format | peak / weights | seconds |\n|---|---|---|---|")
     for framework, name, peak, seconds in rows:
         print(f"| {framework} | {name} | {peak:.2f} | {seconds:.2f} |")
     return None

@@ -36,6 +36,8 @@ _HOMES = {
     **dict.fromkeys(_TOKENIZERS, "distil.common.tokenizer"),
     "DistilBertConfig": "distil.common.config",
     "compare": "distil.parity",
+    "info": "distil.inspection",
+    "predict": "distil.prediction",
     **dict.fromkeys(_MODELS, "distil.pt"),
     **{f"TF{name}": "distil.tf" for name in _MODELS},
 }
@@ -83,6 +85,8 @@ if TYPE_CHECKING:
         DistilBertTokenizer,
         DistilBertTokenizerFast,
     )
+    from distil.inspection import info
     from distil.parity import compare
+    from distil.prediction import predict
     from distil.pt import *  # noqa: F403
     from distil.tf import *  # noqa: F403

@@ -120,19 +120,21 @@ def save(model: Any, folder: str | Path, *, tokenizer: Any = None, **options: An
 
 
 def find_framework(name: str | None = None) -> str:
-    """ "pt" or "tf", by any of their names, or chosen as `load` says where `name` is None.
+    """Find "pt" or "tf" by any of its names, or as `load` says where `name` is None.
 
     Raises:
         FrameworkError: There is no framework of that name.
     """
     where = "framework"
     if name is None and ENVIRONMENT_VARIABLE in os.environ:
-        name, where = os.environ[ENVIRONMENT_VARIABLE], f"environment variable {ENVIRONMENT_VARIABLE}"
+        name, where = os.environ[ENVIRONMENT_VARIABLE], f"the variable {ENVIRONMENT_VARIABLE}"
     if name is None:
         return next((f for f, package in _PACKAGES.items() if find_spec(package)), "pt")
     found = _ALIASES.get(str(name).lower(), name)
     if found not in _PACKAGES:
-        raise FrameworkError("unknown framework", expected="pt or tf", found=repr(name), where=where)
+        raise FrameworkError(
+            "unknown framework", expected="pt or tf", found=repr(name), where=where
+        )
     return found
 
 

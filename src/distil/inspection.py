@@ -17,7 +17,6 @@ from distil.common.checkpoint import Checkpoint, open_checkpoint
 from distil.common.checkpoint.formats import FILE_KINDS, FileKind
 from distil.common.config import FILE_NAME, DistilBertConfig
 from distil.common.errors import (
-    CheckpointNotFoundError,
     DistilError,
     FrameworkError,
     InputError,
@@ -215,7 +214,7 @@ def info(name: str | Path, **options: Any) -> Info:
     )
 
 
-def has_head(folder: Path, config: DistilBertConfig, task: Task) -> str | None:
+def missing_head(folder: Path, config: DistilBertConfig, task: Task) -> str | None:
     """Why the checkpoint in `folder` has no trained head for `task`; None if it has one.
 
     A head of another task can have weights of the same names and shapes: a token classifier's
@@ -258,7 +257,7 @@ def _weights(folder: Path) -> Iterator[WeightFiles]:
     for kind in kinds:
         used = kind is kinds[0]
         try:
-            with open_checkpoint(folder, format=kind.formats[0]) as checkpoint:
+            with open_checkpoint(folder, format=None if used else kind.formats[0]) as checkpoint:
                 yield _opened(checkpoint, used=used)
         except DistilError as error:
             if used and not isinstance(error, FrameworkError):
@@ -292,9 +291,7 @@ def _not_opened(
     )
 
 
-def _tokenizer(
-    folder: Path, config: DistilBertConfig
-) -> tuple[TokenizerInfo | None, str | None]:
+def _tokenizer(folder: Path, config: DistilBertConfig) -> tuple[TokenizerInfo | None, str | None]:
     """The tokenizer in `folder`, and what is wrong with it."""
     try:
         tokenizer = api.load_tokenizer(folder)
@@ -328,7 +325,7 @@ def _uses(
     frameworks: Mapping[str, Mapping[str, str]],
 ) -> Iterator[Use]:
     problem = next(files.problem for files in weights if files.used)
-    statuses = {name: (NO, problem or "") for name in TASKS}
+    statuses = dict.fromkeys(TASKS, (NO, problem or ""))
     if problem is None:
         with open_checkpoint(folder) as checkpoint:
             for task in TASKS.values():
@@ -353,27 +350,25 @@ def _status(
         report = match_weights(checkpoint, config, task.name).report
     except DistilError as error:
         return NO, error.problem
-    if not report.encoder_found:
-        return NO, "not one weight of the encoder is there"
     of_encoder = [one for one in (*report.missing, *report.mismatched) if one.in_encoder]
+    over = _list(report.unexpected)
     if of_encoder:
-        return NO, f"weights of the encoder are missing or of another shape: {_list(of_encoder)}"
-    if report.mismatched:
-        return NO, (
-            f"another shape: {_list(report.mismatched)}; "
-            "ignore_mismatched_sizes=True makes the head anew"
+        verdict = NO, f"weights of the encoder are missing or of another shape: {_list(of_encoder)}"
+    elif report.mismatched:
+        verdict = (
+            NO,
+            (
+                f"of another shape: {_list(report.mismatched)} "
+                "(ignore_mismatched_sizes=True makes the head anew)"
+            ),
         )
-    if report.missing:
-        return NEW_HEAD, f"not there: {_list(report.missing)}"
-    if report.unexpected and task.name == "base":
-        return LOADS, f"left over, a head's: {_list(report.unexpected)}"
-    if report.unexpected and task != own:
-        return NEW_HEAD, (
-            f"the weights that it finds are another head's, left over: {_list(report.unexpected)}"
-        )
-    if report.unexpected:
-        return LOADS, f"left over: {_list(report.unexpected)}"
-    return LOADS, "every weight is there"
+    elif report.missing:
+        verdict = NEW_HEAD, f"not there: {_list(report.missing)}"
+    elif over and task != own and task.name != "base":
+        verdict = NEW_HEAD, f"what it finds is another head's, of which {over} is left over"
+    else:
+        verdict = LOADS, f"left over: {over}" if over else "every weight is there"
+    return verdict
 
 
 def _list(findings: Sequence[Finding]) -> str:

@@ -20,10 +20,52 @@ THEIRS = {
     "slow": transformers.DistilBertTokenizer,
     "fast": transformers.DistilBertTokenizerFast,
 }
-WORDS = (
-    "[PAD] [UNK] [CLS] [SEP] [MASK] the quick brown fox jump ##s over lazy dog . , ! ? ' un ##aff "
-    "##able hello Hello cafe café don t it 中 文 a b c d e f g ##a ##b ##c 1 2 3"
-).split()
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "jump",
+    "##s",
+    "over",
+    "lazy",
+    "dog",
+    ".",
+    ",",
+    "!",
+    "?",
+    "'",
+    "un",
+    "##aff",
+    "##able",
+    "hello",
+    "Hello",
+    "cafe",
+    "café",
+    "don",
+    "t",
+    "it",
+    "中",
+    "文",
+    "a",
+    "b",
+    "c",
+    "d",
+    "e",
+    "f",
+    "g",
+    "##a",
+    "##b",
+    "##c",
+    "1",
+    "2",
+    "3",
+]
 TEXTS = [
     "Hello, the quick brown fox jumps over the lazy dog!",
     "unaffable café CAFÉ [MASK] don't",
@@ -105,7 +147,9 @@ def test_calls(ours, their_fast, options, pairs, side):
 def test_single_texts(ours, their_fast, their_slow):
     for text, pair in zip(TEXTS, [*PAIRS[:3], None, "a"], strict=True):
         # An empty second text is none to transformers' fast tokenizer.
-        assert dict(ours(text, pair)) == dict(their_fast(text, pair)) == dict(their_slow(text, pair))
+        assert (
+            dict(ours(text, pair)) == dict(their_fast(text, pair)) == dict(their_slow(text, pair))
+        )
         assert ours.encode(text, pair) == their_fast.encode(text, pair)
         assert ours.tokenize(text) == their_fast.tokenize(text) == their_slow.tokenize(text)
     overflow = {"truncation": True, "max_length": 5, "return_overflowing_tokens": True}
@@ -218,7 +262,7 @@ SAMPLE = [*TEXTS, "a <x> b<y> <mask>c <X>", "Café <x>"]
 @pytest.mark.parametrize("options", CHANGES, ids=str)
 @pytest.mark.parametrize("kind", OURS)
 @pytest.mark.parametrize("their_kind", THEIRS)
-def test_transformers_loads_what_we_save(vocab_files, tmp_path, options, kind, their_kind):
+def test_transformers_loads_what_we_save(vocab_files, tmp_path, *, options, kind, their_kind):
     tokenizer = OURS[kind](vocab_files["small"], **options)
     tokenizer.add_tokens(["<x>", "hello world"])
     tokenizer.save_pretrained(tmp_path)
@@ -237,7 +281,7 @@ def test_transformers_loads_what_we_save(vocab_files, tmp_path, options, kind, t
 @pytest.mark.parametrize("their_kind", THEIRS)
 @pytest.mark.parametrize("legacy", [None, False])
 def test_we_load_what_transformers_saves(
-    vocab_files, tmp_path, options, fast, their_kind, legacy
+    vocab_files, tmp_path, *, options, fast, their_kind, legacy
 ):
     theirs = THEIRS[their_kind](vocab_files["small"], **options)
     theirs.add_tokens(["<x>", "hello world"])

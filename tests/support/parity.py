@@ -15,6 +15,10 @@ FRAMEWORKS = ("pt", "tf")
 # qa_outputs.bias does.  (Seen: at most 1e-16 for those, at least 8e-4 for all others.)
 NOTHING = {"float64": 1e-9, "float32": 1e-5}
 
+# A model's gradients are taken to be of this size at least.  (Seen: 0.1 and more, unless all
+# labels are ignored, or all choices are the same.)
+LEAST = 1e-3
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -75,10 +79,10 @@ def scale_of(gradients):
 
 def gradient_differences(one, other, *, nothing=NOTHING["float64"]):
     """How far each gradient is apart: by its own scale, or the model's if it is nothing."""
-    model = max(scale_of(one), scale_of(other))
+    model = max(scale_of(one), scale_of(other), LEAST)
     for found in differences(one, other):
         own = found.scale > nothing * model or np.isnan(found.scale)
-        yield found.name, found.relative if own or model == 0 else found.absolute / model
+        yield found.name, found.relative if own else found.absolute / model
 
 
 def disagreements(one, other, tolerance, *, nothing=NOTHING["float64"]):
@@ -109,11 +113,19 @@ def disagreements(one, other, tolerance, *, nothing=NOTHING["float64"]):
     ]
 
 
-def assert_agree(one, other, dtype="float64"):
-    """Two measurements agree as well as their dtype allows."""
+def assert_agree(one, other, dtype="float64", *, nothing=None):
+    """Two measurements agree as well as their dtype allows.
+
+    Args:
+        one: A measurement.
+        other: The other.
+        dtype: Of both.
+        nothing: Gradients smaller than this, beside the model's, are judged by the model's.
+    """
     assert one.outputs, "nothing was measured"
     assert all(value.dtype == dtype for value in one.outputs.values())
-    assert not disagreements(one, other, TOLERANCES[dtype], nothing=NOTHING[dtype])
+    nothing = NOTHING[dtype] if nothing is None else nothing
+    assert not disagreements(one, other, TOLERANCES[dtype], nothing=nothing)
 
 
 def without_attentions(measured):

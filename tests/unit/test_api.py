@@ -6,11 +6,11 @@ import sys
 
 import numpy as np
 import pytest
-from support.models import ALL_TASKS, batch_for, build, config_for, measure
 
 import distil
 from distil.common.measurement import differences
 from distil.common.tasks import TASKS
+from support.models import ALL_TASKS, batch_for, build, config_for, measure
 
 BOTH = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("pt", "tf")]
 FORMATS = ("safetensors", "tf-safetensors", "h5", "bin")

@@ -328,6 +328,14 @@ def test_token_types_that_cannot_be_added(tmp_path: Path, shape: tuple[int, ...]
         load(tmp_path, tiny_config(), "base")
 
 
+def test_bert_without_token_types(tmp_path: Path) -> None:
+    stored, _ = bert_weights(tiny_config())
+    del stored["bert.embeddings.token_type_embeddings.weight"]
+    write(tmp_path, stored)
+    with pytest.raises(WeightsError, match="no token types"):
+        load(tmp_path, tiny_config(), "base")
+
+
 def test_mismatched_shapes(tmp_path: Path) -> None:
     save(tmp_path, tiny_config(num_labels=3))
     _, match = load(tmp_path, tiny_config(num_labels=5), "sequence-classification")

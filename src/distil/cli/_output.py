@@ -56,10 +56,15 @@ def console(*, stderr: bool = False) -> Console:
     """Where to print; with colours on a terminal only."""
     from rich.console import Console  # noqa: PLC0415 - see above
 
+    class Pipe(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to `main`; rich would end the process with the status of a failed check."""
+            raise BrokenPipeError
+
     stream = sys.stderr if stderr else sys.stdout
     piped = not stream.isatty() and "COLUMNS" not in os.environ
     width = _WIDTH_WHEN_PIPED if piped else None
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return Pipe(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def text(value: object, style: str = "") -> Text:
@@ -122,8 +127,12 @@ def print_line(line: object = "", style: str = "") -> None:
 
 def print_error(problem: str) -> None:
     """Print what went wrong on stderr."""
-    line = text("error: ", BAD)
-    line.append(text(problem))
+    _print_to_stderr("error: ", BAD, problem)
+
+
+def _print_to_stderr(kind: str, style: str, message: str) -> None:
+    line = text("")
+    line.append(kind, style).append(message)
     console(stderr=True).print(line, soft_wrap=True)
 
 
@@ -131,10 +140,8 @@ def print_error(problem: str) -> None:
 def warnings_in_one_line() -> Iterator[None]:
     """Show each warning once, as a line on stderr, without the place in the code."""
 
-    def show(message: Warning | str, *_: Any) -> None:
-        line = text("warning: ", UNSURE)
-        line.append(text(" ".join(str(message).split())))
-        console(stderr=True).print(line, soft_wrap=True)
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        _print_to_stderr("warning: ", UNSURE, " ".join(str(message).split()))
 
     with warnings.catch_warnings():
         # What is for programmers (deprecations, say) does not help who types commands.

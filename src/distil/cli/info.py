@@ -112,9 +112,9 @@ def _print_weights(weights: Any) -> None:
             _files(files.files),
             _size(files.bytes),
             files.tensors,
-            files.problem
-            and _output.text(files.problem, BAD)
-            or ", ".join(f"{dtype} ({count})" for dtype, count in files.dtypes.items()),
+            _output.text(files.problem, BAD)
+            if files.problem
+            else ", ".join(f"{dtype} ({count})" for dtype, count in files.dtypes.items()),
             "used" if files.used else None,
         )
         for files in weights
@@ -144,7 +144,7 @@ def _print_tokenizer(found: Any, model_size: int) -> None:
     options = (
         name if value is True else f"{name}={value}"
         for name, value in tokenizer.options.items()
-        if value is not None
+        if value not in (None, "right")
     )
     special = ", ".join(f"{token} {number}" for token, number in tokenizer.special_tokens.items())
     _output.print_fields(

@@ -48,7 +48,6 @@ class DistilError(Exception):
                 lines.append(f"  {part + ':':<9} {value}")
         return "\n".join(lines)
 
-
     def at(self, where: Any) -> Self:
         """This error, with the place (a file, say) put before the one it names."""
         place = f"{where}: {self.where}" if self.where is not None else where

@@ -74,7 +74,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: It is not YAML, not a table, or has a key twice.
     """
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - it is safe
+        value = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError:
         raise CheckpointNotFoundError(f"{path.name} is missing", where=path) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -120,7 +120,7 @@ class _Repository:
         self._cache_dir = cache_dir
         self._token = token
         # Read at each call, where huggingface_hub reads it once when it is imported.
-        self._endpoint = os.environ.get("HF_ENDPOINT") or None
+        self._endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
 
     def download(self, files: Sequence[str] | None, variant: str | None) -> Path:
         """Bring the files into the cache and give the folder that they are in.

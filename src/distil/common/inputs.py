@@ -31,7 +31,7 @@ def check_one_of_ids_and_embeddings(input_ids: Any, inputs_embeds: Any) -> None:
         )
 
 
-def check_shapes(  # noqa: PLR0913 - one argument for each of the model's
+def check_shapes(
     config: DistilBertConfig,
     *,
     ids: Shape | None,
@@ -115,7 +115,9 @@ def out_of_range(name: str, limit: int | None, found: Any, *, what: str) -> Inpu
 def not_integers(name: str, dtype: Any) -> InputError:
     """The error for numbers that should be integers."""
     found = str(dtype).removeprefix("torch.")
-    return InputError(f"{name} must be integers", expected="an integer type", found=found, where=name)
+    return InputError(
+        f"{name} must be integers", expected="an integer type", found=found, where=name
+    )
 
 
 def note_token_types() -> None:
@@ -132,8 +134,7 @@ def note_token_types() -> None:
 def fits(found: Shape, expected: Shape) -> bool:
     """Whether two shapes can be the same; an unknown length fits any."""
     return len(found) == len(expected) and all(
-        None in (have, want) or have == want
-        for have, want in zip(found, expected, strict=True)
+        None in (have, want) or have == want for have, want in zip(found, expected, strict=True)
     )
 
 

@@ -60,7 +60,8 @@ def differences(one: Mapping[str, Array], other: Mapping[str, Array]) -> Iterato
         scale = float(max(np.abs(a).max(initial=0), np.abs(b).max(initial=0)))
         absolute = float(np.abs(a - b).max(initial=0))
         if np.isnan(absolute):
-            absolute = np.inf
+            yield Difference(name, np.inf, np.inf, scale)
+            continue
         yield Difference(name, absolute, absolute / scale if absolute else 0.0, scale)
 
 

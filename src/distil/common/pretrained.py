@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import ml_dtypes  # noqa: F401 - numpy knows "bfloat16" by it
+import numpy as np
 from numpy.typing import NDArray
 
 from distil.common import hub
@@ -97,7 +100,7 @@ class Pretrained:
             options.pop(accepted, None)
         dtype = options.pop("torch_dtype", None) if dtype is None else dtype
         hub_options, overrides = hub.split_options(options)
-        folder = hub.snapshot(name, **hub_options)
+        folder = hub.snapshot(name, variant=variant, **hub_options)
         if config is None:
             config = DistilBertConfig.from_pretrained(folder, **overrides)
         elif overrides:
@@ -114,7 +117,13 @@ class Pretrained:
         with open_checkpoint(folder, variant=variant) as checkpoint:
             match = match_weights(checkpoint, config, cls.task)
             match.report.check(name=str(name), ignore_mismatched_sizes=ignore_mismatched_sizes)
-            read = {weight: source.read for weight, source in match.sources.items()}
+            # Weights map from the file to PyTorch as they are; TensorFlow has to copy them.
+            mapped = cls.framework == "pt"
+            wanted = np.dtype("float32" if dtype.startswith("mixed_") else dtype)
+            read = {
+                name: partial(source.read, dtype=wanted, mapped=mapped and not source.transposed)
+                for name, source in match.sources.items()
+            }
             return cls.restore(
                 config, read, seed=seed, dtype=dtype,
                 device=None if device is None else str(device),
@@ -149,7 +158,7 @@ class Pretrained:
         config = self.config.replace(
             architectures=[TASKS[self.task].class_name], dtype=self.weights_dtype
         )
-        config.save_pretrained(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         save_checkpoint(
             folder,
             self.named_arrays(),
@@ -157,4 +166,5 @@ class Pretrained:
             task=self.task,
             format=_FORMATS.get(format, format),
             max_shard_size=max_shard_size,
+            before_switch=lambda: config.save_pretrained(folder),
         )

@@ -165,10 +165,11 @@ class Weight:
         Source: tf_model.h5 as written by transformers 4.
         """
         prefix = f"{ENCODER_PREFIX}/" if self.in_encoder else ""
-        return prefix + _tf_path(self.row.name, self.layer, self.stored_leaf("tf").name)
+        return prefix + tf_path(self.row.name, self.layer, self.stored_leaf("tf").name)
 
 
-def _tf_path(module: str, layer: int | None, leaf: str) -> str:
+def tf_path(module: str, layer: int | None, leaf: str) -> str:
+    """Name in a TensorFlow file of a leaf, by the path of its module with {} for the layer."""
     parts = module.replace("layer.{}", f"layer_._{layer}").split(".")
     # "layer_._0" has a dot of its own, which the split has just taken apart.
     path = "/".join(parts).replace("layer_/_", "layer_._")

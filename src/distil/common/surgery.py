@@ -13,9 +13,7 @@ from distil.common.initial import initial_weight
 from distil.common.spec import Weight, parameters, weights
 
 
-def without_heads(
-    config: DistilBertConfig, heads: Mapping[int, Sequence[int]]
-) -> DistilBertConfig:
+def without_heads(config: DistilBertConfig, heads: Mapping[int, Sequence[int]]) -> DistilBertConfig:
     """The configuration after pruning `heads` (layer -> heads, numbered as in the full model).
 
     Raises:

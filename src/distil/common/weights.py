@@ -7,14 +7,13 @@ Nothing is reshaped, and no pattern is run over names from a file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from distil.common import spec
-from distil.common.bert import TOKEN_TYPE_EMBEDDINGS
 from distil.common.checkpoint.tensors import (
     FLOATS,
     Array,
@@ -26,17 +25,12 @@ from distil.common.checkpoint.tensors import (
 from distil.common.config import DistilBertConfig
 from distil.common.errors import CheckpointError, WeightsError
 from distil.common.load_report import Finding, LoadReport
-from distil.common.spec import BERT_PREFIX, ENCODER_PREFIX, Layout, Weight
-
-Family = Literal["distilbert", "bert"]
+from distil.common.spec import Weight
+from distil.common.stored_names import Naming, naming_of
 
 # What DistributedDataParallel and torch.compile put before the names of what they wrap.
 _WRAPPERS = ("module.", "_orig_mod.")
 _WRAPPED_AT_MOST = len(_WRAPPERS)  # each around the other, at most
-
-# BERT's masked-LM bias stands on its own, and again beside the decoder in newer files.
-_MLM = "cls.predictions"
-_MLM_DECODER = f"{_MLM}.decoder"
 
 _ROWS_AT_ONCE = 1024
 
@@ -67,21 +61,28 @@ class Source:
         """Type of the stored values."""
         return self.tensor.dtype
 
-    def read(self, *, dtype: np.dtype[Any] | None = None, check_finite: bool = False) -> Array:
+    def read(
+        self,
+        *,
+        dtype: np.dtype[Any] | None = None,
+        check_finite: bool = False,
+        mapped: bool = True,
+    ) -> Array:
         """The values, in PyTorch's orientation.
 
-        They are a view of the file's memory map (a transposed one for a TensorFlow kernel),
-        unless they have to be computed or converted.  A sum is worked out in float64 and
-        rounded once, to the type asked for.
+        A sum is worked out in float64 and rounded once, to the type asked for.
 
         Args:
             dtype: Type to give them in; None keeps the stored one.
             check_finite: Refuse infinity and NaN.
+            mapped: Give a view of the file's memory map (a transposed one for a TensorFlow
+                kernel) where nothing has to be computed; False always gives a copy, of which
+                the map keeps nothing in memory.
 
         Raises:
             CheckpointError: A value is not finite, and that was asked.
         """
-        values = self.tensor.read()
+        stored = values = self.tensor.read()
         if check_finite:
             _check_finite(self.name, self.tensor, values)
         if self.added is not None:
@@ -92,7 +93,13 @@ class Source:
             values = values.astype(np.float64) + row.astype(np.float64)
         if dtype is not None:
             values = values.astype(dtype, copy=False)
-        return values.T if self.transposed else values
+        if self.transposed:
+            values = values.T
+        if not mapped:
+            values = np.array(values, order="C", copy=None if values is not stored else True)
+        if not np.may_share_memory(values, stored):
+            self.tensor.release()
+        return values
 
 
 @dataclass(frozen=True)
@@ -126,11 +133,12 @@ def match_weights(checkpoint: Checkpoint, config: DistilBertConfig, task: str) -
 
     Raises:
         CheckpointError: Two tensors have names that come to the same.
-        WeightsError: A weight is stored as something else than floating-point numbers.
+        WeightsError: A weight is stored as something else than floating-point numbers, or a
+            BERT's token types cannot be added to its positions.
     """
     stored = _unwrapped(checkpoint)
     table = spec.weights(config, task)
-    naming = _naming(stored.keys(), table.values(), checkpoint.layout)
+    naming = naming_of(stored.keys(), table.values(), checkpoint.layout)
     sources: dict[str, Source] = {}
     missing: list[Finding] = []
     mismatched: list[Finding] = []
@@ -170,86 +178,10 @@ def match_weights(checkpoint: Checkpoint, config: DistilBertConfig, task: str) -
     return Match(sources, report)
 
 
-@dataclass(frozen=True)
-class _Naming:
-    """One way in which a checkpoint may name its weights.
-
-    Attributes:
-        layout: Whose names they are.
-        family: Whose modules they are.
-        prefixed: Whether the encoder's names begin with that of the family.
-    """
-
-    layout: Layout
-    family: Family
-    prefixed: bool
-
-    def names(self, weight: Weight) -> Iterator[str]:
-        """Every name that `weight` may have, the usual one first."""
-        path = weight.row.name if self.family == "distilbert" else weight.row.bert
-        if not path:
-            return
-        if path == _MLM_DECODER and weight.leaf == "bias":
-            for owner in (_MLM, _MLM_DECODER):
-                yield self._stored(owner, "bias")
-            return
-        if weight.in_encoder:
-            path = self._prefix() + path
-        yield self._stored(path, weight.stored_leaf(self.layout).name, weight.layer)
-        if self.layout == "pt" and weight.row.kind == "norm":
-            yield self._stored(path, spec.LEGACY_NORM_LEAVES[weight.leaf], weight.layer)
-
-    def token_types(self) -> str:
-        """Name of BERT's token-type table."""
-        leaf = spec.LEAVES[self.layout]["positions"]["weight"].name
-        return self._stored(self._prefix() + TOKEN_TYPE_EMBEDDINGS, leaf)
-
-    def tolerated(self) -> Iterator[str]:
-        """Names of what no model needs: position numbers, BERT's pooler and sentence head."""
-        yield self._stored(self._prefix() + "embeddings", "position_ids")
-        if self.family == "bert":
-            for leaf in spec.LEAVES[self.layout]["linear"].values():
-                yield self._stored(self._prefix() + "pooler.dense", leaf.name)
-                yield self._stored("cls.seq_relationship", leaf.name)
-
-    def _prefix(self) -> str:
-        if not self.prefixed:
-            return ""
-        return f"{ENCODER_PREFIX if self.family == 'distilbert' else BERT_PREFIX}."
-
-    def _stored(self, path: str, leaf: str, layer: int | None = None) -> str:
-        if self.layout == "pt":
-            return f"{path if layer is None else path.format(layer)}.{leaf}"
-        first, _, rest = path.partition(".")
-        if first == "cls":
-            path = f"{'nsp' if rest == 'seq_relationship' else 'mlm'}___cls.{rest}"
-        return spec._tf_path(path, layer, leaf)
-
-
-def _naming(names: Collection[str], weights: Collection[Weight], layout: Layout) -> _Naming:
-    """The naming under which most of the encoder is found.
-
-    One naming has to do for the whole checkpoint: an encoder put together from two halves
-    that are named differently is no encoder that anybody saved.
-    """
-    families: tuple[Family, ...] = ("distilbert", "bert")
-    candidates = [
-        _Naming(layout, family, prefixed) for family in families for prefixed in (True, False)
-    ]
-    encoder = [weight for weight in weights if weight.in_encoder]
-
-    def found(naming: _Naming) -> int:
-        # BERT and DistilBERT name their embeddings alike; only BERT has token types.
-        hits = sum(any(name in names for name in naming.names(weight)) for weight in encoder)
-        return hits + (naming.family == "bert" and naming.token_types() in names)
-
-    return max(candidates, key=found)
-
-
 def _source(
     weight: Weight,
     tensor: StoredTensor,
-    naming: _Naming,
+    naming: Naming,
     stored: Mapping[str, StoredTensor],
     used: set[str],
 ) -> Source:
@@ -258,9 +190,13 @@ def _source(
     added = None
     if naming.family == "bert" and weight.row.name == spec.POSITION_EMBEDDINGS:
         added = stored.get(naming.token_types())
-        if added is not None:
-            used.add(naming.token_types())
-            _check_token_types(added, tensor)
+        if added is None:
+            raise WeightsError(
+                "this BERT has no token types to add to its positions",
+                expected=naming.token_types(), where=tensor.file,
+            )  # fmt: skip
+        used.add(naming.token_types())
+        _check_token_types(added, tensor)
     transposed = weight.stored_leaf(naming.layout).transposed
     return Source(weight.name, tensor, transposed, added)
 

@@ -57,7 +57,11 @@ class MultiHeadSelfAttention(nn.Module):
         self.dropout = nn.Dropout(config.attention_dropout)
 
     def forward(
-        self, x: Tensor, attention_mask: Tensor | None, head_mask: Tensor | None, output_attentions: bool
+        self,
+        x: Tensor,
+        attention_mask: Tensor | None,
+        head_mask: Tensor | None,
+        output_attentions: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend.
 
@@ -141,7 +145,11 @@ class TransformerBlock(nn.Module):
         self.output_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
 
     def forward(
-        self, x: Tensor, attention_mask: Tensor | None, head_mask: Tensor | None, output_attentions: bool
+        self,
+        x: Tensor,
+        attention_mask: Tensor | None,
+        head_mask: Tensor | None,
+        output_attentions: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Arguments and results are those of `MultiHeadSelfAttention.forward`."""
         attended, weights = self.attention(x, attention_mask, head_mask, output_attentions)

@@ -181,7 +181,7 @@ class DistilBertForMultipleChoice(DistilBertForSequenceClassification):
 
     task = "multiple-choice"
 
-    def outputs(self, config: DistilBertConfig) -> int:  # noqa: D102, ARG002
+    def outputs(self, config: DistilBertConfig) -> int:  # noqa: D102
         return 1
 
     def encode(self, **arguments: Any) -> EncoderOutput:

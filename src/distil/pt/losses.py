@@ -93,14 +93,14 @@ def span(start_logits: Tensor, end_logits: Tensor, start: Tensor, end: Tensor) -
         InputError: The positions are not integers, or not one a text.
     """
     losses = []
-    for name, logits, positions in (
+    for name, logits, given in (
         ("start_positions", start_logits, start),
         ("end_positions", end_logits, end),
     ):
-        if not is_integer(positions):
-            raise not_integers(name, positions.dtype)
-        rules.check_positions(name, tuple(logits.shape), tuple(positions.shape))
-        positions = positions.reshape(-1).long()
+        if not is_integer(given):
+            raise not_integers(name, given.dtype)
+        rules.check_positions(name, tuple(logits.shape), tuple(given.shape))
+        positions = given.reshape(-1).long()
         outside = (positions < 0) | (positions >= logits.shape[1])
         losses.append(cross_entropy(logits, positions.masked_fill(outside, rules.IGNORED)))
     return (losses[0] + losses[1]) / 2

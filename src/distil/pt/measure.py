@@ -1,4 +1,4 @@
-"""Everything a model computes for one batch, as numpy arrays, in PyTorch: what parity compares."""
+"""All that a model computes for one batch, as numpy arrays, in PyTorch, for parity checks."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def measure(
     *,
     gradients: bool = True,
     attentions: bool = True,
+    padding: bool = True,
 ) -> Measurement:
     """Run a model on a batch.
 
@@ -29,6 +30,7 @@ def measure(
         gradients: Compute those of the loss, or without labels those of a fixed combination
             of the last hidden states or logits.
         attentions: Ask for attention weights, which takes the explicit path.
+        padding: Let that combination, of last hidden states, include those at padding.
     """
     tensors = {name: torch.from_numpy(array).to(model.device) for name, array in batch.items()}
     output = model(**tensors, output_hidden_states=True, output_attentions=attentions)
@@ -39,7 +41,10 @@ def measure(
             target = output.loss
         else:
             first = output[0]
-            target = (first * torch.from_numpy(probe(tuple(first.shape))).to(first)).sum()
+            factors = probe(tuple(first.shape))
+            if not padding:
+                factors *= batch["attention_mask"][..., None]
+            target = (first * torch.from_numpy(factors).to(first)).sum()
         table = list(parameters(model.config, model.task))
         variables = [getattr(module, leaf) for module, leaf, _ in (owner(model, w) for w in table)]
         trained = [v for v in variables if v.requires_grad]

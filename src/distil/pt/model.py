@@ -201,9 +201,7 @@ class DistilBertPreTrainedModel(Pretrained, nn.Module):
         self.config = encoder_of(self).config = config
         self.tie_weights()
 
-    def num_parameters(
-        self, only_trainable: bool = False, exclude_embeddings: bool = False
-    ) -> int:
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """Number of parameters, tied ones counted once."""
         left_out = self.get_input_embeddings().weight if exclude_embeddings else None
         return sum(
@@ -220,9 +218,7 @@ class NothingDrawn(TorchFunctionMode):
     Python for 0.8 s.
     """
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if getattr(func, "__module__", None) == "torch.nn.init":
             return kwargs["tensor"] if "tensor" in kwargs else args[0]

@@ -30,9 +30,7 @@ def check_indices(name: str, x: tf.Tensor, limit: int, *, what: str) -> None:
     if not is_integer(x):
         raise not_integers(name, x.dtype.name)
     x = tf.cast(x, tf.int64)  # `limit` may not fit the type of `x`
-    refuse_if(
-        (x < 0) | (x >= limit), x, lambda found: out_of_range(name, limit, found, what=what)
-    )
+    refuse_if((x < 0) | (x >= limit), x, lambda found: out_of_range(name, limit, found, what=what))
 
 
 def refuse_if(wrong: tf.Tensor, x: tf.Tensor, error: Callable[[Any], DistilError]) -> None:

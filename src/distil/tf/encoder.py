@@ -13,13 +13,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from distil.common.config import DistilBertConfig
 from distil.common.outputs import EncoderOutput
 from distil.tf.activations import ACTIVATIONS
-from distil.tf.layers import Container, Seed, dropout, embedding, linear, norm, split_seed
+from distil.tf.layers import (
+    Container,
+    Seed,
+    dropout,
+    embedding,
+    linear,
+    norm,
+    recomputed,
+    split_seed,
+)
 
 LAYER_NORM_EPS = 1e-12
 
@@ -219,7 +227,7 @@ class Transformer(Container):
                 "seed": layer_seed,
             }
             if self.gradient_checkpointing and seed is not None:
-                x, weights = keras.remat(layer)(x, **inputs)
+                x, weights = recomputed(layer, x, **inputs)
             else:
                 x, weights = layer(x, **inputs)
             hidden_states.append(x)

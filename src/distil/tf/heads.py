@@ -160,7 +160,7 @@ class TFDistilBertForMaskedLM(TFDistilBertHeadModel):
         inputs = None if config.tie_word_embeddings else config.dim
         self.vocab_projector = VocabProjector(inputs, config.vocab_size, **options)
 
-    def head(self, hidden: tf.Tensor, seed: Seed) -> tf.Tensor:  # noqa: D102, ARG002
+    def head(self, hidden: tf.Tensor, seed: Seed) -> tf.Tensor:  # noqa: D102
         transformed = self.activation(self.vocab_transform(hidden))  # b s d
         return self.vocab_projector(
             self.vocab_layer_norm(transformed), tied=self.get_input_embeddings()
@@ -197,7 +197,7 @@ class TFDistilBertForMultipleChoice(TFDistilBertForSequenceClassification):
 
     task = "multiple-choice"
 
-    def outputs(self, config: DistilBertConfig) -> int:  # noqa: D102, ARG002
+    def outputs(self, config: DistilBertConfig) -> int:  # noqa: D102
         return 1
 
     def encode(self, **arguments: Any) -> EncoderOutput:

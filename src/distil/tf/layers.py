@@ -41,14 +41,32 @@ def norm(width: int, epsilon: float, **options: Any) -> keras.layers.LayerNormal
 
 def embedding(rows: int, width: int, **options: Any) -> keras.layers.Embedding:
     """A built table of embeddings (rows, width)."""
-    return _built(
-        keras.layers.Embedding(rows, width, embeddings_initializer=unset, **options), None
-    )
+    return _built(Table(rows, width, embeddings_initializer=unset, **options), None)
 
 
 def _built(layer: keras.layers.Layer, width: int | None) -> keras.layers.Layer:
     layer.build((None, width))
     return layer
+
+
+class Table(keras.layers.Embedding):
+    """Embeddings whose gradient is a whole table, as PyTorch's is.
+
+    TensorFlow's own has one row for each use of a token, and Keras's optimizers square and
+    clip those before they add them up: where a token occurs twice, Adam divides by too little.
+    """
+
+    def call(self, ids: tf.Tensor) -> tf.Tensor:
+        """Ids of any shape to embeddings, with an axis more."""
+        return tf.cast(_look_up(tf.convert_to_tensor(self.embeddings), ids), self.compute_dtype)
+
+
+@tf.custom_gradient
+def _look_up(table: tf.Tensor, ids: tf.Tensor) -> Any:
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        return tf.math.unsorted_segment_sum(upstream, ids, tf.shape(table)[0]), None
+
+    return tf.gather(table, ids), gradient
 
 
 class VocabProjector(Container):
@@ -64,9 +82,7 @@ class VocabProjector(Container):
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
         self.kernel = None
         if inputs is not None:
-            self.kernel = self.add_weight(
-                name="kernel", shape=(inputs, units), initializer=unset
-            )
+            self.kernel = self.add_weight(name="kernel", shape=(inputs, units), initializer=unset)
 
     def call(self, x: tf.Tensor, tied: keras.layers.Embedding | None = None) -> tf.Tensor:
         """Hidden states (b, s, d) to scores (b, s, words)."""
@@ -87,6 +103,23 @@ def split_seed(seed: Seed, count: int) -> list[Seed]:
     if seed is None:
         return [None] * count
     return tf.unstack(tf.random.split(seed, count))
+
+
+def recomputed(
+    layer: keras.layers.Layer, x: tf.Tensor, head_mask: tf.Tensor | None, **inputs: Any
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """What a layer gives, computed once more for its gradients rather than kept.
+
+    `keras.remat` has gradients only for tensors by position, and takes and gives no None.
+    """
+
+    @keras.remat
+    def run(x: tf.Tensor, head_mask: tf.Tensor | None = None) -> tuple[tf.Tensor, ...]:
+        x, weights = layer(x, head_mask=head_mask, **inputs)
+        return (x,) if weights is None else (x, weights)
+
+    x, *weights = run(x) if head_mask is None else run(x, head_mask)
+    return x, weights[0] if weights else None
 
 
 def replace_variable(

@@ -86,14 +86,14 @@ def span(
         InputError: The positions are not integers, or not one a text.
     """
     losses = []
-    for name, logits, positions in (
+    for name, logits, given in (
         ("start_positions", start_logits, start),
         ("end_positions", end_logits, end),
     ):
-        if not is_integer(positions):
-            raise not_integers(name, positions.dtype.name)
-        rules.check_positions(name, tuple(logits.shape), tuple(positions.shape))
-        positions = tf.cast(tf.reshape(positions, (-1,)), tf.int64)
+        if not is_integer(given):
+            raise not_integers(name, given.dtype.name)
+        rules.check_positions(name, tuple(logits.shape), tuple(given.shape))
+        positions = tf.cast(tf.reshape(given, (-1,)), tf.int64)
         outside = (positions < 0) | (positions >= tf.shape(logits, tf.int64)[1])
         losses.append(cross_entropy(logits, tf.where(~outside, positions, rules.IGNORED)))
     return (losses[0] + losses[1]) / 2

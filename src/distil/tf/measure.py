@@ -1,4 +1,4 @@
-"""Everything a model computes for one batch, as numpy arrays, in TensorFlow: what parity compares."""
+"""All that a model computes for one batch, as numpy arrays, in TensorFlow, for parity checks."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def measure(
     *,
     gradients: bool = True,
     attentions: bool = True,
+    padding: bool = True,
 ) -> Measurement:
     """Run a model on a batch.
 
@@ -29,6 +30,7 @@ def measure(
         gradients: Compute those of the loss, or without labels those of a fixed combination
             of the last hidden states or logits.
         attentions: Ask for attention weights.
+        padding: Let that combination, of last hidden states, include those at padding.
     """
     tensors = {name: tf.convert_to_tensor(array) for name, array in batch.items()}
     with tf.GradientTape() as tape:
@@ -37,7 +39,10 @@ def measure(
             target = output.loss
         else:
             first = output[0]
-            target = tf.reduce_sum(first * tf.cast(probe(tuple(first.shape)), first.dtype))
+            factors = probe(tuple(first.shape))
+            if not padding:
+                factors *= batch["attention_mask"][..., None]
+            target = tf.reduce_sum(first * tf.cast(factors, first.dtype))
     found = flatten(output)
     measured = Measurement({name: value.numpy() for name, value in found.items()})
     if gradients:

@@ -62,9 +62,7 @@ class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
         self, read: Mapping[str, Callable[[], NDArray[Any]]], *, seed: int | None = None
     ) -> None:
         """Give every weight its values, by its canonical name, and new ones where none is read."""
-        weights.fill(
-            self, self.config, self.task, read, seed=new_seed() if seed is None else seed
-        )
+        weights.fill(self, self.config, self.task, read, seed=new_seed() if seed is None else seed)
 
     @classmethod
     def restore(
@@ -181,9 +179,7 @@ class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
         self.config = encoder_of(self).config = config
         self.forget_graphs()
 
-    def num_parameters(
-        self, only_trainable: bool = False, exclude_embeddings: bool = False
-    ) -> int:
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """Number of parameters, tied ones counted once."""
         left_out = self.get_input_embeddings().embeddings if exclude_embeddings else None
         return sum(

@@ -53,7 +53,7 @@ def gadgets(proof: str) -> dict[str, Any]:
 @pytest.mark.parametrize("form", ["zip", "legacy", "pickle"])
 @pytest.mark.parametrize("gadget", gadgets(""))
 def test_gadgets_are_not_run(tmp_path: Path, gadget: str, form: str) -> None:
-    import torch  # noqa: PLC0415
+    import torch
 
     proof = tmp_path / "proof"
     content = {"weight": torch.zeros(2), "evil": gadgets(str(proof))[gadget]}
@@ -75,7 +75,7 @@ def test_gadgets_are_not_run(tmp_path: Path, gadget: str, form: str) -> None:
 @pytest.mark.pt
 @pytest.mark.parametrize("zipped", [True, False])
 def test_legacy_form(tmp_path: Path, zipped: bool) -> None:
-    import torch  # noqa: PLC0415
+    import torch
 
     config = tiny_config()
     saved = save(tmp_path, config, format="bin")
@@ -89,7 +89,7 @@ def test_legacy_form(tmp_path: Path, zipped: bool) -> None:
 
 @pytest.mark.pt
 def test_parameters_shared_and_turned_tensors(tmp_path: Path) -> None:
-    import torch  # noqa: PLC0415
+    import torch
 
     whole = torch.arange(12.0).reshape(3, 4)
     state = {
@@ -108,7 +108,7 @@ def test_parameters_shared_and_turned_tensors(tmp_path: Path) -> None:
 
 @pytest.mark.pt
 def test_what_is_no_state_dict(tmp_path: Path) -> None:
-    import torch  # noqa: PLC0415
+    import torch
 
     big = 1 << 20
     for content in (
@@ -130,7 +130,7 @@ def test_what_is_no_state_dict(tmp_path: Path) -> None:
 
 @pytest.mark.pt
 def test_archives_that_unpack_to_more(tmp_path: Path) -> None:
-    import torch  # noqa: PLC0415
+    import torch
 
     buffer = io.BytesIO()
     torch.save({"a": torch.zeros(1000, 1000)}, buffer)
@@ -148,7 +148,7 @@ def test_archives_that_unpack_to_more(tmp_path: Path) -> None:
 @pytest.mark.pt
 @pytest.mark.parametrize("zipped", [True, False])
 def test_truncation_and_flips(tmp_path: Path, zipped: bool) -> None:
-    import torch  # noqa: PLC0415
+    import torch
 
     state = {"a.weight": torch.ones(5, 3), "a.bias": torch.ones(3)}
     torch.save(state, tmp_path / FILE, _use_new_zipfile_serialization=zipped)
@@ -186,12 +186,24 @@ def test_without_torch(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 
 
-def test_old_torch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from types import SimpleNamespace  # noqa: PLC0415
+def test_without_torch_another_format_is_preferred(tmp_path: Path) -> None:
+    save(tmp_path, tiny_config(), format="h5")
+    (tmp_path / FILE).write_bytes(b"")
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from pathlib import Path; from distil.common.checkpoint import open_checkpoint\n"
+        "assert open_checkpoint(Path(sys.argv[1])).format == 'h5'"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 
-    from distil.common.errors import FrameworkError  # noqa: PLC0415
+
+def test_old_torch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from distil.common.errors import FrameworkError
 
     (tmp_path / FILE).write_bytes(b"\x80\x02}q\x00.")
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(__version__="2.5.1+cpu"))
+    old = SimpleNamespace(__version__="2.5.1+cpu", __spec__=object())
+    monkeypatch.setitem(sys.modules, "torch", old)
     with pytest.raises(FrameworkError, match=r"2\.5\.1"):
         open_checkpoint(tmp_path)

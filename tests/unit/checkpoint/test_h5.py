@@ -187,6 +187,14 @@ def test_names_of_any_kind(model: Path) -> None:
     assert len(str(caught[0].message)) < 2000
 
 
+def test_numbers_under_names_that_come_to_the_same(model: Path) -> None:
+    with h5py.File(model / FILE, "a") as file:
+        for group in ("one", "two"):
+            file[f"{group}/model/classifier/scale:0"] = np.float32(3)
+    with pytest.warns(CheckpointWarning, match="scale"):
+        load(model, tiny_config())[1].report.check(name="numbers")
+
+
 def test_names_that_are_not_utf8(model: Path) -> None:
     with h5py.File(model / FILE, "a") as file:
         h5py.h5g.create(file.id, b"\xff\xfe")

@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from distil.common import spec
 from distil.common.checkpoint import open_checkpoint, save_checkpoint
-from distil.common.errors import CheckpointError
+from distil.common.errors import CheckpointError, CheckpointNotFoundError
 from distil.common.weights import match_weights
 from support.checkpoints import (
     DTYPES,
@@ -198,7 +198,7 @@ def test_a_limit_that_is_not_reached_gives_one_file(tmp_path: Path) -> None:
 @pytest.mark.pt
 @pytest.mark.parametrize("max_shard_size", [None, 1500])
 def test_bin_holds_the_tied_weight(tmp_path: Path, max_shard_size: int | None) -> None:
-    import torch  # noqa: PLC0415
+    import torch
 
     config = tiny_config()
     save(tmp_path, config, "masked-lm", format="bin", max_shard_size=max_shard_size)
@@ -225,6 +225,8 @@ def test_preference(tmp_path: Path) -> None:
         assert checkpoint.format == "h5"
     with pytest.raises(CheckpointError, match="unknown checkpoint format"):
         open_checkpoint(tmp_path, format="gguf")
+    with pytest.raises(CheckpointNotFoundError, match="in this format"):
+        open_checkpoint(tmp_path, format="tf-safetensors")
 
 
 def test_variant(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -215,7 +216,7 @@ assert len(seen) > 2, seen
 """
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kill_at_any_moment(tmp_path: Path) -> None:
     done = run([sys.executable, "-c", KILL, str(tmp_path), "50"])
     assert done.returncode == 0, done.stderr[-2000:]
@@ -225,20 +226,35 @@ def test_kill_at_any_moment(tmp_path: Path) -> None:
     assert_same_bits(load(tmp_path, config)[0], saved)
 
 
+def test_what_kills_left_over_goes_after_a_day(tmp_path: Path) -> None:
+    names = (".model.1-a.tmp", ".tf_model.1-a.tmp", ".model.safetensors.1-a.tmp")
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+        (tmp_path / f".{name}").write_bytes(b"")
+    save(tmp_path, tiny_config())
+    assert all((tmp_path / name).exists() for name in names)
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+    save(tmp_path, tiny_config())
+    assert not any((tmp_path / name).exists() for name in names)
+    assert all((tmp_path / f".{name}").exists() for name in names)
+
+
 READ_WHILE_SAVING = """
 import os, signal, sys, time
 from pathlib import Path
 from support.checkpoints import load, random_weights, save, tiny_config
-folder, config = Path(sys.argv[1]), tiny_config()
+folder, config, options = Path(sys.argv[1]), tiny_config(), eval(sys.argv[2])
 states = [random_weights(config, "sequence-classification", seed=seed) for seed in range(2)]
-save(folder, config, max_shard_size=2000)
+save(folder, config, **options)
 child = os.fork()
 if child == 0:
     while True:
         for seed in range(2):
-            save(folder, config, seed=seed, max_shard_size=2000)
+            save(folder, config, seed=seed, **options)
+            time.sleep(0.01)
 try:
-    end = time.monotonic() + 2
+    end = time.monotonic() + 1
     while time.monotonic() < end:
         found, _ = load(folder, config)
         assert any(all(found[name].tobytes() == state[name].tobytes() for name in state)
@@ -248,9 +264,10 @@ finally:
 """
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
-def test_reading_while_another_process_saves(tmp_path: Path) -> None:
-    done = run([sys.executable, "-c", READ_WHILE_SAVING, str(tmp_path)])
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("options", [KINDS[0], KINDS[1], KINDS[3]])
+def test_reading_while_another_process_saves(tmp_path: Path, options: dict[str, Any]) -> None:
+    done = run([sys.executable, "-c", READ_WHILE_SAVING, str(tmp_path), repr(options)])
     assert done.returncode == 0, done.stderr[-2000:]
 
 

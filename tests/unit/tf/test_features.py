@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.models import ALL_TASKS, batch_for, build, config_for
 
 from distil.common.errors import InputError
+from support.models import ALL_TASKS, batch_for, build, config_for
 
 pytestmark = pytest.mark.tf
 

@@ -1,4 +1,5 @@
 """A vocabulary small enough to read, and the real ones where they can be had."""
+# ruff: noqa: RUF001 - letters that look like others are what is tested
 
 import gzip
 import json
@@ -10,10 +11,52 @@ from distil.common.tokenizer import DistilBertTokenizer, DistilBertTokenizerFast
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-WORDS = (
-    "the quick brown fox jump ##s ##ed over lazy dog un ##aff ##able hello world cafe café "
-    "naive don ' t do not it . , ! ? - 中 文 ОДИН один σας σασ ΣΑΣ Hello ss ß ##ß 한 ᄒ ##ᅡ ##ᆫ"
-).split()
+WORDS = [
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "jump",
+    "##s",
+    "##ed",
+    "over",
+    "lazy",
+    "dog",
+    "un",
+    "##aff",
+    "##able",
+    "hello",
+    "world",
+    "cafe",
+    "café",
+    "naive",
+    "don",
+    "'",
+    "t",
+    "do",
+    "not",
+    "it",
+    ".",
+    ",",
+    "!",
+    "?",
+    "-",
+    "中",
+    "文",
+    "ОДИН",
+    "один",
+    "σας",
+    "σασ",
+    "ΣΑΣ",
+    "Hello",
+    "ss",
+    "ß",
+    "##ß",
+    "한",
+    "ᄒ",
+    "##ᅡ",
+    "##ᆫ",
+]
 SMALL = tuple(
     dict.fromkeys((*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS), *"[]"))
 )

@@ -81,7 +81,9 @@ def test_encodings_stay_what_they_were_when_tokens_are_added(tokenizer):
     assert batch.tokens() == ["[CLS]", "quick", "brown", "[SEP]"]
 
 
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
 def test_copies(batch, again):
     copied = again(batch)
     assert copied == batch
@@ -176,7 +178,10 @@ def test_padding_afterwards(tokenizer):
         "input_ids": [[2, 3, 0], [2, 7, 3]],
         "attention_mask": [[1, 1, 0], [1, 1, 1]],
     }
-    arrays = [{"input_ids": numpy.array([2, 7, 3]), "labels": 1}, {"input_ids": [2, 3], "labels": 0}]
+    arrays = [
+        {"input_ids": numpy.array([2, 7, 3]), "labels": 1},
+        {"input_ids": [2, 3], "labels": 0},
+    ]
     padded = tokenizer.pad(arrays, pad_to_multiple_of=4, padding_side="left", return_tensors="np")
     assert padded.input_ids.tolist() == [[0, 2, 7, 3], [0, 0, 2, 3]]
     assert padded.labels.tolist() == [1, 0]

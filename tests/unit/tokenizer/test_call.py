@@ -246,8 +246,9 @@ def test_model_max_length(kind, vocab_file):
         quiet.tokenize(TEXT)
 
 
-def test_no_limit_means_that_nothing_is_too_long(tokenizer):
+def test_no_limit_means_that_nothing_is_too_long(tokenizer, vocab_file):
     assert tokenizer.model_max_length == int(1e30)
+    assert type(tokenizer)(vocab_file, model_max_length=1e25).model_max_length == int(1e30)
     assert tokenizer(TEXT, truncation=True) == tokenizer(TEXT)
 
 
@@ -284,6 +285,10 @@ def test_special_tokens_around_ids(tokenizer):
     assert tokenizer.create_token_type_ids_from_sequences([7]) == [0, 0, 0]
     assert tokenizer.create_token_type_ids_from_sequences([7], [8, 9]) == [0, 0, 0, 1, 1, 1]
     assert tokenizer.get_special_tokens_mask([7], [8]) == [1, 0, 1, 0, 1]
-    assert tokenizer.get_special_tokens_mask([2, 7, 3], already_has_special_tokens=True) == [1, 0, 1]
+    assert tokenizer.get_special_tokens_mask([2, 7, 3], already_has_special_tokens=True) == [
+        1,
+        0,
+        1,
+    ]
     with pytest.raises(InputError):
         tokenizer.get_special_tokens_mask([2], [3], already_has_special_tokens=True)

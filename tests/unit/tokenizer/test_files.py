@@ -74,11 +74,11 @@ def test_round_trip(saved, fast, tmp_path):
 @pytest.mark.parametrize(
     "removed",
     [
-        {"vocab.txt"},
-        {"tokenizer.json"},
-        {"vocab.txt", "special_tokens_map.json", "added_tokens.json"},  # as transformers 5
-        {"tokenizer.json", "special_tokens_map.json", "added_tokens.json"},
-        {"vocab.txt", "tokenizer_config.json", "added_tokens.json"},
+        ("vocab.txt",),
+        ("tokenizer.json",),
+        ("vocab.txt", "special_tokens_map.json", "added_tokens.json"),  # as transformers 5
+        ("tokenizer.json", "special_tokens_map.json", "added_tokens.json"),
+        ("vocab.txt", "tokenizer_config.json", "added_tokens.json"),
     ],
     ids=" ".join,
 )
@@ -110,6 +110,9 @@ def test_old_folders_with_added_tokens_json(vocab_file, tmp_path, fast, vocabula
     (tmp_path / "added_tokens.json").write_text(json.dumps({"<b>": size + 1, "<a>": size}))
     specials = {"mask_token": {"content": "[MASK]", "lstrip": True}, "bos_token": "<a>"}
     (tmp_path / "special_tokens_map.json").write_text(json.dumps(specials))
+    # Such a config knows the token, but not that it takes white space with it.
+    config = {"mask_token": "[MASK]", "do_lower_case": True}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     loaded = load_tokenizer(tmp_path, fast=fast)
     assert loaded.get_added_vocab()["<b>"] == size + 1
     assert loaded.additional_special_tokens == ["<a>"]
@@ -207,6 +210,16 @@ def test_parts_that_are_not_berts(saved):
     again = json.loads((folder / "again" / "tokenizer.json").read_text(encoding="utf-8"))
     assert again["normalizer"]["type"] == "Sequence"
     assert not (folder / "again" / "vocab.txt").exists()
+
+
+def test_splitting_at_white_space_alone_is_berts_only_without_normalizing(saved):
+    _, folder = saved
+    edit(
+        folder / "tokenizer.json", lambda data: data["pre_tokenizer"].update(type="WhitespaceSplit")
+    )
+    with pytest.raises(TokenizerError, match="not that of a BERT tokenizer"):
+        load_tokenizer(folder, fast=False)
+    assert load_tokenizer(folder).tokenize("dog, jumps") == ["[UNK]", "jump", "##s"]
 
 
 @pytest.mark.parametrize("fast", [True, False])

@@ -1,4 +1,5 @@
 """The Python tokenizer and the Rust one say the same of every text, in every way of calling."""
+# ruff: noqa: RUF001 - letters that look like others are what is tested
 
 import json
 import re
@@ -19,13 +20,37 @@ TELLING = (
     "\u0301\u0316\u0334\u0344\u0345\u0f73\u302e\u1b44\U0001d165\u08d4\ufffd\u200d\u200b\ufeff"
     "\U0001f600\u0130\ufb01\u1e9b\u0323.,!?-'[]#$`~«»、。\u061d\u166d\U00011938"
 )
+FEW = (
+    "unaffable",
+    "中",
+    "new-token",
+    "NEW-TOKEN",
+    "Élan elan",
+    " ",
+    "  ",
+    "\n",
+    "x" * 101,
+    "a",
+    "",
+    "##s",
+)
 texts = st.one_of(
     st.text(max_size=40),
     st.text(alphabet=TELLING, max_size=40),
     st.lists(
         st.sampled_from(
-            ["the", "jumps", "Hello", "CAFÉ", "[MASK]", "[mask]", "[SEP]", " ", "  ", "\n", "don't"]
-            + ["unaffable", "中", "x" * 101, "new-token", "NEW-TOKEN", "Élan", "elan", "a", "", "##s"]
+            [
+                "the",
+                "jumps",
+                "Hello",
+                "CAFÉ",
+                "[MASK]",
+                "[mask]",
+                "[SEP]",
+                "unaffable",
+                "don't",
+                *FEW,
+            ]
         ),
         max_size=12,
     ).map("".join),
@@ -74,7 +99,9 @@ def pairs(vocab_file):
 @pytest.mark.parametrize("case", range(len(OPTIONS)), ids=[str(options) for options in OPTIONS])
 def test_same_pieces_of_drawn_texts(pairs, describe, case):
     python, rust = pairs[case]
-    added = st.sampled_from(["<l>", "<r>", "<lr>", "<l", "ÉLAN", "中!", "é", " ", "a", "\u3000", "."])
+    added = st.sampled_from(
+        ["<l>", "<r>", "<lr>", "<l", "ÉLAN", "中!", "é", " ", "a", "\u3000", "."]
+    )
 
     @quick
     @given(st.one_of(texts, st.lists(st.one_of(added, texts), max_size=8).map("".join)))
@@ -114,7 +141,7 @@ def plain_rust(vocab_file, tmp_path_factory):
     special=st.booleans(),
 )
 def test_truncation_is_that_of_rust(
-    pairs, plain_rust, describe, first, second, strategy, max_length, stride, side, special
+    pairs, plain_rust, describe, *, first, second, strategy, max_length, stride, side, special
 ):
     letters = "a b c d e f g h i j k l"
     text = letters[: 2 * first]
@@ -162,7 +189,9 @@ def test_every_assigned_code_point(real_pair, describe):
         text = " ".join(chunk)
         if describe(python, text) != describe(rust, text):
             differing += [
-                hex(ord(word[1])) for word in chunk if describe(python, word) != describe(rust, word)
+                hex(ord(word[1]))
+                for word in chunk
+                if describe(python, word) != describe(rust, word)
             ]
     # The classes of characters are data of ours (unicode_tables); what is left to Python's
     # Unicode version are case mappings, of characters that no vocabulary has.

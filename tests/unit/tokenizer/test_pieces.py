@@ -1,6 +1,8 @@
 """Text to pieces: each option against what it must give, in both tokenizers."""
+# ruff: noqa: RUF001 - letters that look like others are what is tested
 
 import pytest
+import tokenizers
 
 from distil.common.errors import TokenizerError
 from distil.common.tokenizer import AddedToken
@@ -105,6 +107,25 @@ def test_added_tokens_of_the_rust_library_are_taken(tokenizer):
     )
 
 
+def test_added_tokens_share_no_white_space(tokenizer):
+    tokenizer.add_tokens(
+        [AddedToken(content="<r>", rstrip=True), AddedToken(content="<l>", lstrip=True)]
+    )
+    assert tokenizer.tokenize("a <r>  <l>") == ["a", "<r>  ", "<l>"]
+    assert tokenizer.tokenize("<l>a  <l>") == ["<l>", "a", "  <l>"]
+
+
+@pytest.mark.skipif(
+    tuple(map(int, tokenizers.__version__.split(".")[:2])) > (0, 22),
+    reason="later versions choose by chance",
+)
+def test_special_tokens_win_over_others_that_look_like_them(both):
+    for tokenizer in both:
+        tokenizer.add_tokens(["<É>", AddedToken(content="<e>", normalized=True, special=True)])
+        expected = [tokenizer.convert_tokens_to_ids("<e>")]
+        assert tokenizer("<É>", add_special_tokens=False)["input_ids"] == expected
+
+
 def test_longest_added_token_wins(tokenizer):
     assert tokenizer.add_tokens(["<a", "<a>", "<a>b"]) == 3
     assert tokenizer.tokenize("<a>b<a><a") == ["<a>b", "<a>", "<a"]
@@ -117,6 +138,9 @@ def test_impossible_added_tokens(tokenizer, token):
         tokenizer.add_tokens([token])
     assert len(tokenizer) == size
     assert tokenizer.tokenize("a") == ["a"]
+    # Nothing of it is left to be in the way of the next.
+    assert tokenizer.add_tokens(["<x>"]) == 1
+    assert tokenizer.tokenize("a<x>") == ["a", "<x>"]
 
 
 def test_offsets_and_words(tokenizer):

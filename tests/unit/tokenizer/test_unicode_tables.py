@@ -78,9 +78,7 @@ def test_words_are_what_the_pre_tokenizer_says():
 def test_word_characters_are_what_the_regular_expressions_of_rust_say():
     tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0, "Q": 1}, unk_token="[UNK]"))
     tokenizer.add_tokens([AddedToken("Q", single_word=True, normalized=False)])
-    assigned = [
-        character for character in CHARACTERS if unicodedata.category(character) != "Cn"
-    ]
+    assigned = [character for character in CHARACTERS if unicodedata.category(character) != "Cn"]
     encodings = tokenizer.encode_batch_fast([f"Q{character}" for character in assigned])
     for character, encoding in zip(assigned, encodings, strict=True):
         assert _is_word_character(character) == (encoding.ids[0] == 0), hex(ord(character))

@@ -86,7 +86,8 @@ def test_decoding(tokenizer):
     ids = tokenizer("Don't jumps, unaffable dog! It's a fox.")["input_ids"]
     assert tokenizer.decode(ids) == "[CLS] don't jumps, unaffable dog! it's a fox. [SEP]"
     plain = "don ' t jumps , unaffable dog ! it ' s a fox ."
-    assert tokenizer.decode(ids, skip_special_tokens=True) == "don't jumps, unaffable dog! it's a fox."
+    clean = "don't jumps, unaffable dog! it's a fox."
+    assert tokenizer.decode(ids, skip_special_tokens=True) == clean
     options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
     assert tokenizer.decode(ids, **options) == plain
     tokenizer.clean_up_tokenization_spaces = False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from distil.common.errors import CheckpointError
 from distil.common.spec import Layout
@@ -54,6 +55,12 @@ FILE_KINDS = (
     FileKind("pytorch_model", ".bin", ("bin",)),
     FileKind("tf_model", ".h5", ("h5",)),
 )
+_UNITS: dict[str, int] = {
+    unit: base**power
+    for base, ending in ((1000, "B"), (1024, "iB"))
+    for power, unit in enumerate([f"{letter}{ending}" for letter in "KMGT"], start=1)
+}
+
 FORMATS = tuple(name for kind in FILE_KINDS for name in kind.formats)
 
 
@@ -88,11 +95,29 @@ def preferred(
         variant: Part of the name, as "fp16" in model.fp16.safetensors.
         format_name: Only files that may be in this format.
     """
-    for kind in kinds_of(format_name):
+    # Where PyTorch is missing, its files are the last resort: nothing else can read them.
+    without_torch = find_spec("torch") is None
+    kinds = sorted(kinds_of(format_name), key=lambda kind: without_torch and kind.suffix == ".bin")
+    for kind in kinds:
         for name in (kind.file_name(variant), kind.index_name(variant)):
             if name in names:
                 return kind, name
     return None
+
+
+def bytes_of(size: str | int | None) -> int | None:
+    """`size` in bytes, from an integer or from text as "500MB"."""
+    if size is None or (isinstance(size, int) and size > 0):
+        return size
+    if isinstance(size, str):
+        for unit, factor in _UNITS.items():
+            number = size.strip().removesuffix(unit).strip()
+            if size.strip().endswith(unit) and number.isdecimal() and int(number) > 0:
+                return int(number) * factor
+    raise CheckpointError(
+        "size of shards is not valid", expected=f"bytes, or a number with {', '.join(_UNITS)}",
+        found=repr(size), where="max_shard_size",
+    )  # fmt: skip
 
 
 def _dotted(variant: str | None) -> str:

@@ -12,6 +12,7 @@ those of the groups: Keras repeats them in attributes, where text may be of any 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -21,7 +22,6 @@ import h5py  # type: ignore[import-untyped]
 
 from distil.common.checkpoint.h5_types import dtype_of
 from distil.common.checkpoint.tensors import (
-    Array,
     MappedFile,
     Opened,
     StoredTensor,
@@ -50,7 +50,7 @@ def read_h5(path: Path) -> Opened:
             where=path, fix="download or save it again",
         )  # fmt: skip
     try:
-        with h5py.File(path, "r", locking="best-effort") as file:
+        with h5py.File(_BytesOfFile(mapped), "r") as file:
             return _Reader(file, mapped).tensors(), mapped.close
     except DistilError:
         raise
@@ -59,6 +59,36 @@ def read_h5(path: Path) -> Opened:
             "not a valid HDF5 file", found=shorten(f"{type(error).__name__}: {error}"),
             where=path, fix="download or save it again",
         ) from None  # fmt: skip
+
+
+class _BytesOfFile(io.RawIOBase):
+    """The mapped bytes as a file, so that HDF5 opens none, and sees the bytes that we see."""
+
+    def __init__(self, mapped: MappedFile) -> None:
+        self._mapped = mapped
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._mapped.size}[whence]
+        self._place = start + offset
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer`, with zeros beyond the end: HDF5 does not take failing reads well."""
+        view = memoryview(buffer).cast("B")
+        found = self._mapped.bytes(self._place, self._place + view.nbytes)
+        view[:] = found.ljust(view.nbytes, b"\0")
+        self._place += view.nbytes
+        return view.nbytes
 
 
 class _Reader:
@@ -141,9 +171,4 @@ class _Reader:
                 expected=f"{length} bytes for {shorten(name)} {shape}",
                 found=f"a file of {self._mapped.size} bytes", where=self._path,
             )  # fmt: skip
-        start = offset or 0
-
-        def load() -> Array:
-            return self._mapped.array(start, shape, dtype)
-
-        return StoredTensor(name, self._path, shape, dtype, load)
+        return self._mapped.tensor(name, offset or 0, shape, dtype)

@@ -6,6 +6,7 @@ Source: ``TFPreTrainedModel.save_pretrained`` of transformers 4.57, and the file
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,8 @@ class H5Writer:
 
     def abandon(self) -> None:
         """Close the file as it is."""
-        self._file.close()
+        with suppress(OSError, RuntimeError, ValueError):  # as h5py passes on HDF5's errors
+            self._file.close()
         self._disk.close()
 
     def _lay_out_by_layers(self) -> None:

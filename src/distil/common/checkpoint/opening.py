@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from stat import S_ISREG
 from types import MappingProxyType
 
 from distil.common.checkpoint.bin_file import read_bin
@@ -21,7 +22,7 @@ from distil.common.checkpoint.tensors import (
     same_values,
     shorten,
 )
-from distil.common.errors import CheckpointError, CheckpointNotFoundError
+from distil.common.errors import CheckpointError, CheckpointNotFoundError, DistilError
 from distil.common.spec import BERT_PREFIX, ENCODER_PREFIX, HEADS, Layout
 
 _READERS: Mapping[str, Callable[[Path], Opened]] = {
@@ -30,7 +31,7 @@ _READERS: Mapping[str, Callable[[Path], Opened]] = {
     ".h5": read_h5,
 }
 
-_LOOKS = 5
+_LOOKS = 10
 
 # What a TensorFlow name may begin with once the name of the model is gone.
 _TF_ROOTS = frozenset(
@@ -77,20 +78,14 @@ def open_checkpoint(
 def _open(folder: Path, variant: str | None, format_name: str | None) -> Checkpoint:
     kind, name = _find(folder, variant, format_name)
     shards: Mapping[str, frozenset[str]] | None = None
+    before = _identity(folder / name)
     if name == kind.index_name(variant):
         shards = read_index(folder / name)
     files = tuple(folder / shard for shard in (shards if shards is not None else (name,)))
     tensors: dict[str, StoredTensor] = {}
     with ExitStack() as opened:
         for file in files:
-            try:
-                found, close = _READERS[kind.suffix](file)
-            except FileNotFoundError:
-                raise CheckpointNotFoundError(
-                    "shard is missing", where=file, fix="download or save the checkpoint again"
-                ) from None
-            except OSError as error:
-                raise CheckpointError("file cannot be read", found=error, where=file) from error
+            found, close = _read(kind, file)
             opened.callback(close)
             # Keras puts the weights of a whole model into one group a layer.
             in_layers = kind.suffix == ".h5" and shards is None
@@ -102,9 +97,18 @@ def _open(folder: Path, variant: str | None, format_name: str | None) -> Checkpo
                     "weight is in two shards", found=shorten(min(twice)), where=file
                 )
             tensors |= found
+        if shards is not None and _identity(folder / name) != before:
+            raise CheckpointNotFoundError(
+                "checkpoint was replaced while its shards were opened", where=folder / name
+            )
+        found_format, layout = _format_of(kind, tensors)
+        if format_name not in (None, found_format):
+            raise CheckpointNotFoundError(
+                "no weights in this format", expected=format_name, found=found_format,
+                where=folder / name,
+            )  # fmt: skip
         close_all = opened.pop_all().close
-    format_name, layout = _format_of(kind, tensors)
-    return Checkpoint(folder, files, format_name, layout, MappingProxyType(tensors), close_all)
+    return Checkpoint(folder, files, found_format, layout, MappingProxyType(tensors), close_all)
 
 
 def _find(folder: Path, variant: str | None, format_name: str | None) -> tuple[FileKind, str]:
@@ -129,6 +133,31 @@ def _find(folder: Path, variant: str | None, format_name: str | None) -> tuple[F
             fix="name a folder that save_pretrained wrote, or a model on the hub",
         )
     return found
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from the one that replaces it, None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _read(kind: FileKind, file: Path) -> Opened:
+    try:
+        # Opening a pipe would wait for whoever writes into it.
+        if not S_ISREG(file.stat().st_mode):
+            raise CheckpointError("not a file", where=file)
+        return _READERS[kind.suffix](file)
+    except DistilError:
+        raise
+    except FileNotFoundError:
+        raise CheckpointNotFoundError(
+            "file is missing", where=file, fix="download or save the checkpoint again"
+        ) from None
+    except OSError as error:
+        raise CheckpointError("file cannot be read", found=error, where=file) from error
 
 
 def _format_of(kind: FileKind, tensors: Mapping[str, StoredTensor]) -> tuple[str, Layout]:

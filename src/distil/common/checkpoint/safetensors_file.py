@@ -114,10 +114,7 @@ def _tensor(file: MappedFile, start: int, name: str, entry: Any) -> StoredTensor
             found=f"data_offsets {shorten(repr(offsets))}", where=file.path,
         )  # fmt: skip
 
-    def load() -> Array:
-        return file.array(start + first, shape, dtype)
-
-    return StoredTensor(name, file.path, shape, dtype, load)
+    return file.tensor(name, start + first, shape, dtype)
 
 
 class SafetensorsWriter:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mmap as mmap_module
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
+from mmap import ACCESS_COPY, PAGESIZE, mmap
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +19,8 @@ from distil.common.errors import CheckpointError
 from distil.common.spec import Layout
 
 Array = NDArray[Any]
+
+MADV_DONTNEED: int | None = getattr(mmap_module, "MADV_DONTNEED", None)  # Windows has none
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16), BFLOAT16)
@@ -39,6 +43,7 @@ class StoredTensor:
         shape: Its shape as stored.
         dtype: Its type as stored.
         load: Gives the values; `read` is the way to call it.
+        let_go: Gives back the memory of what was read; `release` is the way to call it.
     """
 
     name: str
@@ -46,6 +51,7 @@ class StoredTensor:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     load: Callable[[], Array] = field(repr=False, compare=False)
+    let_go: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
     def read(self) -> Array:
         """The values: a view of the file's memory map, copied by the system where written to.
@@ -54,6 +60,11 @@ class StoredTensor:
         closed.
         """
         return self.load()
+
+    def release(self) -> None:
+        """Give back the memory of what was read and then copied; it can be read again."""
+        if self.let_go is not None:
+            self.let_go()
 
 
 @dataclass(frozen=True)
@@ -112,13 +123,23 @@ class MappedFile:
             self.size = file.seek(0, 2)
             if self.size == 0:
                 raise CheckpointError("file is empty", where=path, fix="download or save it again")
-            # A plain array: arithmetic on np.memmap gives more np.memmap.
-            mapped = np.memmap(file, np.uint8, mode="c", shape=(self.size,))
-            self._bytes: Array | None = mapped.view(np.ndarray)
+            self._map = mmap(file.fileno(), 0, access=ACCESS_COPY)
+        self._bytes: Array | None = np.frombuffer(self._map, np.uint8)
 
     def bytes(self, start: int, stop: int) -> bytes:
         """A copy of the bytes from `start` to below `stop`."""
         return self._open_bytes()[start:stop].tobytes()
+
+    def tensor(
+        self, name: str, start: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> StoredTensor:
+        """The tensor of `shape` and `dtype` that begins at byte `start`; see `array`."""
+        length = prod(shape) * dtype.itemsize
+        return StoredTensor(
+            name, self.path, shape, dtype,
+            load=lambda: self.array(start, shape, dtype),
+            let_go=lambda: self.release(start, length),
+        )  # fmt: skip
 
     def array(self, start: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """The array of `shape` and `dtype` that begins at byte `start`.
@@ -129,6 +150,13 @@ class MappedFile:
         if (flat.ctypes.data % dtype.alignment) != 0:
             flat = flat.copy()  # frameworks want aligned memory
         return flat.view(dtype).reshape(shape)
+
+    def release(self, start: int, length: int) -> None:
+        """Let the system take back the whole pages in these bytes, and what was written there."""
+        first = -(-start // PAGESIZE) * PAGESIZE
+        last = (start + length) // PAGESIZE * PAGESIZE
+        if first < last and MADV_DONTNEED is not None:
+            self._map.madvise(MADV_DONTNEED, first, last - first)
 
     def close(self) -> None:
         """Drop this reference; the mapping goes when the last array does."""
@@ -144,7 +172,7 @@ def same_values(one: StoredTensor, other: StoredTensor) -> bool:
     """Whether two tensors hold the same bytes."""
     if (one.shape, one.dtype) != (other.shape, other.dtype):
         return False
-    first, second = one.read(), other.read()
+    first, second = np.atleast_1d(one.read()), np.atleast_1d(other.read())
     if first.ctypes.data == second.ctypes.data and first.strides == second.strides:
         return True
     return all(

@@ -11,7 +11,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +22,13 @@ import numpy as np
 
 from distil.common import spec
 from distil.common.checkpoint.bin_file import BinWriter
-from distil.common.checkpoint.formats import FILE_KINDS, FORMATS, FileKind, kinds_of, layout_of
+from distil.common.checkpoint.formats import (
+    FILE_KINDS,
+    FORMATS,
+    bytes_of,
+    kinds_of,
+    layout_of,
+)
 from distil.common.checkpoint.h5_writer import H5Writer
 from distil.common.checkpoint.safetensors_file import SafetensorsWriter
 from distil.common.checkpoint.tensors import FLOATS, Array, shorten
@@ -29,13 +37,9 @@ from distil.common.errors import CheckpointError, DistilError
 from distil.common.files import atomic_write, write_json
 from distil.common.tasks import TASKS
 
-_DTYPES = {dtype.name: dtype for dtype in FLOATS}
+_SECONDS_TO_KEEP_LEFTOVERS = 24 * 60 * 60
 
-_UNITS: dict[str, int] = {
-    unit: base**power
-    for base, ending in ((1000, "B"), (1024, "iB"))
-    for power, unit in enumerate([f"{letter}{ending}" for letter in "KMGT"], start=1)
-}
+_DTYPES = {dtype.name: dtype for dtype in FLOATS}
 
 
 class Writer(Protocol):
@@ -104,7 +108,7 @@ def save_checkpoint(
         FrameworkError: The format is "bin" and PyTorch is not installed.
     """
     folder = Path(folder)
-    saving = _Saving(folder, config, task, format, _bytes_of(max_shard_size))
+    saving = _Saving(folder, config, task, format, bytes_of(max_shard_size))
     wanted = _dtype_of(dtype)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -271,33 +275,19 @@ class _Saving:
 
 
 def _remove_others(folder: Path, written: list[Path]) -> None:
-    """Remove the weights in `folder` that are not among `written`."""
-
-    def remove(kind: FileKind) -> None:
+    """Remove the weights in `folder` that are not among `written`, and what kills left over."""
+    for kind in FILE_KINDS:
         paths = [folder / kind.file_name(), folder / kind.index_name()]
         for pattern in kind.shard_patterns():
             paths.extend(folder.glob(pattern))
         for path in paths:
             if path not in written:
                 path.unlink(missing_ok=True)
-
-    for kind in FILE_KINDS:
-        remove(kind)
-
-
-def _bytes_of(size: str | int | None) -> int | None:
-    """`size` in bytes, from an integer or from text as "500MB"."""
-    if size is None or (isinstance(size, int) and size > 0):
-        return size
-    if isinstance(size, str):
-        for unit, factor in _UNITS.items():
-            number = size.strip().removesuffix(unit).strip()
-            if size.strip().endswith(unit) and number.isdecimal() and int(number) > 0:
-                return int(number) * factor
-    raise CheckpointError(
-        "size of shards is not valid", expected=f"bytes, or a number with {', '.join(_UNITS)}",
-        found=repr(size), where="max_shard_size",
-    )  # fmt: skip
+        for path in folder.glob(f".{kind.stem}.*.tmp"):
+            # A younger one may belong to somebody who is saving at this moment.
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _SECONDS_TO_KEEP_LEFTOVERS:
+                    path.unlink()
 
 
 def _dtype_of(name: str | None) -> np.dtype[Any] | None:

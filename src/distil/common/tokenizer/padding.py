@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Literal, TypeVar, cast, get_args
 
 from distil.common.errors import InputError
 from distil.common.tokenizer.arguments import Side, read_count, read_side
+
+T = TypeVar("T")
 
 PaddingStrategy = Literal["longest", "max_length", "do_not_pad"]
 
@@ -47,7 +49,7 @@ class Padding:
             length = longest
         return -(-length // self.multiple_of) * self.multiple_of if self.multiple_of else length
 
-    def pad(self, row: list[Any], length: int, value: Any) -> list[Any]:
+    def pad(self, row: list[T], length: int, value: T) -> list[T]:
         """Return `row` padded with `value` to `length`; as it is when it is longer."""
         if len(row) >= length:
             return row

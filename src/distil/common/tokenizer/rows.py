@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from distil.common.tokenizer.encoding import Columns, Encoding
 from distil.common.tokenizer.inputs import Texts
 from distil.common.tokenizer.padding import Padding
 from distil.common.tokenizer.pipeline import Details, Pipeline
-from distil.common.tokenizer.truncation import Truncation, Window
+from distil.common.tokenizer.truncation import Span, Truncation, Window
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,16 @@ class Frame:
     cls: tuple[str, int]
     sep: tuple[str, int]
     pad: tuple[str, int]
+
+    def around(self, parts: Sequence[list[T]], cls: T, sep: T) -> list[T]:
+        """Return what is known of a row's texts as one list, with that of special tokens."""
+        if not self.special:
+            return [value for part in parts for value in part]
+        row = [cls]
+        for part in parts:
+            row += part
+            row.append(sep)
+        return row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +129,6 @@ class Rows:
         self._samples: list[int] = []
         self._windows: list[Window] = []
         rows: list[list[int]] = []
-        cls_id, sep_id = frame.cls[1], frame.sep[1]
         for sample, ids in enumerate(first):
             other = None if second is None else second[sample]
             count = None if other is None else len(other)
@@ -126,14 +137,10 @@ class Rows:
             else:
                 windows = truncation.windows(sample, len(ids), count)
             for window in windows:
-                row = ids[slice(*window.first)]
-                if frame.special:
-                    row = [cls_id, *row, sep_id]
+                parts = [ids[slice(*window.first)]]
                 if other is not None and window.second is not None:
-                    row += other[slice(*window.second)]
-                    if frame.special:
-                        row.append(sep_id)
-                rows.append(row)
+                    parts.append(other[slice(*window.second)])
+                rows.append(frame.around(parts, frame.cls[1], frame.sep[1]))
             self._windows += windows
             self._samples += [sample] * len(windows)
         self.lengths = list(map(len, rows))
@@ -150,21 +157,16 @@ class Rows:
         Returns:
             Lists (b s) by name; offsets (b s 2); `length` and the sample mapping (b).
         """
-        pad = functools.partial(self._padding.pad, length=self._length)
+        rows = range(len(self.ids))
         data: dict[str, list[Any]] = {"input_ids": self.ids}
         if wanted.token_type_ids:
-            data["token_type_ids"] = [
-                pad(self._type_ids(window), value=0) for window in self._windows
-            ]
+            data["token_type_ids"] = list(map(self._type_ids, rows))
         if wanted.attention_mask:
-            data["attention_mask"] = [pad([1] * length, value=0) for length in self.lengths]
+            data["attention_mask"] = list(map(self._attention_mask, rows))
         if wanted.special_tokens_mask:
-            data["special_tokens_mask"] = [
-                pad(self._special_tokens_mask(window), value=1) for window in self._windows
-            ]
+            data["special_tokens_mask"] = list(map(self._special_tokens_mask, rows))
         if wanted.offset_mapping and source is not None:
-            rows = range(len(self.ids))
-            data["offset_mapping"] = [self._columns(source, row).offsets for row in rows]
+            data["offset_mapping"] = [self._offsets(source, row) for row in rows]
         if wanted.length:
             data["length"] = list(map(len, self.ids))
         if wanted.overflow_to_sample_mapping:
@@ -183,53 +185,46 @@ class Rows:
         ]
 
     def _columns(self, source: Source, row: int) -> Columns:
-        window = self._windows[row]
-        tokens: list[str] = []
-        offsets: list[tuple[int, int]] = []
-        word_ids: list[int | None] = []
-        sequence_ids: list[int | None] = []
-
-        def add_special(token: str) -> None:
-            if self._frame.special:
-                tokens.append(token)
-                offsets.append((0, 0))
-                word_ids.append(None)
-                sequence_ids.append(None)
-
-        add_special(self._frame.cls[0])
-        for sequence, span in enumerate(window):
-            if span is None:
-                continue
+        tokens: list[list[str]] = []
+        word_ids: list[list[int | None]] = []
+        sequence_ids: list[list[int | None]] = []
+        for sequence, (start, stop) in enumerate(self._spans(row)):
             details = source.details(sequence, self._samples[row])
-            tokens += details.tokens[slice(*span)]
-            offsets += details.offsets[slice(*span)]
-            word_ids += details.word_ids[slice(*span)]
-            sequence_ids += [sequence] * (span[1] - span[0])
-            add_special(self._frame.sep[0])
-
-        pad = functools.partial(self._padding.pad, length=self._length)
+            tokens.append(details.tokens[start:stop])
+            word_ids.append(details.word_ids[start:stop])
+            sequence_ids.append([sequence] * (stop - start))
+        frame = self._frame
         return Columns(
-            tokens=pad(tokens, value=self._frame.pad[0]),
-            offsets=pad(offsets, value=(0, 0)),
-            word_ids=pad(word_ids, value=None),
-            sequence_ids=pad(sequence_ids, value=None),
-            type_ids=pad(self._type_ids(window), value=0),
-            special_tokens_mask=pad(self._special_tokens_mask(window), value=1),
-            attention_mask=pad([1] * self.lengths[row], value=0),
+            tokens=self._pad(frame.around(tokens, frame.cls[0], frame.sep[0]), frame.pad[0]),
+            offsets=self._offsets(source, row),
+            word_ids=self._pad(frame.around(word_ids, None, None), None),
+            sequence_ids=self._pad(frame.around(sequence_ids, None, None), None),
+            type_ids=self._type_ids(row),
+            special_tokens_mask=self._special_tokens_mask(row),
+            attention_mask=self._attention_mask(row),
         )
 
-    def _type_ids(self, window: Window) -> list[int]:
-        first, second = _sizes(window)
-        special = self._frame.special
-        return [0] * (first + 2 * special) + [1] * (second + (window.second is not None) * special)
+    def _offsets(self, source: Source, row: int) -> list[tuple[int, int]]:
+        offsets = []
+        for sequence, (start, stop) in enumerate(self._spans(row)):
+            details = source.details(sequence, self._samples[row])
+            offsets.append(details.offsets[start:stop])
+        return self._pad(self._frame.around(offsets, (0, 0), (0, 0)), (0, 0))
 
-    def _special_tokens_mask(self, window: Window) -> list[int]:
-        first, second = _sizes(window)
-        mark = [1] * self._frame.special
-        return mark + [0] * first + mark + [0] * second + mark * (window.second is not None)
+    def _type_ids(self, row: int) -> list[int]:
+        second = self._windows[row].second
+        count = 0 if second is None else second[1] - second[0] + self._frame.special
+        return self._pad([0] * (self.lengths[row] - count) + [1] * count, 0)
 
+    def _special_tokens_mask(self, row: int) -> list[int]:
+        parts = [[0] * (stop - start) for start, stop in self._spans(row)]
+        return self._pad(self._frame.around(parts, 1, 1), 1)
 
-def _sizes(window: Window) -> tuple[int, int]:
-    """Return how many pieces of the two texts a window holds."""
-    first, second = window
-    return first[1] - first[0], second[1] - second[0] if second else 0
+    def _attention_mask(self, row: int) -> list[int]:
+        return self._pad([1] * self.lengths[row], 0)
+
+    def _spans(self, row: int) -> list[Span]:
+        return [span for span in self._windows[row] if span is not None]
+
+    def _pad(self, values: list[T], value: T) -> list[T]:
+        return self._padding.pad(values, self._length, value)

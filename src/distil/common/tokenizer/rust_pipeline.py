@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 
 import tokenizers  # type: ignore[import-untyped]
@@ -16,7 +15,7 @@ class RustPipeline:
     """BERT's tokenisation in compiled code, a whole batch at a time.
 
     Args:
-        rust: The tokenizer to use; it is copied.
+        rust: The tokenizer to use, without added tokens; nobody else may change it.
         added_tokens: Added tokens and their ids, by ascending id.
         split_special_tokens: Treat special tokens in a text like any other text.
 
@@ -31,7 +30,7 @@ class RustPipeline:
         *,
         split_special_tokens: bool = False,
     ) -> None:
-        self.rust = copy.deepcopy(rust)
+        self.rust = rust
         # Both would be state shared between calls; they are worked out in Python, call by call.
         self.rust.no_truncation()
         self.rust.no_padding()

@@ -1,0 +1,256 @@
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+
+import distil
+from distil import cli
+from distil.cli import _output, main
+from support.folders import make_folder
+
+# What the examples in the help texts name, made tiny in the folder that the tests run them in.
+MODELS = {
+    "distilbert/distilbert-base-uncased": "masked-lm",
+    "distilbert/distilbert-base-uncased-finetuned-sst-2-english": "sequence-classification",
+    "distilbert/distilbert-base-cased-distilled-squad": "question-answering",
+    "elastic/distilbert-base-uncased-finetuned-conll03-english": "token-classification",
+    "sentence-transformers/all-MiniLM-L6-v2": "base",
+    "my-model": "sequence-classification",
+    "my-choices": "multiple-choice",
+}
+LONG = "a film " * 40
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workplace")
+    for name, task in MODELS.items():
+        make_folder(folder / name, task)
+    (folder / "reviews.txt").write_text("A good film.\n\nA bad one, in Paris!\n")
+    return folder
+
+
+@pytest.fixture
+def run(workplace, monkeypatch, capsys):
+    """Run a command line in the workplace; gives its status, stdout and stderr."""
+    monkeypatch.chdir(workplace)
+
+    def run(line, stdin=None):
+        if stdin is not None:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        status = main(shlex.split(line))
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def shell(*arguments, cwd, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "distil", *arguments],
+        cwd=cwd, capture_output=True, text=True, check=False, **options,
+    )  # fmt: skip
+
+
+def commands():
+    actions = cli.make_parser()._subparsers._group_actions
+    return actions[0].choices
+
+
+def examples():
+    for parser in commands().values():
+        for line in parser.epilog.splitlines():
+            if line.strip().startswith("distil "):
+                yield line.strip()
+
+
+@pytest.mark.pt
+@pytest.mark.tf
+@pytest.mark.parametrize("line", list(examples()))
+def test_examples_in_the_help_texts(run, line):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        status, out, err = run(line.removeprefix("distil "))
+    assert status == 0, err
+    assert out.strip()
+    if "--json" in line:
+        json.loads(out)
+
+
+def test_every_command_has_examples_and_the_help_lists_it(run):
+    _, out, _ = run("--help")
+    for name, parser in commands().items():
+        assert re.search(rf"^ +{name} ", out, re.MULTILINE)
+        assert "examples:\n  # " in parser.epilog
+        assert f"\n  distil {name} " in parser.epilog
+
+
+class TestStatus:
+    def test_help_and_version(self, run):
+        assert run("--help")[0] == 0
+        assert run("--version") == (0, f"distil {distil.__version__}\n", "")
+        for name in cli.COMMANDS:
+            assert run(f"{name} --help")[0] == 0
+
+    @pytest.mark.parametrize(
+        "line", ["", "nonsense", "info", "parity my-model --dtype int8", "info my-model --what"]
+    )
+    def test_wrong_usage(self, run, line):
+        status, out, err = run(line)
+        assert (status, out) == (2, "")
+        assert "usage: distil" in err
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "info ./nowhere",
+            "parity my-model --texts nowhere.txt",
+            "parity my-model --tolerance -1",
+            "parity my-model --rows 0",
+            "predict my-model hello --task nonsense",
+            "predict my-model hello --framework pt --task masked-lm --json",
+            "predict my-model ''",
+        ],
+    )
+    def test_errors(self, run, line):
+        status, out, err = run(line)
+        assert (status, out) == (2, "")
+        assert err.startswith("error: ")
+        assert "\x1b" not in err
+
+    def test_interrupted(self, run, monkeypatch):
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("distil.inspection.info", interrupted)
+        assert run("info my-model") == (130, "", "")
+
+    @pytest.mark.pt
+    @pytest.mark.tf
+    def test_a_check_that_fails(self, run):
+        status, out, _ = run("parity my-model --tolerance 0 --texts reviews.txt --json")
+        assert status == 1
+        assert json.loads(out)["agrees"] is False
+
+    @pytest.mark.pt
+    @pytest.mark.tf
+    def test_frameworks_that_differ(self, run, monkeypatch):
+        monkeypatch.setattr("distil.pt.encoder.LAYER_NORM_EPS", 1e-3)
+        status, out, _ = run("predict my-model hello --framework both")
+        assert status == 1
+        assert "do NOT agree" in out
+
+
+class TestTexts:
+    @pytest.mark.pt
+    def test_from_arguments_a_file_and_stdin(self, run):
+        def texts(line, **options):
+            status, out, _ = run(f"predict my-model {line} --framework pt --json", **options)
+            assert status == 0
+            return [result["text"] for result in json.loads(out)["results"]]
+
+        assert texts("one two") == ["one", "two"]
+        assert texts("one --file reviews.txt") == ["one", "A good film.", "A bad one, in Paris!"]
+        assert texts("", stdin="\ufeffein Fuß\r\n \nzwei".encode()) == ["ein Fuß", "zwei"]
+        assert texts("--file -", stdin=b"three\n") == ["three"]
+
+    @pytest.mark.parametrize("stdin", [b"", b" \n\n", b"\xff\xfe"])
+    def test_nothing_on_stdin(self, run, stdin):
+        status, out, err = run("predict my-model", stdin=stdin)
+        assert (status, out) == (2, "")
+        assert "stdin" in err
+
+    @pytest.mark.pt
+    def test_brackets_are_no_markup(self, run):
+        _, out, _ = run("predict distilbert/distilbert-base-uncased 'it is [MASK].' --framework pt")
+        assert "it is [MASK]." in out
+
+    @pytest.mark.pt
+    def test_a_warning_is_one_line_on_stderr(self, run):
+        status, out, err = run(f"predict my-model '{LONG}' --framework pt --json")
+        assert status == 0
+        json.loads(out)
+        assert err.startswith("warning: 1 of 1 texts are longer")
+        assert err.count("\n") == 1
+
+    @pytest.mark.pt
+    def test_what_is_piped_is_not_folded(self, run, monkeypatch):
+        monkeypatch.delenv("COLUMNS", raising=False)
+        text = "a good film " * 10
+        _, out, _ = run(f"predict my-model '{text}' --framework pt")
+        assert text in out
+        assert "\x1b" not in out
+
+
+def test_json_has_no_infinity(capsys):
+    with pytest.raises(ValueError, match="Out of range"):
+        _output.print_json({"difference": float("inf")})
+
+
+def test_stderr_is_given_back_when_a_start_fails(capfd):
+    def fail():
+        os.write(2, b"the reason\n")
+        raise ImportError
+
+    with pytest.raises(ImportError), _output.stderr_kept_back():
+        fail()
+    with _output.stderr_kept_back():
+        os.write(2, b"chatter\n")
+    err = capfd.readouterr().err
+    assert "the reason" in err
+    assert "chatter" not in err
+
+
+class TestProcess:
+    """What only a process of its own shows."""
+
+    def test_help_is_quick_and_imports_no_framework(self, tmp_path):
+        code = (
+            "import sys; from distil.cli import main; main(['--help']);"
+            "assert not {'torch', 'tensorflow', 'keras', 'numpy', 'rich'} & set(sys.modules)"
+        )
+        seconds = []
+        for _ in range(2):  # the machine may be busy
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+            seconds.append(time.perf_counter() - start)
+        assert min(seconds) < 1
+
+    def test_statuses(self, workplace):
+        good = shell("info", "my-model", "--json", cwd=workplace)
+        assert (good.returncode, good.stderr) == (0, "")
+        assert json.loads(good.stdout)["task"] == "sequence-classification"
+        bad = shell("info", "./nowhere", cwd=workplace)
+        assert (bad.returncode, bad.stdout) == (2, "")
+        assert bad.stderr.startswith("error: no such folder\n")
+
+    def test_a_pipe_that_nobody_reads(self, workplace):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "distil", "info", "my-model"],
+            cwd=workplace, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        process.stderr.close()
+        assert process.wait() == 141
+
+    @pytest.mark.pt
+    @pytest.mark.tf
+    def test_tensorflow_starts_in_silence(self, workplace):
+        found = shell(
+            "parity", "my-model", "--texts", "reviews.txt", "--json",
+            cwd=workplace, env=clean_environment(),
+        )  # fmt: skip
+        assert (found.returncode, found.stderr) == (0, "")
+        assert json.loads(found.stdout)["agrees"] is True
+
+
+def clean_environment():
+    """Without what conftest sets to keep TensorFlow quiet."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TF_")}

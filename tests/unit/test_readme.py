@@ -1,0 +1,57 @@
+"""What README.md shows is run, in the order in which it is shown."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from support.models import build, config_for
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COMMANDS = re.findall(r"^\$ distil (.*?)(?:  +#.*)?$", README, re.MULTILINE)
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "one", "text", "another", "a", "fine", "film", "."]
+
+
+def marks(block):
+    found = {'framework="pt"': [pytest.mark.pt], 'framework="tf"': [pytest.mark.tf]}
+    both = [pytest.mark.pt, pytest.mark.tf]
+    return next((marks for words, marks in found.items() if words in block), both)
+
+
+def write_checkpoint(folder, framework, task):
+    config = config_for(task, num_labels=2)
+    build(framework, config, task, dtype="float32").save_pretrained(folder)
+    words = WORDS + [f"[unused{number}]" for number in range(config.vocab_size - len(WORDS))]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "block", [pytest.param(b, marks=marks(b), id=f"block {i}") for i, b in enumerate(BLOCKS, 1)]
+)
+def test_python(block, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    framework = "tf" if 'framework="tf"' in block else "pt"
+    task = "masked-lm" if "MaskedLM" in block else "sequence-classification"
+    write_checkpoint(tmp_path / "my-checkpoint", framework, task)
+    exec(compile(block, "README.md", "exec"), {})
+    del capsys
+
+
+@pytest.mark.pt
+@pytest.mark.tf
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command, tmp_path, monkeypatch, capsys):
+    from distil.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    write_checkpoint(tmp_path / "my-checkpoint", "pt", "sequence-classification")
+    assert main(shlex.split(command)) == 0
+    assert capsys.readouterr().out
+
+
+def test_there_is_something_to_run():
+    assert len(BLOCKS) == 3
+    assert len(COMMANDS) == 3
