@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="X",
         help="for all relative differences; unless given 1e-12 in float64, and in float32 "
-        "1e-5 for outputs, 1e-4 for outputs at padding, 1e-3 for gradients",
+        "1e-5 for outputs, 1e-4 for gradients and for outputs at padding",
     )
     _output.add_json(parser)
 

@@ -7,25 +7,35 @@ Source of names and defaults: config.json of the hub's distilbert checkpoints, a
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 from distil.common import bert
+from distil.common.config_rules import (
+    ACTIVATIONS,
+    DTYPES,
+    FLAG,
+    HEADS,
+    ID2LABEL,
+    LABEL2ID,
+    NAMES,
+    PAD,
+    PROBLEM_TYPES,
+    RATE,
+    SIZE,
+    SPREAD,
+    Rule,
+    is_integer,
+    one_of,
+)
 from distil.common.errors import ConfigError
-from distil.common.files import read_json, read_yaml, write_json
+from distil.common.files import json_text, read_json, read_yaml, write_json
 
 MODEL_TYPE = "distilbert"
 FILE_NAME = "config.json"
-
-ACTIVATIONS = (
-    "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu",
-    "relu", "relu6", "leaky_relu", "silu", "swish", "mish", "sigmoid", "tanh", "linear",
-)  # fmt: skip
-PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
-DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 # Other names for a field: accepted as arguments, attributes and in files, never written.
 ALIASES = {
@@ -36,66 +46,8 @@ ALIASES = {
     "use_return_dict": "return_dict",
 }
 
-_LARGEST = 2**31 - 1  # ids and positions have to fit the 32-bit integers of both frameworks
 
-
-@dataclass(frozen=True)
-class _Rule:
-    """What a value must be, in words, and the test of it."""
-
-    words: str
-    holds: Callable[[Any], bool]
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-_SIZE = _Rule("an integer from 1 to 2^31 - 1", lambda v: _is_integer(v) and 1 <= v <= _LARGEST)
-_FLAG = _Rule("true or false", lambda v: isinstance(v, bool))
-_RATE = _Rule("a number from 0 to below 1", lambda v: _is_number(v) and 0 <= v < 1)
-_SPREAD = _Rule("a finite number, at least 0", lambda v: _is_number(v) and 0 <= v < float("inf"))
-_PAD = _Rule(
-    "an integer from 0 to 2^31 - 1, or null",
-    lambda v: v is None or (_is_integer(v) and 0 <= v <= _LARGEST),
-)
-_NAMES = _Rule(
-    "a list of class names, or null",
-    lambda v: v is None or (isinstance(v, list) and all(isinstance(name, str) for name in v)),
-)
-_ID2LABEL = _Rule(
-    "a table from every number 0 to n - 1 to a label",
-    lambda v: (
-        isinstance(v, dict)
-        and len(v) > 0
-        and set(v) == set(range(len(v)))
-        and all(isinstance(label, str) for label in v.values())
-    ),
-)
-_LABEL2ID = _Rule(
-    "a table from labels to numbers",
-    lambda v: isinstance(v, dict) and all(_is_integer(number) for number in v.values()),
-)
-_HEADS = _Rule(
-    "a table from layers to lists of heads",
-    lambda v: (
-        isinstance(v, dict)
-        and all(_is_integer(layer) for layer in v)
-        and all(isinstance(heads, list) and all(map(_is_integer, heads)) for heads in v.values())
-    ),
-)
-
-
-def _one_of(choices: tuple[str, ...], *, or_none: bool = False) -> _Rule:
-    words = "one of " + ", ".join(choices) + (", or null" if or_none else "")
-    return _Rule(words, lambda v: (v is None and or_none) or (isinstance(v, str) and v in choices))
-
-
-def _field(default: Any, rule: _Rule) -> Any:
+def _field(default: Any, rule: Rule) -> Any:
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata={"rule": rule})
     return field(default=default, metadata={"rule": rule})
@@ -120,7 +72,7 @@ class DistilBertConfig:
         hidden_dim: Width inside the feed-forward part.
         dropout: Rate after embeddings and feed-forward parts.
         attention_dropout: Rate on attention weights.
-        activation: Name of the function in the feed-forward part, see `ACTIVATIONS`.
+        activation: Name of the function in the feed-forward part, see `config_rules.ACTIVATIONS`.
         initializer_range: Standard deviation of new weights.
         qa_dropout: Rate before the question-answering head.
         seq_classif_dropout: Rate before the classifier of sequences and choices.
@@ -128,43 +80,43 @@ class DistilBertConfig:
         id2label: Label of each class.
         label2id: Number of each label.
         num_labels: Number of classes, in place of `id2label`: they are called LABEL_0 and so on.
-        problem_type: One of `PROBLEM_TYPES`, or None to work it out from each batch of labels.
+        problem_type: One of `config_rules.PROBLEM_TYPES`, or None to tell from each batch of labels.
         output_hidden_states: Return the hidden states of every layer unless a call says otherwise.
         output_attentions: Return attention weights unless a call says otherwise.
         return_dict: Return output objects rather than tuples unless a call says otherwise.
         tie_word_embeddings: The masked-LM head's last matrix is the word embedding.
         pruned_heads: Heads that are gone, by layer.
         architectures: Names of the classes that the checkpoint was saved from.
-        dtype: Type of the stored weights, see `DTYPES`. Alias: torch_dtype.
+        dtype: Type of the stored weights, see `config_rules.DTYPES`. Alias: torch_dtype.
 
     Raises:
         ConfigError: A value has the wrong type or is out of range, or two do not fit together.
     """
 
-    vocab_size: int = _field(30522, _SIZE)
-    max_position_embeddings: int = _field(512, _SIZE)
-    sinusoidal_pos_embds: bool = _field(False, _FLAG)
-    n_layers: int = _field(6, _SIZE)
-    n_heads: int = _field(12, _SIZE)
-    dim: int = _field(768, _SIZE)
-    hidden_dim: int = _field(3072, _SIZE)
-    dropout: float = _field(0.1, _RATE)
-    attention_dropout: float = _field(0.1, _RATE)
-    activation: str = _field("gelu", _one_of(ACTIVATIONS))
-    initializer_range: float = _field(0.02, _SPREAD)
-    qa_dropout: float = _field(0.1, _RATE)
-    seq_classif_dropout: float = _field(0.2, _RATE)
-    pad_token_id: int | None = _field(0, _PAD)
-    id2label: dict[int, str] = _field({0: "LABEL_0", 1: "LABEL_1"}, _ID2LABEL)
-    label2id: dict[str, int] = _field({"LABEL_0": 0, "LABEL_1": 1}, _LABEL2ID)
-    problem_type: str | None = _field(None, _one_of(PROBLEM_TYPES, or_none=True))
-    output_hidden_states: bool = _field(False, _FLAG)
-    output_attentions: bool = _field(False, _FLAG)
-    return_dict: bool = _field(True, _FLAG)
-    tie_word_embeddings: bool = _field(True, _FLAG)
-    pruned_heads: dict[int, list[int]] = _field({}, _HEADS)
-    architectures: list[str] | None = _field(None, _NAMES)
-    dtype: str | None = _field(None, _one_of(DTYPES, or_none=True))
+    vocab_size: int = _field(30522, SIZE)
+    max_position_embeddings: int = _field(512, SIZE)
+    sinusoidal_pos_embds: bool = _field(False, FLAG)
+    n_layers: int = _field(6, SIZE)
+    n_heads: int = _field(12, SIZE)
+    dim: int = _field(768, SIZE)
+    hidden_dim: int = _field(3072, SIZE)
+    dropout: float = _field(0.1, RATE)
+    attention_dropout: float = _field(0.1, RATE)
+    activation: str = _field("gelu", one_of(ACTIVATIONS))
+    initializer_range: float = _field(0.02, SPREAD)
+    qa_dropout: float = _field(0.1, RATE)
+    seq_classif_dropout: float = _field(0.2, RATE)
+    pad_token_id: int | None = _field(0, PAD)
+    id2label: dict[int, str] = _field({0: "LABEL_0", 1: "LABEL_1"}, ID2LABEL)
+    label2id: dict[str, int] = _field({"LABEL_0": 0, "LABEL_1": 1}, LABEL2ID)
+    problem_type: str | None = _field(None, one_of(PROBLEM_TYPES, or_none=True))
+    output_hidden_states: bool = _field(False, FLAG)
+    output_attentions: bool = _field(False, FLAG)
+    return_dict: bool = _field(True, FLAG)
+    tie_word_embeddings: bool = _field(True, FLAG)
+    pruned_heads: dict[int, list[int]] = _field({}, HEADS)
+    architectures: list[str] | None = _field(None, NAMES)
+    dtype: str | None = _field(None, one_of(DTYPES, or_none=True))
     extra: dict[str, Any] = field(default_factory=dict)
 
     model_type = MODEL_TYPE
@@ -311,6 +263,24 @@ class DistilBertConfig:
         except ConfigError as error:
             raise error.at(path) from None
 
+    @classmethod
+    def from_json_file(cls, path: str | Path) -> DistilBertConfig:
+        """The configuration in a JSON file."""
+        return cls.from_pretrained(path)
+
+    def to_json_string(self) -> str:
+        """The content of config.json as text."""
+        return json_text(self.to_dict())
+
+    def to_json_file(self, path: str | Path) -> None:
+        """Write the content of config.json to `path`."""
+        write_json(Path(path), self.to_dict())
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Set several fields, one after another, as by assignment."""
+        for name, value in values.items():
+            setattr(self, name, value)
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json into `folder`, making the folder if need be."""
         folder = Path(folder)
@@ -350,7 +320,7 @@ def _checked(name: str, value: Any) -> Any:
 
 def _integer_key(name: str, key: Any) -> int:
     """The key of a table whose keys are numbers; JSON makes strings of them."""
-    if _is_integer(key):
+    if is_integer(key):
         return int(key)
     if isinstance(key, str) and key.isascii() and key.isdigit() and len(key) <= 10:
         return int(key)
@@ -380,8 +350,8 @@ def _with_labels(values: dict[str, Any]) -> dict[str, Any]:
         values.pop("id2label", None)
         if count is None:
             return values
-        if not _SIZE.holds(count):
-            _refuse("num_labels", _SIZE.words, count)
+        if not SIZE.holds(count):
+            _refuse("num_labels", SIZE.words, count)
         labels = {number: f"LABEL_{number}" for number in range(count)}
     labels = _checked("id2label", labels)
     if count is not None and count != len(labels):

@@ -98,11 +98,15 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def json_text(value: dict[str, Any]) -> str:
+    """`value` as the hub's files are written: indented by two, keys sorted."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write `value` to `path` as the hub's files are written: indented by two, keys sorted."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    """Write `value` to `path`, as `json_text` gives it."""
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(json_text(value), encoding="utf-8")
 
 
 @contextmanager

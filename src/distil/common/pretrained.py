@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from distil.common import hub
 from distil.common.checkpoint import open_checkpoint, save_checkpoint
-from distil.common.config import DTYPES, DistilBertConfig
+from distil.common.config import DistilBertConfig
+from distil.common.config_rules import DTYPES
 from distil.common.errors import InputError
 from distil.common.labels import check_task
 from distil.common.tasks import TASKS

@@ -16,7 +16,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from distil.common import inputs, surgery
-from distil.common.config import DTYPES, DistilBertConfig
+from distil.common.config import DistilBertConfig
+from distil.common.config_rules import DTYPES
 from distil.common.outputs import ModelOutput
 from distil.common.pretrained import Pretrained
 from distil.tf import weights
