@@ -15,6 +15,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 PACKAGES = {"pt": "torch", "tf": "tensorflow"}
 
+# What every test in a folder needs.
+FOLDERS = {
+    "unit/pt": ("pt",), "unit/tf": ("tf",), "parity": ("pt", "tf"), "reference": ("pt", "tf"),
+}  # fmt: skip
+
 
 def pytest_addoption(parser):
     parser.addoption("--frameworks", default="pt,tf", help="pt, tf, both (pt,tf), or none")
@@ -31,6 +36,13 @@ def pytest_configure(config):
         if find_spec(PACKAGES[name]) is None:
             raise pytest.UsageError(f"--frameworks asks for {name}: {PACKAGES[name]} is missing")
     config.frameworks = asked
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out folders that import a framework which this run is not about."""
+    folder = collection_path.relative_to(Path(__file__).parent).as_posix()
+    needs = next((set(n) for name, n in FOLDERS.items() if folder.startswith(name)), set())
+    return True if not needs <= set(config.frameworks) else None
 
 
 def pytest_collection_modifyitems(config, items):

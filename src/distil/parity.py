@@ -5,18 +5,10 @@ What is compared, for one batch of padded text with labels:
 * the hidden states after the embeddings and after each layer, the logits and the loss, both
   as the models are usually run and when attention weights are asked for (PyTorch takes
   another path then), and these weights;
-* the gradient of the loss for every weight.
+* the gradient of the loss for every weight; of a model without a head that of a fixed
+  combination of its last hidden states.
 
-A difference is judged relative to a scale: for an output the largest magnitude in it, for a
-gradient the largest in the gradients of its module, weight and bias together.  A bias alone
-would not do.  Softmax does not notice a number that is added to all its inputs, so the gradients
-of k_lin.bias, of a multiple-choice classifier's bias, of qa_outputs.bias and of the LayerNorm's
-bias below it are zero in mathematics, and in a computer the rounding errors of sums whose terms
-cancel.  Those terms are the ones that, times the module's inputs, make the gradient of its
-weight; so that is the size that the rounding is small against.  A true error cannot hide there:
-it would have to be smaller than the tolerance times the gradient right beside it.
-
-Where the tolerances come from is said at `TOLERANCES`.
+`distil.judging` says which differences are rounding.
 """
 
 from __future__ import annotations
@@ -24,7 +16,7 @@ from __future__ import annotations
 import gc
 import importlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from math import isfinite
@@ -35,49 +27,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distil import api
-from distil.common import hub, spec
+from distil.common import hub
 from distil.common.config import DistilBertConfig
 from distil.common.errors import CheckpointWarning, InputError
 from distil.common.labels import IGNORED
-from distil.common.measurement import Difference, Measurement, differences
+from distil.common.measurement import Measurement
 from distil.common.tasks import Task, find_task
+from distil.judging import TOLERANCES, WITH_ATTENTION, Finding, Tolerances, judge
 
 Array = NDArray[Any]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Tolerances:
-    """The largest relative differences that are taken for rounding.
-
-    Attributes:
-        output: Of outputs where the mask shows a token.
-        padding: Of outputs at padding.  No other position sees them, so training never shaped
-            them, and layers may amplify what is rounded there.
-        gradient: Of gradients, which pass through every layer twice.
-    """
-
-    output: float
-    padding: float
-    gradient: float
-
-
-# Measured with a real 6-layer BERT on several dozens of texts, the largest over six tasks and all
-# layers, and in units of the type's rounding error eps (1.2e-7 and 2.2e-16):
-#
-#              float32              float64              allowed
-#   output     3.9e-6   33 eps      7.3e-15   33 eps     1e-5   1e-12
-#   padding    2.6e-5  220 eps      5.8e-14  260 eps     1e-4   1e-12
-#   gradient   1.3e-5  105 eps      1.6e-14   71 eps     1e-4   1e-12
-#
-# The counts of eps are alike in both types: rounding it is.  A product of n terms rounds by
-# about sqrt(n) eps (28 for n = 768), attention scores of 20 to 30 carry as many eps into the
-# weights, and the layers add up.  float64 is the sharp
-# instrument, with thousands of eps of room and still below any mistake that we know of (the
-# smallest: a constant of GELU rounded to float32, 1e-9).
-TOLERANCES = {
-    "float32": Tolerances(output=1e-5, padding=1e-4, gradient=1e-4),
-    "float64": Tolerances(output=1e-12, padding=1e-12, gradient=1e-12),
-}
 
 # From one word to a long sentence, with capitals, digits, accents, and words that are not in
 # any vocabulary, so that rows differ in length and most of them are padded.
@@ -99,45 +58,8 @@ TEXTS = (
 
 _SEED = 0  # of a head that the checkpoint lacks: the same in both frameworks
 _FRAMEWORKS = ("pt", "tf")
-_WITH_ATTENTION = " (with attention weights)"
 # Options of `distil.load` that are not fields of the configuration.
 _NOT_FIELDS = ("ignore_mismatched_sizes", "seed", "variant")
-_LOGITS_BY_TOKEN = ("masked-lm", "token-classification")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that was compared.
-
-    Attributes:
-        part: "embeddings", "layer 0" and so on, then "head", or "output" where there is none.
-        kind: "output", "padding" (an output where there is no text) or "gradient".
-        name: The field of the output, or the canonical name of the weight.
-        absolute: The largest difference.
-        relative: That, divided by the scale.
-        scale: The largest magnitude in the output, or in the gradients of the module.
-        tolerance: For `relative`.
-    """
-
-    part: str
-    kind: str
-    name: str
-    absolute: float
-    relative: float
-    scale: float
-    tolerance: float
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the difference is within the tolerance; never if it is not a number."""
-        return self.relative <= self.tolerance
-
-    @property
-    def excess(self) -> float:
-        """The difference in units of the tolerance, to tell which is worst."""
-        if self.tolerance == 0:
-            return 0.0 if self.relative == 0 else float("inf")
-        return self.relative / self.tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,10 +203,10 @@ def compare(
     fields = {name: value for name, value in options.items() if name not in _NOT_FIELDS}
     batch = make_batch(tokenizer, texts, config.replace(**fields), chosen)
     options |= {"task": chosen.name, "dtype": dtype}
-    measured = [_measure(framework, folder, batch, **options) for framework in _FRAMEWORKS]
+    one, other = (_measure(framework, folder, batch, **options) for framework in _FRAMEWORKS)
 
     mask = batch["attention_mask"].reshape(-1, batch["attention_mask"].shape[-1])
-    loss = measured[0].outputs.get("loss")
+    loss = one.outputs.get("loss")
     return Comparison(
         name=str(name),
         task=chosen.name,
@@ -293,12 +215,7 @@ def compare(
         length=mask.shape[1],
         shown=int(mask.sum()),
         loss=None if loss is None else float(loss),
-        findings=tuple(
-            sorted(
-                _findings(*measured, mask == 1, chosen, tolerances),
-                key=lambda finding: _place(finding.part),
-            )
-        ),
+        findings=judge(one, other, mask == 1, chosen, tolerances),
     )
 
 
@@ -398,7 +315,8 @@ def _measure(
         measured: Measurement = module.measure(model, batch, attentions=False, padding=False)
         explicit = module.measure(model, batch, gradients=False, attentions=True).outputs
     for field, value in explicit.items():
-        measured.outputs[field if _is_attention(field) else field + _WITH_ATTENTION] = value
+        name = field if field.startswith("attentions.") else field + WITH_ATTENTION
+        measured.outputs[name] = value
     del model
     gc.collect()
     return measured
@@ -411,104 +329,3 @@ def _on_the_cpu(framework: str) -> Any:
     import tensorflow  # noqa: PLC0415 - measured with it, so it is there
 
     return tensorflow.device("CPU")
-
-
-def _findings(
-    one: Measurement, other: Measurement, mask: Array, task: Task, tolerances: Tolerances
-) -> Iterator[Finding]:
-    """All differences between two measurements: outputs first, gradients last.
-
-    Args:
-        one: Of the one framework.
-        other: Of the other.
-        mask: True where a row (b) has a token (s).
-        task: Of the model.
-        tolerances: What to hold them against.
-    """
-    by_token = [_split(measured.outputs, task) for measured in (one, other)]
-    shown, padding = (
-        [{name: _at(value, where) for name, value in outputs.items()} for outputs, _ in by_token]
-        for where in (mask, ~mask)
-    )
-    whole = [outputs for _, outputs in by_token]
-    for kind, tolerance, pair in (
-        ("output", tolerances.output, shown),
-        ("output", tolerances.output, whole),
-        ("padding", tolerances.padding, [] if mask.all() else padding),
-    ):
-        for found in differences(*pair) if pair else ():
-            yield _finding(_part_of_output(found.name), kind, found, tolerance)
-    yield from _gradient_findings(one, other, tolerances.gradient)
-
-
-def _gradient_findings(one: Measurement, other: Measurement, tolerance: float) -> Iterator[Finding]:
-    """Differences of gradients, each relative to the gradients of its module."""
-    found = list(differences(one.gradients, other.gradients))
-    scales: dict[str, float] = {}
-    for difference in found:
-        module = difference.name.rpartition(".")[0]
-        # A scale that is not a number leaves the comparison to the infinite difference.
-        scales[module] = float(np.nanmax([scales.get(module, 0.0), difference.scale]))
-    for difference in found:
-        scale = scales[difference.name.rpartition(".")[0]]
-        relative = difference.absolute / scale if difference.absolute else 0.0
-        judged = Difference(difference.name, difference.absolute, relative, scale)
-        yield _finding(_part_of_weight(difference.name), "gradient", judged, tolerance)
-
-
-def _finding(part: str, kind: str, found: Difference, tolerance: float) -> Finding:
-    return Finding(
-        part=part,
-        kind=kind,
-        name=found.name,
-        absolute=found.absolute,
-        relative=found.relative,
-        scale=found.scale,
-        tolerance=tolerance,
-    )
-
-
-def _is_attention(name: str) -> bool:
-    return name.startswith("attentions.")
-
-
-def _split(outputs: Mapping[str, Array], task: Task) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The outputs that have an axis of tokens, and those of a text or of the batch as a whole."""
-    by_token: dict[str, Array] = {}
-    whole: dict[str, Array] = {}
-    for name, value in outputs.items():
-        field = name.removesuffix(_WITH_ATTENTION)
-        of_texts = field == "loss" or (field == "logits" and task.name not in _LOGITS_BY_TOKEN)
-        (whole if of_texts else by_token)[name] = value
-    return by_token, whole
-
-
-def _at(value: Array, where: Array) -> Array:
-    """The entries of an output (b s ...), or of attention weights (b h s s), at some tokens."""
-    if value.ndim == 4:
-        value = value.swapaxes(1, 2)  # b s h s: by the token that attends
-    # A shape that does not fit is left as it is, to be found different from the other's.
-    return value[where] if value.shape[:2] == where.shape else value
-
-
-def _part_of_output(name: str) -> str:
-    field, _, number = name.removesuffix(_WITH_ATTENTION).partition(".")
-    if field == "hidden_states":
-        return f"layer {int(number) - 1}" if int(number) else "embeddings"
-    if field == "attentions":
-        return f"layer {number}"
-    return "output" if field == "last_hidden_state" else "head"
-
-
-def _part_of_weight(name: str) -> str:
-    encoder = name.removeprefix(f"{spec.ENCODER_PREFIX}.")
-    if encoder.startswith("embeddings."):
-        return "embeddings"
-    before, _, rest = encoder.partition("transformer.layer.")
-    return "head" if before else f"layer {rest.partition('.')[0]}"
-
-
-def _place(part: str) -> int:
-    """Where a part stands in the model."""
-    kind, _, number = part.partition(" ")
-    return {"embeddings": -1, "layer": int(number or 0)}.get(kind, 2**31)

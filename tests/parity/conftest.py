@@ -4,8 +4,11 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    import torch  # noqa: PLC0415 - only where a test has asked for it
+def one_thread(request):
+    if "pt" not in request.config.frameworks:
+        yield
+        return
+    import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)

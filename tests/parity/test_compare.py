@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import distil
-from distil import parity
+from distil import judging, parity
 from distil.cli import main
 from distil.common.errors import InputError
 from distil.common.measurement import Measurement
@@ -122,7 +122,7 @@ class TestMutants:
 class TestJudging:
     """What is a difference, without any framework."""
 
-    TOLERANCES = parity.Tolerances(output=1e-5, padding=1e-2, gradient=1e-5)
+    TOLERANCES = judging.Tolerances(output=1e-5, padding=1e-2, gradient=1e-5)
     NAME = "distilbert.transformer.layer.0.attention.k_lin."
 
     def findings(self, change):
@@ -138,11 +138,12 @@ class TestJudging:
             }
             return Measurement(outputs, gradients)
 
-        one, other = measurement(), measurement()
+        self.one = one = measurement()
+        other = measurement()
         change(other)
         mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]]) == 1
         task = TASKS["sequence-classification"]
-        found = parity._findings(one, other, mask, task, self.TOLERANCES)
+        found = judging.judge(one, other, mask, task, self.TOLERANCES)
         return [(one.kind, one.name) for one in found if not one.agrees]
 
     def test_nothing(self):
@@ -176,7 +177,7 @@ class TestJudging:
             other.outputs["loss"] = np.array(value)
             other.gradients[self.NAME + "weight"][0, 0] = value
 
-        assert self.findings(change) == [("output", "loss"), ("gradient", self.NAME + "weight")]
+        assert self.findings(change) == [("gradient", self.NAME + "weight"), ("output", "loss")]
 
     def test_another_type_shape_or_name(self):
         def change(other):
@@ -193,6 +194,30 @@ class TestJudging:
             other.gradients[self.NAME + "bias"] *= -3
 
         assert self.findings(change) == []
+
+    def test_rounding_where_attention_rests_on_one_token(self):
+        values = self.NAME.replace("k_lin", "v_lin") + "weight"
+
+        def change(other):
+            other.gradients[values] = self.one.gradients[values] = np.full((5, 5), 1e6)
+            other.gradients[self.NAME + "weight"] *= -3
+
+        assert self.findings(change) == []
+
+        def change_more(other):
+            change(other)
+            other.gradients[self.NAME + "weight"] += 100
+
+        assert self.findings(change_more) == [("gradient", self.NAME + "weight")]
+
+    def test_a_module_outside_attention_has_its_own_scale(self):
+        name = "distilbert.transformer.layer.0.ffn.lin1."
+
+        def change(other):
+            for measured, value in ((self.one, 1e-3), (other, 2e-3)):
+                measured.gradients[name + "weight"] = np.array([[value]])
+
+        assert self.findings(change) == [("gradient", name + "weight")]
 
     def test_nothing_to_compare_is_no_agreement(self):
         empty = parity.Comparison(

@@ -46,7 +46,9 @@ def test_the_same_seed_gives_the_same_weights_in_both(task, config):
 def test_a_head_does_not_change_the_encoder(task):
     base, whole = new("pt", seed=3), new("pt", task, seed=3)
     for name, value in base.items():
-        np.testing.assert_array_equal(value, whole[name if task == "base" else f"distilbert.{name}"])
+        np.testing.assert_array_equal(
+            value, whole[name if task == "base" else f"distilbert.{name}"]
+        )
 
 
 @every_framework

@@ -128,8 +128,11 @@ def _(patch, model):
 @mutant("LayerNorm by the biased deviation of n - 1")
 def _(patch, model):
     for norm in modules(model, "LayerNorm"):
+
         def forward(x, norm=norm):
-            return norm.weight * (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True) + norm.bias
+            return (
+                norm.weight * (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True) + norm.bias
+            )
 
         norm.forward = forward
 
@@ -148,6 +151,7 @@ def _(patch, model):
 @mutant("pre-LN instead of post-LN")
 def _(patch, model):
     for block in modules(model, "TransformerBlock"):
+
         def forward(x, attention_mask, head_mask, output_attentions, block=block):
             attended, weights = block.attention(
                 block.sa_layer_norm(x), attention_mask, head_mask, output_attentions
@@ -389,7 +393,9 @@ mutant("-100 learned as class 0", tasks=("masked-lm",))(
     replace_cross_entropy(lambda logits, labels: cross_entropy(logits, labels.clamp(min=0)))
 )
 mutant("labels smoothed", tasks=LEARNING)(
-    replace_cross_entropy(lambda logits, labels: cross_entropy(logits, labels, label_smoothing=1e-3))
+    replace_cross_entropy(
+        lambda logits, labels: cross_entropy(logits, labels, label_smoothing=1e-3)
+    )
 )
 
 OUTSIDE = {"start_positions": np.array([-1, 2, 3]), "end_positions": np.array([9, 4, 12])}
@@ -408,7 +414,9 @@ def _(patch, model):
 
 @mutant("loss of the start only", tasks=("question-answering",))
 def _(patch, model):
-    patch.setattr("distil.pt.losses.span", lambda logits, _, start, __: cross_entropy(logits, start))
+    patch.setattr(
+        "distil.pt.losses.span", lambda logits, _, start, __: cross_entropy(logits, start)
+    )
 
 
 # The trial.

@@ -294,7 +294,9 @@ def test_ids_may_be_narrower_than_the_vocabulary(framework, dtype):
     model = build(framework, config_for("base", vocab_size=301, pad_token_id=300), "base")
     inputs = {"input_ids": np.array([[1, 44, 127]])}  # 300 as an 8-bit number is 44
     expected = measure(framework, model, inputs)
-    assert_agree(measure(framework, model, {"input_ids": inputs["input_ids"].astype(dtype)}), expected)
+    assert_agree(
+        measure(framework, model, {"input_ids": inputs["input_ids"].astype(dtype)}), expected
+    )
 
 
 @pytest.mark.parametrize("dtype", ["bool", "float32", "float64", "int8", "int32"])

@@ -31,10 +31,10 @@ OPERATIONS = {
     "more words": ("masked-lm", {}, lambda m: m.resize_token_embeddings(70, seed=5)),
     "fewer words": ("masked-lm", {}, lambda m: m.resize_token_embeddings(40)),
     "more words, untied": (
-        "masked-lm", {"tie_word_embeddings": False}, lambda m: m.resize_token_embeddings(70, seed=5),
+        "masked-lm", CONFIGS["untied"], lambda m: m.resize_token_embeddings(70, seed=5),
     ),
     "fewer words, untied": (
-        "masked-lm", {"tie_word_embeddings": False}, lambda m: m.resize_token_embeddings(40),
+        "masked-lm", CONFIGS["untied"], lambda m: m.resize_token_embeddings(40),
     ),
     "more words, no decoder": ("base", {}, lambda m: m.resize_token_embeddings(70, seed=5)),
     "more positions": (
@@ -59,7 +59,9 @@ every_operation = pytest.mark.parametrize("operation", OPERATIONS)
 def operate(operation, **options):
     """Models of both frameworks after an operation, and their task."""
     task, changes, do = OPERATIONS[operation]
-    models = {name: build(name, config_for(task, **changes), task, **options) for name in FRAMEWORKS}
+    models = {
+        name: build(name, config_for(task, **changes), task, **options) for name in FRAMEWORKS
+    }
     for model in models.values():
         do(model)
     return models, task
@@ -73,7 +75,9 @@ def weights_of(model):
 def test_both_frameworks_do_the_same(operation):
     models, task = operate(operation)
     assert models["pt"].config == models["tf"].config
-    inputs = batch_for(models["pt"].config, task, length=min(11, models["pt"].config.max_position_embeddings))
+    inputs = batch_for(
+        models["pt"].config, task, length=min(11, models["pt"].config.max_position_embeddings)
+    )
     assert_agree(*measure_both(models, inputs))
     by_pt, by_tf = weights_of(models["pt"]), weights_of(models["tf"])
     assert by_pt.keys() == by_tf.keys()
@@ -172,7 +176,9 @@ def test_new_words_leave_the_old_ones_alone(framework):
     assert model.config.vocab_size == 70
     np.testing.assert_array_equal(after[WORDS][:61], before[WORDS])
     assert (after[WORDS][61:].std(axis=1) > 0).all()  # drawn, and none left at 0
-    np.testing.assert_array_equal(after["vocab_projector.bias"][:61], before["vocab_projector.bias"])
+    np.testing.assert_array_equal(
+        after["vocab_projector.bias"][:61], before["vocab_projector.bias"]
+    )
     np.testing.assert_array_equal(after["vocab_projector.bias"][61:], 0)
     assert DECODER not in after  # still tied
 
@@ -232,13 +238,18 @@ def test_longer_texts_can_be_read_after_more_positions(framework):
 @every_framework
 def test_more_sinusoids_are_more_of_the_formula(framework):
     config = config_for("base", sinusoidal_pos_embds=True)
-    cls = getattr(importlib.import_module(f"distil.{framework}"), {"pt": "", "tf": "TF"}[framework] + "DistilBertModel")
+    cls = getattr(
+        importlib.import_module(f"distil.{framework}"),
+        {"pt": "", "tf": "TF"}[framework] + "DistilBertModel",
+    )
     model = cls(config, seed=0)
     model.resize_position_embeddings(40)
     table = weights_of(model)["embeddings.position_embeddings.weight"]
     np.testing.assert_array_equal(table, sinusoids(40, 32))
     inputs = batch_for(model.config, "base")
-    assert "embeddings.position_embeddings.weight" not in measure(framework, model, inputs).gradients
+    assert (
+        "embeddings.position_embeddings.weight" not in measure(framework, model, inputs).gradients
+    )
 
 
 # Gradient checkpointing: a layer's activations are computed twice instead of kept.

@@ -74,7 +74,9 @@ def tame(weights):
     """Matrices of half the size: with the full one training is chaotic, and grows a difference of
     1e-16 to 1e-6 in a hundred steps of either framework.
     """
-    return {name: w / 2 if w.ndim == 2 and "embed" not in name else w for name, w in weights.items()}
+    return {
+        name: w / 2 if w.ndim == 2 and "embed" not in name else w for name, w in weights.items()
+    }
 
 
 @pytest.mark.parametrize("framework", ["pt", "tf"])

@@ -14,10 +14,10 @@ import pytest
 
 import distil
 from distil.common import spec
-from distil.common.measurement import Measurement, differences
+from distil.common.measurement import Measurement
 from distil.common.tasks import TASKS
 from support.models import ALL_TASKS, batch_for, build, config_for, measure, spread
-from support.parity import FRAMEWORKS, assert_agree, gradient_differences
+from support.parity import FRAMEWORKS, assert_agree
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("tf_keras", reason="transformers' TensorFlow models need tf_keras")
@@ -26,7 +26,6 @@ tf = pytest.importorskip("tensorflow", reason="no TensorFlow here")
 
 pytestmark = [pytest.mark.pt, pytest.mark.tf]
 
-LEARNING = tuple(task for task in ALL_TASKS if task != "base")
 CONFIGS = {
     "plain": {},
     "relu": {"activation": "relu"},
@@ -35,10 +34,19 @@ CONFIGS = {
     "sinusoidal": {"sinusoidal_pos_embds": True},
     "untied": {"tie_word_embeddings": False},
 }
-MASKS = ("none", "ragged", "empty row")
+MASKS = ("none", "ragged")  # and "empty row" where transformers computes it right
 
 every_task = pytest.mark.parametrize("task", ALL_TASKS)
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The frameworks' pools of threads must not wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @cache
@@ -68,7 +76,9 @@ def measure_peer(model, batch, **options):
     outputs = {}
     for name, value in output.items():
         if isinstance(value, tuple):
-            outputs |= {f"{name}.{number}": one.detach().numpy() for number, one in enumerate(value)}
+            outputs |= {
+                f"{name}.{number}": one.detach().numpy() for number, one in enumerate(value)
+            }
         else:
             outputs[name] = value.detach().numpy()
     gradients = {}
@@ -86,7 +96,7 @@ def measure_peer(model, batch, **options):
 def batch_of(task, **options):
     """A batch whose labels mean the same to transformers: no answer outside of the text."""
     batch = batch_for(config_for(task), task, **options)
-    if task == "question-answering":
+    if "end_positions" in batch:
         batch["end_positions"] = batch["end_positions"].clip(max=batch["input_ids"].shape[1] - 1)
     return batch
 
@@ -128,13 +138,25 @@ def test_against_pytorch(task, config, mask, framework):
     assert_agree(own, theirs)
 
 
-@pytest.mark.parametrize("mask", MASKS)
+@every_framework
+@pytest.mark.parametrize("mask", [*MASKS, "empty row"])
 @every_task
-def test_against_pytorch_fused(task, mask):
-    batch = batch_of(task, mask=mask, labels=mask != "empty row")
+def test_against_pytorch_fused(task, mask, framework):
+    batch = batch_of(task, mask=mask)
     theirs = measure_peer(peer(task, attention="sdpa"), batch)
-    own = measure("pt", ours("pt", task), batch, gradients="loss" in theirs.outputs, attentions=False)
-    assert_agree(own, theirs)
+    learns = "loss" in theirs.outputs and mask != "empty row"  # its gradients are wrong there
+    own = measure(framework, ours(framework, task), batch, gradients=learns, attentions=False)
+    assert_agree(own, theirs if learns else Measurement(theirs.outputs))
+
+
+@every_framework
+@every_task
+def test_nothing_shown_in_a_row(task, framework):
+    """In float32: transformers hides with a float32 minimum, which in float64 is minus infinity."""
+    batch = batch_of(task, mask="empty row")
+    theirs = measure_peer(new_peer(task).float(), batch, output_attentions=True)
+    own = measure(framework, ours(framework, task, dtype="float32"), batch, gradients=False)
+    assert_agree(own, Measurement(theirs.outputs), "float32")
 
 
 @every_framework
@@ -165,16 +187,17 @@ def test_inputs_embeds(task, framework):
 def test_pruning(task, framework):
     batch = batch_of(task)
     heads = {0: [1], 1: [0, 3]}
-    other = new_peer(task)
-    other.prune_heads(heads)
     model = build(framework, config_for(task), task)
     model.prune_heads(heads)
-    theirs = measure_peer(other, batch, output_attentions=True)
-    own = measure(framework, model, batch, gradients=task != "base")
-    assert_agree(own, theirs)
-    own = dict(model.named_arrays())
+    weights = {name: np.array(array) for name, array in model.named_arrays()}
+    other = new_peer(task)
+    other.prune_heads(heads)
     for name, value in other.named_parameters():
-        np.testing.assert_array_equal(own[name], value.detach().numpy())
+        np.testing.assert_allclose(weights[name], value.detach().numpy(), rtol=1e-6)
+    # Pruned layers are float32 there, whatever they were before.
+    other.double().load_state_dict({n: torch.tensor(w) for n, w in weights.items()}, strict=False)
+    theirs = measure_peer(other, batch, output_attentions=True)
+    assert_agree(measure(framework, model, batch, gradients=task != "base"), theirs)
 
 
 LABELS = {
@@ -219,8 +242,8 @@ def tf_peer(task, config="plain"):
 
 
 @every_framework
-@pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("config", ["plain", "gelu_new", "sinusoidal"])
+@pytest.mark.parametrize("mask", [*MASKS, "empty row"])
+@pytest.mark.parametrize("config", ["plain", "gelu_new"])
 @every_task
 def test_against_tensorflow(task, config, mask, framework):
     batch = batch_of(task, mask=mask, labels=False)
@@ -249,20 +272,25 @@ def real_bert():
     return Path(package.origin).parent / "model"
 
 
+# Values are up to 10.  In float32 transformers' own are off from the true ones by 6e-6 in the
+# text (and by 4e-5 in the padding, where nobody looks).
 @every_framework
-def test_a_real_bert(real_bert, shared, framework):
+@pytest.mark.parametrize(("dtype", "allowed"), [("float64", 1e-12), ("float32", 2e-5)])
+def test_a_real_bert(real_bert, shared, framework, dtype, allowed):
+    """Its token types are folded into its positions, and every layer gives the same."""
     lines = (shared / "data" / "sst2" / "dev.tsv").read_text().splitlines()[1:65]
     sentences = [line.partition("\t")[0] for line in lines]
     tokenizer = transformers.AutoTokenizer.from_pretrained(real_bert)
     batch = dict(tokenizer(sentences, padding=True, return_tensors="np"))
+    bert = transformers.BertModel.from_pretrained(real_bert, add_pooling_layer=False).eval()
     with torch.no_grad():
-        bert = transformers.BertModel.from_pretrained(real_bert, add_pooling_layer=False).eval()
         tensors = {name: torch.from_numpy(value) for name, value in batch.items()}
-        theirs = bert(**tensors, output_hidden_states=True).hidden_states
+        theirs = bert.to(getattr(torch, dtype))(**tensors, output_hidden_states=True).hidden_states
     del batch["token_type_ids"]  # all 0
-    model = distil.load(real_bert, framework=framework, task="base")
+    model = distil.load(real_bert, framework=framework, task="base", dtype=dtype)
     own = measure(framework, model, batch, gradients=False).outputs
+    shown = batch["attention_mask"] == 1
     assert len(theirs) == model.config.n_layers + 1
     for number, value in enumerate(theirs):
         difference = np.abs(own[f"hidden_states.{number}"] - value.numpy())
-        assert difference.max() < 2e-5
+        assert difference[shown].max() < allowed

@@ -15,6 +15,10 @@ TINY = DistilBertConfig(
     num_labels=3,
 )  # fmt: skip
 
+NO_DROPOUT = dict.fromkeys(
+    ("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"), 0.0
+)
+
 # What a config can change about the arithmetic, one at a time.
 CONFIGS = {
     "plain": {},

@@ -101,7 +101,9 @@ def disagreements(one, other, tolerance, *, nothing=NOTHING["float64"]):
                     problems.append(f"{name}: {trait} {left} and {right}")
     if problems:
         return problems
-    apart = [(d.name, d.relative, tolerance.outputs) for d in differences(one.outputs, other.outputs)]
+    apart = [
+        (d.name, d.relative, tolerance.outputs) for d in differences(one.outputs, other.outputs)
+    ]
     apart += [
         (f"gradient of {name}", distance, tolerance.gradients)
         for name, distance in gradient_differences(one.gradients, other.gradients, nothing=nothing)

@@ -37,7 +37,7 @@ OTHER_ARGUMENTS = {
 # Functions, methods and classes that only one side has.
 ALLOWED = {
     "pt": {
-        "DistilBertPreTrainedModel.base_model": "Keras would save the encoder again under this name",
+        "DistilBertPreTrainedModel.base_model": "Keras would save the encoder twice",
         "NothingDrawn": "Keras's initializers can be told to draw nothing, see distil.tf.layers",
         "NothingDrawn.__torch_function__": "likewise",
         "_register": "for TensorFlow in distil.tf.keras_model",

@@ -48,8 +48,8 @@ class Difference:
 def differences(one: Mapping[str, Array], other: Mapping[str, Array]) -> Iterator[Difference]:
     """How far apart the arrays of two measurements are, name by name.
 
-    Things that differ in kind (a name that only one has, another shape or dtype, a NaN on one
-    side) are infinitely far apart.
+    Things that differ in kind (a name that only one has, another shape or dtype, a NaN or
+    an infinity on one side or both) are infinitely far apart.
     """
     for name in dict.fromkeys((*one, *other)):
         a, b = one.get(name), other.get(name)
@@ -59,7 +59,7 @@ def differences(one: Mapping[str, Array], other: Mapping[str, Array]) -> Iterato
         a, b = a.astype(np.float64), b.astype(np.float64)
         scale = float(max(np.abs(a).max(initial=0), np.abs(b).max(initial=0)))
         absolute = float(np.abs(a - b).max(initial=0))
-        if np.isnan(absolute):
+        if not np.isfinite(absolute):
             yield Difference(name, np.inf, np.inf, scale)
             continue
         yield Difference(name, absolute, absolute / scale if absolute else 0.0, scale)

@@ -58,6 +58,7 @@ class Table(keras.layers.Embedding):
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Ids of any shape to embeddings, with an axis more."""
+        ids = tf.cast(ids, tf.int64)  # TensorFlow looks up 32- and 64-bit integers only
         return tf.cast(_look_up(tf.convert_to_tensor(self.embeddings), ids), self.compute_dtype)
 
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from distil.common.errors import InputError
-from support.models import ALL_TASKS, batch_for, build, config_for
+from support.models import ALL_TASKS, NO_DROPOUT, batch_for, build, config_for
 
 pytestmark = pytest.mark.tf
 
@@ -106,7 +106,7 @@ def test_follows_the_global_policy():
 
 @pytest.mark.parametrize("task", HEADS)
 def test_fits_with_its_own_loss_on_labels_among_the_inputs(task):
-    model = build("tf", config_for(task), task, dtype="float32")
+    model = build("tf", config_for(task, **NO_DROPOUT), task, dtype="float32")
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
     data = tf.data.Dataset.from_tensor_slices(batch_for(model.config, task, rows=8)).batch(4)
     history = model.fit(data, shuffle=False, epochs=4, verbose=0).history["loss"]
@@ -116,7 +116,7 @@ def test_fits_with_its_own_loss_on_labels_among_the_inputs(task):
 
 @pytest.mark.parametrize("task", HEADS)
 def test_fits_with_its_own_loss_on_y(task):
-    model = build("tf", config_for(task), task, dtype="float32")
+    model = build("tf", config_for(task, **NO_DROPOUT), task, dtype="float32")
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
     batch = batch_for(model.config, task, rows=8)
     names = [name for name in batch if name.endswith("s") and name != "input_ids"]
@@ -227,7 +227,7 @@ def test_trains_on_two_replicas_as_on_one():
     assert len(cpus) >= 2, "conftest.py makes two"
     batch = batch_for(config_for(CLASSIFIER), CLASSIFIER, rows=4, seed=3)
     data = tf.data.Dataset.from_tensor_slices(batch).batch(4)
-    config = config_for(CLASSIFIER, dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0)
+    config = config_for(CLASSIFIER, **NO_DROPOUT)
 
     def trained():
         model = build("tf", config, CLASSIFIER, dtype="float64")
