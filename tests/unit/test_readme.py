@@ -12,7 +12,20 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^\$ distil (.*?)(?:  +#.*)?$", README, re.MULTILINE)
 
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] one text another a fine film .".split()
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "one",
+    "text",
+    "another",
+    "a",
+    "fine",
+    "film",
+    ".",
+]
 
 
 def marks(block):
