@@ -125,7 +125,7 @@ def _(patch, model):
     patch.setattr("distil.pt.heads.functional", SimpleNamespace(relu=lambda x: x))
 
 
-@mutant("LayerNorm by the biased deviation of n - 1")
+@mutant("LayerNorm by the deviation of n - 1")
 def _(patch, model):
     for norm in modules(model, "LayerNorm"):
 

@@ -206,6 +206,7 @@ def words(result):
     return []
 
 
+@pytest.mark.pt
 @pytest.mark.parametrize(
     ("task", "texts", "given", "problem"),
     [
@@ -228,6 +229,7 @@ def test_what_cannot_be_predicted(folders, task, texts, given, problem):
         distil.predict(folders(task), texts, framework="pt", **given)
 
 
+@pytest.mark.pt
 @pytest.mark.parametrize(
     ("saved", "asked"),
     [

@@ -12,20 +12,8 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^\$ distil (.*?)(?:  +#.*)?$", README, re.MULTILINE)
 
-WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    "one",
-    "text",
-    "another",
-    "a",
-    "fine",
-    "film",
-    ".",
-]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = ["one", "text", "another", "a", "fine", "film", "."]
 
 
 def marks(block):
@@ -37,7 +25,8 @@ def marks(block):
 def write_checkpoint(folder, framework, task):
     config = config_for(task, num_labels=2)
     build(framework, config, task, dtype="float32").save_pretrained(folder)
-    words = WORDS + [f"[unused{number}]" for number in range(config.vocab_size - len(WORDS))]
+    words = [*SPECIAL, *WORDS]
+    words += [f"[unused{number}]" for number in range(config.vocab_size - len(words))]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
 
 
