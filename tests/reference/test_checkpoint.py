@@ -54,7 +54,7 @@ def peer(name: str) -> Any:
 
 def random_peer(name: str, **options: Any) -> Any:
     """A transformers model with every parameter at random."""
-    import torch  # noqa: PLC0415
+    import torch
 
     config = peer("BertConfig")(**BERT) if "DistilBert" not in name else None
     config = config or peer("DistilBertConfig")(**DISTILBERT, **options)
@@ -129,7 +129,7 @@ def test_untied_projector(tmp_path: Path, format: str) -> None:  # noqa: A002
 @pytest.mark.parametrize("format", PT_FORMATS)
 def test_a_bert_is_a_distilbert(tmp_path: Path, format: str, name: str) -> None:  # noqa: A002
     """The outputs agree, computed by transformers from the folded weights."""
-    import torch  # noqa: PLC0415
+    import torch
 
     bert = random_peer(name)
     bert.save_pretrained(tmp_path, **PT_FORMATS[format])

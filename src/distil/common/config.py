@@ -80,7 +80,7 @@ class DistilBertConfig:
         id2label: Label of each class.
         label2id: Number of each label.
         num_labels: Number of classes, in place of `id2label`: they are called LABEL_0 and so on.
-        problem_type: One of `config_rules.PROBLEM_TYPES`, or None to tell from each batch of labels.
+        problem_type: One of `config_rules.PROBLEM_TYPES`, or None to tell from the labels.
         output_hidden_states: Return the hidden states of every layer unless a call says otherwise.
         output_attentions: Return attention weights unless a call says otherwise.
         return_dict: Return output objects rather than tuples unless a call says otherwise.
