@@ -54,7 +54,7 @@ def tensor_maker(kind: TensorKind) -> Callable[[str, Any], Any]:
         return to_torch
 
     try:
-        import tensorflow  # type: ignore[import-untyped]  # noqa: PLC0415
+        import tensorflow  # noqa: PLC0415
     except ImportError as error:
         raise _missing("TensorFlow", "tf") from error
 
