@@ -10,6 +10,7 @@ import pytest
 import distil
 from distil.common.measurement import differences
 from distil.common.tasks import TASKS
+from hub_server import running_hub
 from support.models import ALL_TASKS, batch_for, build, config_for, measure
 
 BOTH = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("pt", "tf")]
@@ -188,3 +189,31 @@ def test_a_missing_framework_names_the_extra():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "torch is not installed" in done.stdout
     assert 'pip install "distil[pt]"' in done.stdout
+
+
+@both_frameworks
+@pytest.mark.parametrize("format_name", ["safetensors", "h5"])
+def test_a_name_on_the_hub_and_again_without_the_hub(framework, format_name, tmp_path, monkeypatch):
+    saved = checkpoint(framework, "token-classification", tmp_path / "source", format=format_name)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hello", "hub"]
+    (tmp_path / "source" / "vocab.txt").write_text("\n".join(words) + "\n")
+    options = {"cache_dir": tmp_path / "cache", "revision": "main"}
+    batch = batch_for(saved.config, saved.task)
+    expected = measure(framework, saved, batch, gradients=False).outputs
+
+    def check(**more):
+        model = distil.load("someone/tiny", framework=framework, **options, **more)
+        found = measure(framework, model, batch, gradients=False).outputs
+        assert all(d.absolute == 0 for d in differences(expected, found))
+        tokenizer = distil.load_tokenizer("someone/tiny", **options, **more)
+        assert tokenizer("hello hub")["input_ids"] == [2, 5, 6, 3]
+        assert distil.DistilBertConfig.from_pretrained("someone/tiny", **options, **more).dim == 32
+
+    with running_hub(monkeypatch) as server:
+        files = {path.name: path.read_bytes() for path in (tmp_path / "source").iterdir()}
+        server.add("someone/tiny", files)
+        check()
+        fetched = len(server.downloads())
+        check()
+        assert len(server.downloads()) == fetched
+    check(local_files_only=True)
