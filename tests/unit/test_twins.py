@@ -15,6 +15,7 @@ SOURCE = Path(distil.__file__).parent
 
 # Files that one framework needs and the other does not.
 ALONE = {
+    "pt/packed.py": "weights prepared by oneDNN, through PyTorch; TensorFlow has no such form",
     "tf/keras_model.py": "what Keras needs of a keras.Model: compile, fit, export",
     "tf/layers.py": "PyTorch's modules have their weights and their dropout by themselves",
 }

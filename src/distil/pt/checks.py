@@ -1,4 +1,4 @@
-"""Looking at the values of tensors, in PyTorch, where looking is free."""
+"""Checks of what a model is given, in PyTorch; values are looked at where looking is free."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distil.common import inputs
+from distil.common.config import DistilBertConfig
 from distil.common.errors import DistilError
 from distil.common.inputs import not_integers, out_of_range
 
@@ -44,3 +46,43 @@ def refuse_if(wrong: Tensor, x: Tensor, error: Callable[[Any], DistilError]) -> 
     """
     if can_look(x) and wrong.any():
         raise error(x[wrong][0].item())
+
+
+def check_inputs(
+    config: DistilBertConfig,
+    input_ids: Tensor | None,
+    attention_mask: Tensor | None,
+    inputs_embeds: Tensor | None,
+    position_ids: Tensor | None,
+    token_type_ids: Tensor | None,
+    head_mask: Tensor | None = None,
+    *,
+    choices: bool = False,
+) -> None:
+    """A model's inputs must fit it and one another; its arguments are those of the model's call.
+
+    Raises:
+        InputError: They do not.
+    """
+    if token_type_ids is not None and not torch.compiler.is_compiling():
+        inputs.note_token_types()
+    inputs.check_one_of_ids_and_embeddings(input_ids, inputs_embeds)
+    inputs.check_shapes(
+        config,
+        ids=_shape(input_ids),
+        embeddings=_shape(inputs_embeds),
+        mask=_shape(attention_mask),
+        positions=_shape(position_ids),
+        choices=choices,
+    )
+    if head_mask is not None:
+        inputs.check_head_mask(config, tuple(head_mask.shape))
+    if input_ids is not None:
+        check_indices("input_ids", input_ids, config.vocab_size, what="the vocabulary")
+    if position_ids is not None:
+        limit = config.max_position_embeddings
+        check_indices("position_ids", position_ids, limit, what="the position embeddings")
+
+
+def _shape(x: Tensor | None) -> tuple[int, ...] | None:
+    return None if x is None else tuple(x.shape)

@@ -16,6 +16,7 @@ from distil.common.config import DistilBertConfig
 from distil.common.outputs import EncoderOutput, HeadOutput, QuestionAnsweringOutput
 from distil.pt import losses
 from distil.pt.activations import ACTIVATIONS
+from distil.pt.checks import check_inputs
 from distil.pt.encoder import LAYER_NORM_EPS, Embeddings, Transformer
 from distil.pt.model import DistilBertPreTrainedModel
 
@@ -57,8 +58,14 @@ class DistilBertModel(DistilBertPreTrainedModel):
         Raises:
             InputError: The inputs do not fit the model or one another.
         """
-        self.check_inputs(
-            input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids, head_mask
+        check_inputs(
+            self.config,
+            input_ids,
+            attention_mask,
+            inputs_embeds,
+            position_ids,
+            token_type_ids,
+            head_mask,
         )
         output = self.transformer(
             self.embeddings(input_ids, position_ids, inputs_embeds),
@@ -187,7 +194,7 @@ class DistilBertForMultipleChoice(DistilBertForSequenceClassification):
     def encode(self, **arguments: Any) -> EncoderOutput:
         """Run the encoder on all choices as if each were a row of its own."""
         names = ("input_ids", "attention_mask", "inputs_embeds", "position_ids", "token_type_ids")
-        self.check_inputs(*(arguments[name] for name in names), choices=True)
+        check_inputs(self.config, *(arguments[name] for name in names), choices=True)
         for name in names:
             if arguments[name] is not None and arguments[name].dim() > 2:
                 arguments[name] = arguments[name].flatten(0, 1)

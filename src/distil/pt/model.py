@@ -10,16 +10,15 @@ from typing import Any, Self
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from distil.common import inputs, surgery
+from distil.common import surgery
 from distil.common.config import DistilBertConfig
 from distil.common.outputs import OUTPUTS, ModelOutput
 from distil.common.pretrained import Pretrained
 from distil.pt import weights
-from distil.pt.checks import check_indices
 
 
 class DistilBertPreTrainedModel(Pretrained, nn.Module):
@@ -92,37 +91,6 @@ class DistilBertPreTrainedModel(Pretrained, nn.Module):
     def named_arrays(self) -> Any:
         """Pairs of canonical name and numpy array, one weight at a time."""
         return weights.named_arrays(self, self.config, self.task)
-
-    def check_inputs(
-        self,
-        input_ids: Tensor | None,
-        attention_mask: Tensor | None,
-        inputs_embeds: Tensor | None,
-        position_ids: Tensor | None,
-        token_type_ids: Tensor | None,
-        head_mask: Tensor | None = None,
-        *,
-        choices: bool = False,
-    ) -> None:
-        """Refuse inputs that do not fit the model or one another (InputError)."""
-        if token_type_ids is not None and not torch.compiler.is_compiling():
-            inputs.note_token_types()
-        inputs.check_one_of_ids_and_embeddings(input_ids, inputs_embeds)
-        inputs.check_shapes(
-            self.config,
-            ids=_shape(input_ids),
-            embeddings=_shape(inputs_embeds),
-            mask=_shape(attention_mask),
-            positions=_shape(position_ids),
-            choices=choices,
-        )
-        if head_mask is not None:
-            inputs.check_head_mask(self.config, tuple(head_mask.shape))
-        if input_ids is not None:
-            check_indices("input_ids", input_ids, self.config.vocab_size, what="the vocabulary")
-        if position_ids is not None:
-            limit = self.config.max_position_embeddings
-            check_indices("position_ids", position_ids, limit, what="the position embeddings")
 
     def finish(self, output: ModelOutput, return_dict: bool | None) -> Any:
         """The output in the form that was asked for."""
@@ -233,10 +201,6 @@ def encoder_of(model: DistilBertPreTrainedModel) -> DistilBertPreTrainedModel:
 def new_seed() -> int:
     """A seed from PyTorch's own generator."""
     return int(torch.randint(2**31, (), device="cpu"))
-
-
-def _shape(x: Tensor | None) -> tuple[int, ...] | None:
-    return None if x is None else tuple(x.shape)
 
 
 def _register(cls: type[ModelOutput]) -> None:

@@ -1,4 +1,4 @@
-"""Looking at the values of tensors, in TensorFlow, where looking is free."""
+"""Checks of what a model is given, in TensorFlow; values are looked at where looking is free."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from distil.common import inputs
+from distil.common.config import DistilBertConfig
 from distil.common.errors import DistilError
 from distil.common.inputs import not_integers, out_of_range
 
@@ -46,3 +48,43 @@ def refuse_if(wrong: tf.Tensor, x: tf.Tensor, error: Callable[[Any], DistilError
             raise error(x[wrong][0].numpy().item())
     elif not tf.executing_eagerly():
         tf.debugging.Assert(~tf.reduce_any(wrong), [str(error("in the tensor below")), x])
+
+
+def check_inputs(
+    config: DistilBertConfig,
+    input_ids: tf.Tensor | None,
+    attention_mask: tf.Tensor | None,
+    inputs_embeds: tf.Tensor | None,
+    position_ids: tf.Tensor | None,
+    token_type_ids: tf.Tensor | None,
+    head_mask: tf.Tensor | None = None,
+    *,
+    choices: bool = False,
+) -> None:
+    """A model's inputs must fit it and one another; its arguments are those of the model's call.
+
+    Raises:
+        InputError: They do not.
+    """
+    if token_type_ids is not None:
+        inputs.note_token_types()
+    inputs.check_one_of_ids_and_embeddings(input_ids, inputs_embeds)
+    inputs.check_shapes(
+        config,
+        ids=_shape(input_ids),
+        embeddings=_shape(inputs_embeds),
+        mask=_shape(attention_mask),
+        positions=_shape(position_ids),
+        choices=choices,
+    )
+    if head_mask is not None:
+        inputs.check_head_mask(config, tuple(head_mask.shape))
+    if input_ids is not None:
+        check_indices("input_ids", input_ids, config.vocab_size, what="the vocabulary")
+    if position_ids is not None:
+        limit = config.max_position_embeddings
+        check_indices("position_ids", position_ids, limit, what="the position embeddings")
+
+
+def _shape(x: tf.Tensor | None) -> tuple[int | None, ...] | None:
+    return None if x is None else tuple(x.shape)

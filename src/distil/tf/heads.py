@@ -15,6 +15,7 @@ from distil.common.config import DistilBertConfig
 from distil.common.outputs import EncoderOutput, HeadOutput, QuestionAnsweringOutput
 from distil.tf import losses
 from distil.tf.activations import ACTIVATIONS
+from distil.tf.checks import check_inputs
 from distil.tf.encoder import LAYER_NORM_EPS, Embeddings, Transformer
 from distil.tf.layers import VocabProjector, dropout, linear, norm, split_seed
 from distil.tf.model import Seed, TFDistilBertPreTrainedModel, dropout_seed
@@ -60,8 +61,14 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
         Raises:
             InputError: The inputs do not fit the model or one another.
         """
-        self.check_inputs(
-            input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids, head_mask
+        check_inputs(
+            self.config,
+            input_ids,
+            attention_mask,
+            inputs_embeds,
+            position_ids,
+            token_type_ids,
+            head_mask,
         )
         embeddings_seed, transformer_seed = split_seed(dropout_seed(self, training), 2)
         output = self.transformer(
@@ -203,7 +210,7 @@ class TFDistilBertForMultipleChoice(TFDistilBertForSequenceClassification):
     def encode(self, **arguments: Any) -> EncoderOutput:
         """Run the encoder on all choices as if each were a row of its own."""
         names = ("input_ids", "attention_mask", "inputs_embeds", "position_ids", "token_type_ids")
-        self.check_inputs(*(arguments[name] for name in names), choices=True)
+        check_inputs(self.config, *(arguments[name] for name in names), choices=True)
         for name in names:
             if arguments[name] is not None and len(arguments[name].shape) > 2:
                 shape = tf.shape(arguments[name])

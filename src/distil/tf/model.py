@@ -15,13 +15,12 @@ import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from distil.common import inputs, surgery
+from distil.common import surgery
 from distil.common.config import DistilBertConfig
 from distil.common.config_rules import DTYPES
 from distil.common.outputs import ModelOutput
 from distil.common.pretrained import Pretrained
 from distil.tf import weights
-from distil.tf.checks import check_indices
 from distil.tf.keras_model import KerasModel
 from distil.tf.layers import Seed
 
@@ -89,37 +88,6 @@ class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
     def named_arrays(self) -> Any:
         """Pairs of canonical name and numpy array, one weight at a time."""
         return weights.named_arrays(self, self.config, self.task)
-
-    def check_inputs(
-        self,
-        input_ids: tf.Tensor | None,
-        attention_mask: tf.Tensor | None,
-        inputs_embeds: tf.Tensor | None,
-        position_ids: tf.Tensor | None,
-        token_type_ids: tf.Tensor | None,
-        head_mask: tf.Tensor | None = None,
-        *,
-        choices: bool = False,
-    ) -> None:
-        """Refuse inputs that do not fit the model or one another (InputError)."""
-        if token_type_ids is not None:
-            inputs.note_token_types()
-        inputs.check_one_of_ids_and_embeddings(input_ids, inputs_embeds)
-        inputs.check_shapes(
-            self.config,
-            ids=_shape(input_ids),
-            embeddings=_shape(inputs_embeds),
-            mask=_shape(attention_mask),
-            positions=_shape(position_ids),
-            choices=choices,
-        )
-        if head_mask is not None:
-            inputs.check_head_mask(self.config, tuple(head_mask.shape))
-        if input_ids is not None:
-            check_indices("input_ids", input_ids, self.config.vocab_size, what="the vocabulary")
-        if position_ids is not None:
-            limit = self.config.max_position_embeddings
-            check_indices("position_ids", position_ids, limit, what="the position embeddings")
 
     def finish(self, output: ModelOutput, return_dict: bool | None) -> Any:
         """The output in the form that was asked for."""
@@ -209,7 +177,3 @@ def dropout_seed(model: KerasModel, training: bool | None) -> Seed:
     if replica is None or replica.num_replicas_in_sync == 1:
         return seed
     return tf.random.fold_in(seed, replica.replica_id_in_sync_group)
-
-
-def _shape(x: tf.Tensor | None) -> tuple[int | None, ...] | None:
-    return None if x is None else tuple(x.shape)

@@ -1,0 +1,25 @@
+"""Packs hold every sequence once, and say where it is."""
+
+import pytest
+
+from distil.common.packing import packs
+
+LENGTHS = (5, 1, 9, 9, 20, 3, 5, 5, 12)
+
+
+@pytest.mark.parametrize("budget", [1, 12, 25, 1000])
+def test_packs_hold_every_sequence_once(budget):
+    sequences = [list(range(100 * row, 100 * row + length)) for row, length in enumerate(LENGTHS)]
+    seen = []
+    for pack in packs(sequences, budget=budget):
+        assert len(pack.ids) <= max(budget, *LENGTHS)
+        for group in pack.groups:
+            for number in range(group.count):
+                row = pack.rows[group.first + number]
+                start = group.start + number * group.length
+                assert pack.starts[group.first + number] == start
+                tokens = slice(start, start + group.length)
+                assert pack.ids[tokens].tolist() == sequences[row]
+                assert pack.positions[tokens].tolist() == list(range(group.length))
+                seen.append(int(row))
+    assert sorted(seen) == list(range(len(LENGTHS)))
