@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_API = ("load", "load_tokenizer", "save")
+_API = ("load", "load_tokenizer", "optimize", "save")
 _ERRORS = (
     "CheckpointError", "CheckpointNotFoundError", "CheckpointWarning", "ConfigError",
     "DistilError", "FrameworkError", "HubError", "InputError", "TokenizerError",
@@ -36,6 +36,7 @@ _HOMES = {
     **dict.fromkeys(_TOKENIZERS, "distil.common.tokenizer"),
     "DistilBertConfig": "distil.common.config",
     "compare": "distil.parity",
+    "convert": "distil.conversion",
     "info": "distil.inspection",
     "predict": "distil.prediction",
     **dict.fromkeys(_MODELS, "distil.pt"),
@@ -65,7 +66,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from distil.api import load, load_tokenizer, save
+    from distil.api import load, load_tokenizer, optimize, save
     from distil.common.config import DistilBertConfig
     from distil.common.errors import (
         CheckpointError,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
         DistilBertTokenizer,
         DistilBertTokenizerFast,
     )
+    from distil.conversion import convert
     from distil.inspection import info
     from distil.parity import compare
     from distil.prediction import predict

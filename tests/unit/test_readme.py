@@ -56,4 +56,4 @@ def test_command(command, tmp_path, monkeypatch, capsys):
 
 def test_there_is_something_to_run():
     assert len(BLOCKS) == 3
-    assert len(COMMANDS) == 3
+    assert len(COMMANDS) == 4

@@ -21,6 +21,8 @@ from distil.common.config_rules import (
     HEADS,
     ID2LABEL,
     LABEL2ID,
+    LABELS,
+    LAYERS,
     NAMES,
     PAD,
     PROBLEM_TYPES,
@@ -30,9 +32,10 @@ from distil.common.config_rules import (
     Rule,
     is_integer,
     one_of,
+    shown,
 )
 from distil.common.errors import ConfigError
-from distil.common.files import json_text, read_json, read_yaml, write_json
+from distil.common.files import check_own_file, json_text, read_json, read_yaml, write_json
 
 MODEL_TYPE = "distilbert"
 FILE_NAME = "config.json"
@@ -96,7 +99,7 @@ class DistilBertConfig:
     vocab_size: int = _field(30522, SIZE)
     max_position_embeddings: int = _field(512, SIZE)
     sinusoidal_pos_embds: bool = _field(False, FLAG)
-    n_layers: int = _field(6, SIZE)
+    n_layers: int = _field(6, LAYERS)
     n_heads: int = _field(12, SIZE)
     dim: int = _field(768, SIZE)
     hidden_dim: int = _field(3072, SIZE)
@@ -121,14 +124,18 @@ class DistilBertConfig:
 
     model_type = MODEL_TYPE
 
-    def __init__(self, **values: Any) -> None:
+    # Files may hold a key "self".
+    def __init__(self, /, **values: Any) -> None:
         values = _with_labels(_native_names(values))
         if values.pop("model_type", MODEL_TYPE) != MODEL_TYPE:
             raise ConfigError(
                 "not a DistilBERT configuration", where="model_type",
                 fix="read other configurations with DistilBertConfig.from_dict",
             )  # fmt: skip
-        extra = dict(values.pop("extra", {}))
+        extra = values.pop("extra", {})
+        if not isinstance(extra, Mapping):
+            _refuse("extra", "a table", extra)
+        extra = dict(extra)
         for name, item in _FIELDS.items():
             given = name in values
             value = values.pop(name) if given else _default(item)
@@ -195,7 +202,7 @@ class DistilBertConfig:
         """Width of queries, keys and values in `layer`: that of the heads it has left."""
         return (self.n_heads - len(set(self.pruned_heads.get(layer, ())))) * self.head_dim
 
-    def replace(self, **values: Any) -> DistilBertConfig:
+    def replace(self, /, **values: Any) -> DistilBertConfig:
         """A copy with some fields set; other label names are made up if `num_labels` changes."""
         values = _native_names(values)
         if values.get("num_labels") == self.num_labels:
@@ -231,10 +238,12 @@ class DistilBertConfig:
         elif kind != MODEL_TYPE:
             raise ConfigError(
                 "cannot load a model of this type",
-                expected=f"{MODEL_TYPE} or {bert.MODEL_TYPE}", found=repr(kind), where="model_type",
+                expected=f"{MODEL_TYPE} or {bert.MODEL_TYPE}", found=shown(kind),
+                where="model_type",
             )  # fmt: skip
+        _check_depth(table)
         labels = table.get("id2label")
-        if labels is not None and table.get("num_labels", len(labels)) == len(labels):
+        if isinstance(labels, Mapping) and table.get("num_labels", len(labels)) == len(labels):
             # Old files say both; the names say more.
             table = {name: value for name, value in table.items() if name != "num_labels"}
         config = cls(**table)
@@ -257,6 +266,7 @@ class DistilBertConfig:
         path = Path(name)
         if not path.is_file():
             path = hub.snapshot(str(name), files=[FILE_NAME], **options) / FILE_NAME
+            check_own_file(path)
         try:
             read = read_yaml if path.suffix in (".yaml", ".yml") else read_json
             return cls.from_dict(read(path), **overrides)
@@ -301,7 +311,16 @@ def _default(item: Any) -> Any:
 
 
 def _refuse(name: str, expected: str, found: Any) -> NoReturn:
-    raise ConfigError(f"{name} is not valid", expected=expected, found=repr(found), where=name)
+    raise ConfigError(f"{name} is not valid", expected=expected, found=shown(found), where=name)
+
+
+def _check_depth(value: Any, room: int = 50) -> None:
+    """Refuse tables within tables without end: copying and writing them goes as deep."""
+    if isinstance(value, Mapping | list):
+        if room == 0:
+            raise ConfigError("tables are nested too deeply", expected="at most 50 levels")
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _check_depth(item, room - 1)
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -335,7 +354,7 @@ def _native_names(values: Mapping[str, Any]) -> dict[str, Any]:
         if own in native and native[own] != value:
             raise ConfigError(
                 f"{own} is given twice, with different values",
-                found=f"{native[own]!r} and {value!r}", where=f"{own}, {name}",
+                found=f"{shown(native[own])} and {shown(value)}", where=f"{own}, {name}",
             )  # fmt: skip
         native[own] = value
     return native
@@ -350,8 +369,8 @@ def _with_labels(values: dict[str, Any]) -> dict[str, Any]:
         values.pop("id2label", None)
         if count is None:
             return values
-        if not SIZE.holds(count):
-            _refuse("num_labels", SIZE.words, count)
+        if not LABELS.holds(count):
+            _refuse("num_labels", LABELS.words, count)
         labels = {number: f"LABEL_{number}" for number in range(count)}
     labels = _checked("id2label", labels)
     if count is not None and count != len(labels):

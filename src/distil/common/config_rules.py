@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from reprlib import Repr
+from sys import float_info
 from typing import Any
 
 ACTIVATIONS = (
@@ -12,6 +14,10 @@ ACTIVATIONS = (
 )  # fmt: skip
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+# What nobody has, and what would not end: tables are made with so many rows.
+_MOST_LAYERS = 256
+_MOST_LABELS = 100_000
 
 _LARGEST = 2**31 - 1  # ids and positions have to fit the 32-bit integers of both frameworks
 
@@ -36,7 +42,13 @@ def _is_number(value: Any) -> bool:
 SIZE = Rule("an integer from 1 to 2^31 - 1", lambda v: is_integer(v) and 1 <= v <= _LARGEST)
 FLAG = Rule("true or false", lambda v: isinstance(v, bool))
 RATE = Rule("a number from 0 to below 1", lambda v: _is_number(v) and 0 <= v < 1)
-SPREAD = Rule("a finite number, at least 0", lambda v: _is_number(v) and 0 <= v < float("inf"))
+SPREAD = Rule("a finite number, at least 0", lambda v: _is_number(v) and 0 <= v <= float_info.max)
+LAYERS = Rule(
+    f"an integer from 1 to {_MOST_LAYERS}", lambda v: is_integer(v) and 1 <= v <= _MOST_LAYERS
+)
+LABELS = Rule(
+    f"an integer from 1 to {_MOST_LABELS}", lambda v: is_integer(v) and 1 <= v <= _MOST_LABELS
+)
 PAD = Rule(
     "an integer from 0 to 2^31 - 1, or null",
     lambda v: v is None or (is_integer(v) and 0 <= v <= _LARGEST),
@@ -66,6 +78,15 @@ HEADS = Rule(
         and all(isinstance(heads, list) and all(map(is_integer, heads)) for heads in v.values())
     ),
 )
+
+
+def shown(value: Any) -> str:
+    """`value` as Python writes it, short enough for a message however large and deep it is."""
+    return _REPR.repr(value)
+
+
+_REPR = Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 200
 
 
 def one_of(choices: tuple[str, ...], *, or_none: bool = False) -> Rule:

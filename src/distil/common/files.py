@@ -4,17 +4,97 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from distil.common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
-# The largest JSON file of a real checkpoint is a multilingual tokenizer.json, about 10 MB.
-MAX_JSON_BYTES = 200 * 1024 * 1024
+from distil.common.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    ConfigError,
+    UnsafeCheckpointError,
+)
+
+# A config.json has a kilobyte, and some 30 bytes for each label; the index of a hundred layers
+# has 200 kB.  JSON takes up to 20 times its size once it is read.
+MAX_JSON_BYTES = 16 * 1024 * 1024
+# Written by hand, and read slowly.
+_MAX_YAML_BYTES = 1024 * 1024
+
+
+def check_own_file(path: Path) -> None:
+    """Refuse what is no plain file, or a link that leaves the folder that `path` lies in.
+
+    The hub's cache is made of links, snapshots/<revision>/<file> -> ../../blobs/<hash>, and
+    those blobs are as much the repository's own as a file in the folder.
+
+    Raises:
+        CheckpointNotFoundError: There is no such file.
+        CheckpointError: It is a folder, a pipe, a device, or a loop of links.
+        UnsafeCheckpointError: It is a link to somewhere else.
+    """
+    try:
+        folder = path.parent.resolve()
+        target = path.resolve(strict=True)
+        mode = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointNotFoundError(
+            f"{path.name} is missing", where=path,
+            fix="download or save the checkpoint again",
+        ) from None  # fmt: skip
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise CheckpointError(f"{path.name} cannot be read", found=error, where=path) from None
+    blobs = folder.parent.parent / "blobs" if folder.parent.name == "snapshots" else None
+    if not target.is_relative_to(folder) and target.parent != blobs:
+        raise UnsafeCheckpointError(
+            f"{path.name} leaves the checkpoint's folder",
+            expected=f"a file in {folder}", found=target, where=path,
+            fix="put the file itself into the folder",
+        )  # fmt: skip
+    if not stat.S_ISREG(mode):
+        raise _not_a_file(path)
+
+
+def read_bytes(path: Path, *, limit: int) -> bytes:
+    """The content of a file that is not expected to be large.
+
+    Raises:
+        CheckpointNotFoundError: There is no such file.
+        CheckpointError: It is no plain file, cannot be read, or has more than `limit` bytes.
+    """
+    try:
+        # Opening a pipe would wait for whoever writes into it; a device never ends.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _not_a_file(path)
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+            size = os.fstat(file.fileno()).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointNotFoundError(f"{path.name} is missing", where=path) from None
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read", found=error, where=path) from error
+    if len(data) > limit:
+        raise CheckpointError(
+            f"{path.name} is too large", expected=f"at most {limit} bytes",
+            found=f"{size} bytes", where=path,
+        )  # fmt: skip
+    return data
+
+
+def _not_a_file(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{path.name} is not a file", expected="a plain file", where=path,
+        fix="do not trust this checkpoint, or download it again",
+    )  # fmt: skip
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -22,20 +102,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         CheckpointNotFoundError: There is no such file.
-        CheckpointError: It is not UTF-8, not JSON, not an object, too large, or has a key twice.
+        CheckpointError: It is no plain file, not UTF-8, not JSON, not an object, too large, or
+            has a key twice.
     """
-    try:
-        size = path.stat().st_size
-        if size > MAX_JSON_BYTES:
-            raise CheckpointError(
-                "JSON file is too large", expected=f"at most {MAX_JSON_BYTES} bytes",
-                found=f"{size} bytes", where=path,
-            )  # fmt: skip
-        return parse_json(path.read_bytes(), where=str(path))
-    except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointNotFoundError(f"{path.name} is missing", where=path) from None
-    except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read", found=error, where=path) from error
+    return parse_json(read_bytes(path, limit=MAX_JSON_BYTES), where=str(path))
 
 
 def parse_json(data: bytes, *, where: str) -> dict[str, Any]:
@@ -74,10 +144,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: It is not YAML, not a table, or has a key twice.
     """
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
-    except FileNotFoundError:
-        raise CheckpointNotFoundError(f"{path.name} is missing", where=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = read_bytes(path, limit=_MAX_YAML_BYTES).decode("utf-8")
+        value = yaml.load(text, _UniqueKeys)
+    # The last three: dates and numbers that are none, keys that are tables, endless depth.
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise ConfigError("not a YAML file", found=error, where=path) from None
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise ConfigError("not a table of names", found=type(value).__name__, where=path)
@@ -125,6 +197,24 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Keep others that would lock `folder` waiting; where the system has no such locks, nobody.
+
+    The lock is on the folder itself: it leaves no file behind, and goes with its process.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from distil.common import hub
 from distil.common.checkpoint import open_checkpoint, save_checkpoint
+from distil.common.checkpoint.formats import FORMAT_ALIASES
 from distil.common.config import DistilBertConfig
 from distil.common.config_rules import DTYPES
 from distil.common.errors import InputError
@@ -25,9 +26,6 @@ _ACCEPTED = (
     "attn_implementation", "from_flax", "from_pt", "from_tf", "low_cpu_mem_usage",
     "trust_remote_code", "use_safetensors",
 )  # fmt: skip
-
-# Formats by the names that `distil convert` has for them, too.
-_FORMATS = {"pt": "safetensors", "tf": "h5"}
 
 
 class Pretrained:
@@ -165,7 +163,7 @@ class Pretrained:
             self.named_arrays(),
             config=config,
             task=self.task,
-            format=_FORMATS.get(format, format),
+            format=FORMAT_ALIASES.get(format, format),
             max_shard_size=max_shard_size,
             before_switch=lambda: config.save_pretrained(folder),
         )

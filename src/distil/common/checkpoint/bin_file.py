@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from distil.common.checkpoint.pickles import check_older_form, check_pickle
 from distil.common.checkpoint.tensors import BFLOAT16, Array, Opened, StoredTensor, shorten
 from distil.common.errors import CheckpointError, FrameworkError, UnsafeCheckpointError
 
@@ -36,8 +37,11 @@ def read_bin(path: Path) -> Opened:
     torch = _torch(path)
     with path.open("rb") as file:
         mapped = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
-    if mapped:
-        _check_zip(path)
+        file.seek(0)
+        if mapped:
+            _check_zip(path)
+        else:
+            check_older_form(file, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on what is strange about a pickle: see below
@@ -82,20 +86,39 @@ def _torch(path: Path) -> Any:
 
 
 def _check_zip(path: Path) -> None:
-    """Refuse an archive that unpacks to more than it is; torch stores without compression."""
+    """Refuse an archive that unpacks to more than it is, or whose pickle is no state dict's.
+
+    PyTorch stores without compression.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+            if packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
+                raise UnsafeCheckpointError(
+                    "archive unpacks to more than it is",
+                    expected="entries stored as they are", where=path,
+                )  # fmt: skip
+            # Where these hold, PyTorch's reader of archives and Python's see the same entries.
+            one_by_one = len({entry.filename.lower() for entry in entries}) == len(entries)
+            starts = min((entry.header_offset for entry in entries), default=0)
+            if archive.comment or starts != 0 or not one_by_one:
+                raise UnsafeCheckpointError(
+                    "archive can be read in two ways",
+                    expected="entries from its first byte on, each once, and no comment",
+                    where=path,
+                )  # fmt: skip
+            for entry in entries:
+                if entry.filename.lower().endswith(".pkl"):
+                    with archive.open(entry) as file:
+                        check_pickle(file, path)  # type: ignore[arg-type]
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RuntimeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(
             "not a file of PyTorch weights", found=error, where=path,
             fix="download or save it again",
         ) from None  # fmt: skip
-    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-    if packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise UnsafeCheckpointError(
-            "archive unpacks to more than it is", expected="entries stored as they are", where=path
-        )
 
 
 def _tensor(torch: Any, path: Path, name: Any, value: Any) -> StoredTensor:

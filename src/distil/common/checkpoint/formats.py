@@ -63,6 +63,9 @@ _UNITS: dict[str, int] = {
 
 FORMATS = tuple(name for kind in FILE_KINDS for name in kind.formats)
 
+# Each framework's usual format, by the name of the framework.
+FORMAT_ALIASES = {"pt": "safetensors", "tf": "h5"}
+
 
 def layout_of(format_name: str) -> Layout:
     """Whose names and orientation the tensors of a format have."""

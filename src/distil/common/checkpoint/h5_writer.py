@@ -85,7 +85,11 @@ class H5Writer:
         # Opened by hand: h5py knows no bfloat16, and would store it as unnamed bytes.
         parents = h5py.h5p.create(h5py.h5p.LINK_CREATE)
         parents.set_create_intermediate_group(True)
-        dataset = h5py.h5d.create(self._file.id, name.encode(), kind, space, lcpl=parents)
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_obj_track_times(False)  # the same weights give the same file at any time
+        dataset = h5py.h5d.create(
+            self._file.id, name.encode(), kind, space, dcpl=creation, lcpl=parents
+        )
         same_bits = array.view(f"V{array.itemsize}")
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, same_bits, mtype=kind)
         self._disk.check()

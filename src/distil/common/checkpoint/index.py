@@ -6,13 +6,12 @@ Source: ``*.index.json`` as transformers 4 writes it: ``{"metadata": {"total_siz
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from distil.common.checkpoint.tensors import shorten
 from distil.common.errors import CheckpointError, CheckpointNotFoundError, UnsafeCheckpointError
-from distil.common.files import read_json
+from distil.common.files import check_own_file, read_json
 
 _MAX_SHARDS = 10_000
 
@@ -24,9 +23,15 @@ def read_index(path: Path) -> Mapping[str, frozenset[str]]:
         CheckpointError: The index is not one, or a shard is missing.
         UnsafeCheckpointError: A shard is not a plain file of the index's own folder.
     """
+    check_own_file(path)
     shards = shards_in(path)
     for file in shards:
-        _check_stays_inside(path.parent / file)
+        try:
+            check_own_file(path.parent / file)
+        except CheckpointNotFoundError as error:
+            raise CheckpointNotFoundError(
+                "shard is missing", where=error.where, fix=error.fix
+            ) from None
     return shards
 
 
@@ -70,28 +75,3 @@ def _check_shard_name(name: object, *, suffix: str, where: object) -> None:
 def _suffix(index: Path) -> str:
     """The suffix of the shards of model.safetensors.index.json: .safetensors."""
     return "." + index.name.split(".")[1]
-
-
-def _check_stays_inside(shard: Path) -> None:
-    """Refuse a shard that is a link to somewhere else.
-
-    The hub's cache is made of links, snapshots/<revision>/<file> -> ../../blobs/<hash>, and
-    those blobs are as much the repository's own as a file in the folder.
-    """
-    folder = shard.parent.resolve()
-    try:
-        target = shard.resolve(strict=True)
-        is_file = stat.S_ISREG(target.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointNotFoundError(
-            "shard is missing", where=shard, fix="download or save the checkpoint again"
-        ) from None
-    except (OSError, RuntimeError) as error:  # a loop of links
-        raise CheckpointError("shard cannot be read", found=error, where=shard) from None
-    blobs = folder.parent.parent / "blobs" if folder.parent.name == "snapshots" else None
-    if target.parent not in (folder, blobs) or not is_file:
-        raise UnsafeCheckpointError(
-            "shard leaves the checkpoint's folder",
-            expected=f"a file in {folder}", found=target, where=shard,
-            fix="put the file itself into the folder",
-        )  # fmt: skip

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from stat import S_ISREG
 from types import MappingProxyType
 
 from distil.common.checkpoint.bin_file import read_bin
@@ -23,6 +22,7 @@ from distil.common.checkpoint.tensors import (
     shorten,
 )
 from distil.common.errors import CheckpointError, CheckpointNotFoundError, DistilError
+from distil.common.files import check_own_file
 from distil.common.spec import BERT_PREFIX, ENCODER_PREFIX, HEADS, Layout
 
 _READERS: Mapping[str, Callable[[Path], Opened]] = {
@@ -77,38 +77,64 @@ def open_checkpoint(
 
 def _open(folder: Path, variant: str | None, format_name: str | None) -> Checkpoint:
     kind, name = _find(folder, variant, format_name)
-    shards: Mapping[str, frozenset[str]] | None = None
     before = _identity(folder / name)
+    shards: Mapping[str, frozenset[str]] | None = None
     if name == kind.index_name(variant):
         shards = read_index(folder / name)
-    files = tuple(folder / shard for shard in (shards if shards is not None else (name,)))
+    with ExitStack() as opened:
+        if shards is None:
+            checkpoint = open_files(folder, kind, {folder / name: None})
+        else:
+            files = {folder / shard: names for shard, names in shards.items()}
+            checkpoint = open_files(folder, kind, files)
+        opened.callback(checkpoint.close)
+        if shards is not None and _identity(folder / name) != before:
+            raise CheckpointNotFoundError(
+                "checkpoint was replaced while its shards were opened", where=folder / name
+            )
+        if format_name not in (None, checkpoint.format):
+            raise CheckpointNotFoundError(
+                "no weights in this format", expected=format_name, found=checkpoint.format,
+                where=folder / name,
+            )  # fmt: skip
+        opened.pop_all()
+    return checkpoint
+
+
+def open_files(
+    folder: Path, kind: FileKind, files: Mapping[Path, frozenset[str] | None]
+) -> Checkpoint:
+    """Open the files of a checkpoint, whatever they are called.
+
+    Args:
+        folder: The folder that they lie in.
+        kind: What kind they are.
+        files: For each file the names of its weights, as an index has them; None for the only
+            file of a checkpoint.
+
+    Raises:
+        CheckpointError: A file is damaged, or shards do not fit together.
+    """
     tensors: dict[str, StoredTensor] = {}
     with ExitStack() as opened:
-        for file in files:
+        for file, names in files.items():
             found, close = _read(kind, file)
             opened.callback(close)
             # Keras puts the weights of a whole model into one group a layer.
-            in_layers = kind.suffix == ".h5" and shards is None
+            in_layers = kind.suffix == ".h5" and names is None
             found = _by_own_names(found, file, in_layers=in_layers)
-            if shards is not None:
-                _check_shard(file, found, _own_names(shards[file.name]))
+            if names is not None:
+                _check_shard(file, found, _own_names(names))
             if twice := tensors.keys() & found.keys():
                 raise CheckpointError(
                     "weight is in two shards", found=shorten(min(twice)), where=file
                 )
             tensors |= found
-        if shards is not None and _identity(folder / name) != before:
-            raise CheckpointNotFoundError(
-                "checkpoint was replaced while its shards were opened", where=folder / name
-            )
         found_format, layout = _format_of(kind, tensors)
-        if format_name not in (None, found_format):
-            raise CheckpointNotFoundError(
-                "no weights in this format", expected=format_name, found=found_format,
-                where=folder / name,
-            )  # fmt: skip
         close_all = opened.pop_all().close
-    return Checkpoint(folder, files, found_format, layout, MappingProxyType(tensors), close_all)
+    return Checkpoint(
+        folder, tuple(files), found_format, layout, MappingProxyType(tensors), close_all
+    )
 
 
 def _find(folder: Path, variant: str | None, format_name: str | None) -> tuple[FileKind, str]:
@@ -146,9 +172,7 @@ def _identity(path: Path) -> tuple[int, ...] | None:
 
 def _read(kind: FileKind, file: Path) -> Opened:
     try:
-        # Opening a pipe would wait for whoever writes into it.
-        if not S_ISREG(file.stat().st_mode):
-            raise CheckpointError("not a file", where=file)
+        check_own_file(file)
         return _READERS[kind.suffix](file)
     except DistilError:
         raise

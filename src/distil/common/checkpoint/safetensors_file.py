@@ -143,7 +143,11 @@ class SafetensorsWriter:
             widest[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [begin, end]}
         self._room = -(-(len(self._encode(widest))) // 8) * 8
         self._file: BinaryIO = path.open("wb")
-        self._file.write(bytes(_LENGTH.size + self._room))
+        try:
+            self._file.write(bytes(_LENGTH.size + self._room))
+        except OSError:
+            self.abandon()
+            raise
 
     def add(self, name: str, array: Array) -> None:
         """Write one tensor."""

@@ -175,11 +175,13 @@ def same_values(one: StoredTensor, other: StoredTensor) -> bool:
     first, second = np.atleast_1d(one.read()), np.atleast_1d(other.read())
     if first.ctypes.data == second.ctypes.data and first.strides == second.strides:
         return True
-    return all(
-        first[start : start + _ROWS_AT_ONCE].tobytes()
-        == second[start : start + _ROWS_AT_ONCE].tobytes()
-        for start in range(0, len(first), _ROWS_AT_ONCE)
-    )
+    for start in range(0, len(first), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        if first[rows].tobytes() != second[rows].tobytes():
+            return False
+        one.release()
+        other.release()
+    return True
 
 
 def check_shape(shape: Any, *, name: str, where: Path) -> tuple[int, ...]:

@@ -1,18 +1,21 @@
 """Saving a checkpoint so that a reader finds the old one or the new one, whole, at any moment.
 
 1. The weights are written beside the old ones under temporary names, and flushed to disk.
-2. The caller's `before_switch` runs; it is there for config.json, see `save_checkpoint`.
-3. One rename puts the new checkpoint in place: of the only file, or of the index.  Shards get
-   their names before that, names that no shard of the old checkpoint has.
+2. The caller's `verify` may read them back, and refuse them.  Shards get their names, names
+   that no shard of the old checkpoint has.  Then the caller's `before_switch` runs; that one is
+   there for config.json, see `save_checkpoint`.
+3. One rename puts the new checkpoint in place: of the only file, or of the index.
 4. What is left of the old checkpoint is removed, the most preferred first: as long as one of
    its files is there for a reader to prefer, it is there whole.
+
+From the names of the shards on, others that save into the folder wait (`distil.common.files.lock`).
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +33,12 @@ from distil.common.checkpoint.formats import (
     layout_of,
 )
 from distil.common.checkpoint.h5_writer import H5Writer
+from distil.common.checkpoint.opening import open_files
 from distil.common.checkpoint.safetensors_file import SafetensorsWriter
-from distil.common.checkpoint.tensors import FLOATS, Array, shorten
+from distil.common.checkpoint.tensors import FLOATS, Array, Checkpoint, shorten
 from distil.common.config import DistilBertConfig
 from distil.common.errors import CheckpointError, DistilError
-from distil.common.files import atomic_write, write_json
+from distil.common.files import atomic_write, lock, write_json
 from distil.common.tasks import TASKS
 
 _SECONDS_TO_KEEP_LEFTOVERS = 24 * 60 * 60
@@ -74,6 +78,7 @@ def save_checkpoint(
     format: str = "safetensors",  # noqa: A002
     max_shard_size: str | int | None = None,
     dtype: str | None = None,
+    verify: Callable[[Checkpoint], None] | None = None,
     before_switch: Callable[[], None] | None = None,
 ) -> list[Path]:
     """Save the weights of a model, in place of whatever checkpoint `folder` holds.
@@ -98,6 +103,8 @@ def save_checkpoint(
             single file. A larger weight gets a file of its own.
         dtype: Type to store ("float32", "float64", "float16", "bfloat16"); None keeps each
             array's own.
+        verify: Called with the new checkpoint, opened from its temporary files; raises if it is
+            not as it should be, and the old one stays.
         before_switch: Called once, when nothing but renaming is left to do.
 
     Returns:
@@ -115,10 +122,13 @@ def save_checkpoint(
         for name, array in weights:
             saving.add(name, array, wanted)
         saving.finish()
-        if before_switch is not None:
-            before_switch()
-        written = saving.switch()
-        _remove_others(folder, written)
+        if verify is not None:
+            with saving.opened() as checkpoint:
+                verify(checkpoint)
+        # Of two that save at once, one would remove what the other has just put in place.
+        with lock(folder):
+            written = saving.switch(before_switch)
+            _remove_others(folder, written)
     except DistilError:
         raise
     except OSError as error:
@@ -201,15 +211,27 @@ class _Saving:
             with shard.path.open("rb+") as file:
                 os.fsync(file.fileno())
 
-    def switch(self) -> list[Path]:
-        """Make the new checkpoint the current one."""
+    def opened(self) -> Checkpoint:
+        """What has been written, open for reading under its temporary names."""
+        alone = len(self._shards) == 1
+        files = {shard.path: None if alone else frozenset(shard.names) for shard in self._shards}
+        return open_files(self._folder, self._kind, files)
+
+    def switch(self, before: Callable[[], None] | None) -> list[Path]:
+        """Make the new checkpoint the current one, with `before` just before the last rename."""
+        if before is None:
+            before = _nothing
         if len(self._shards) == 1:
+            before()
             return [self._place(self._shards[0], self._kind.file_name())]
         paths: list[Path] = []
         index = self._folder / self._kind.index_name()
         try:
             names = self._free_names()
-            paths.extend(map(self._place, self._shards, names))
+            for shard, name in zip(self._shards, names, strict=True):
+                paths.append(self._folder / name)
+                self._place(shard, name)
+            before()
             write_json(index, self._index(names))
         except BaseException:
             for path in paths:
@@ -274,15 +296,25 @@ class _Saving:
         }
 
 
-def _remove_others(folder: Path, written: list[Path]) -> None:
-    """Remove the weights in `folder` that are not among `written`, and what kills left over."""
+def weight_files(folder: Path) -> Iterator[Path]:
+    """Every file of weights in `folder` that saving there replaces, the most preferred first."""
     for kind in FILE_KINDS:
         paths = [folder / kind.file_name(), folder / kind.index_name()]
         for pattern in kind.shard_patterns():
             paths.extend(folder.glob(pattern))
-        for path in paths:
-            if path not in written:
-                path.unlink(missing_ok=True)
+        yield from (path for path in paths if os.path.lexists(path))
+
+
+def _nothing() -> None:
+    """What is done before the switch if nothing is to be done."""
+
+
+def _remove_others(folder: Path, written: list[Path]) -> None:
+    """Remove the weights in `folder` that are not among `written`, and what kills left over."""
+    for path in weight_files(folder):
+        if path not in written:
+            path.unlink(missing_ok=True)
+    for kind in FILE_KINDS:
         for path in folder.glob(f".{kind.stem}.*.tmp"):
             # A younger one may belong to somebody who is saving at this moment.
             with suppress(FileNotFoundError):

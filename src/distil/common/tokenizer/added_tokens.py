@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from distil.common.config_rules import shown
 from distil.common.errors import TokenizerError
 from distil.common.tokenizer.unicode_tables import WHITE_SPACE, character_class, character_set
 
@@ -81,8 +82,16 @@ class AddedToken:
         content = fields.get("content")
         if not isinstance(content, str) or not content:
             raise TokenizerError(
-                "a token cannot be read", expected="a text that is not empty", found=repr(value)
+                "a token cannot be read", expected="a text that is not empty", found=shown(value)
             )
+        for name in _FLAGS:
+            if fields.get(name, False) is None and name != "normalized":
+                del fields[name]
+            if not isinstance(fields.get(name, False), bool | None):
+                raise TokenizerError(
+                    "a token cannot be read", expected=f"true or false for {name}",
+                    found=shown(fields[name]), where=shown(content),
+                )  # fmt: skip
         return cls(**fields)
 
     def to_dict(self) -> dict[str, str | bool | None]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from distil.common import files
+from distil.common.config_rules import shown
 from distil.common.errors import CheckpointError, TokenizerError
 from distil.common.files import atomic_write, parse_json
 
@@ -16,6 +18,9 @@ CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
 ALL_FILES = (VOCABULARY_FILE, TOKENIZER_FILE, CONFIG_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE)
+
+# The largest vocabularies there are, of 250,000 tokens, take 5 MB, and 20 MB as tokenizer.json.
+MAX_BYTES = 64 * 1024 * 1024
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
@@ -39,11 +44,11 @@ def read_vocabulary(path: Path) -> dict[str, int]:
         if first != index:
             raise TokenizerError(
                 "a vocabulary lists a token twice",
-                found=f"{token!r} in lines {first + 1} and {index + 1}",
+                found=f"{shown(token)} in lines {first + 1} and {index + 1}",
                 where=path,
             )
     if not vocabulary:
-        raise TokenizerError("a vocabulary is empty", where=path)
+        raise TokenizerError("a vocabulary is empty", expected="a token a line", where=path)
     return vocabulary
 
 
@@ -64,9 +69,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         return parse_json(_read_bytes(path), where=str(path))
     except CheckpointError as error:
-        raise TokenizerError(
-            error.problem, expected=error.expected, found=error.found, where=error.where
-        ) from error
+        raise _of_tokenizer(error) from error
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
@@ -82,11 +85,19 @@ def write_text(path: Path, text: str) -> None:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return files.read_bytes(path, limit=MAX_BYTES)
+    except CheckpointError as error:
+        found = error.__cause__ if isinstance(error.__cause__, OSError) else error.problem
         raise TokenizerError(
-            "a tokenizer's file cannot be read", found=error.strerror, where=path
-        ) from error
+            "a tokenizer's file cannot be read", expected=error.expected,
+            found=getattr(found, "strerror", found), where=path, fix=error.fix,
+        ) from error  # fmt: skip
+
+
+def _of_tokenizer(error: CheckpointError) -> TokenizerError:
+    return TokenizerError(
+        error.problem, expected=error.expected, found=error.found, where=error.where, fix=error.fix
+    )
 
 
 def _read_text(path: Path) -> str:

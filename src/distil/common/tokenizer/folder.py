@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from distil.common.config_rules import is_integer, shown
 from distil.common.errors import TokenizerError
+from distil.common.files import check_own_file
 from distil.common.tokenizer import files
 from distil.common.tokenizer.vocabulary import SPECIAL_NAMES
 
-_OPTIONS = (
-    *SPECIAL_NAMES,
-    "do_lower_case",
-    "do_basic_tokenize",
-    "never_split",
-    "tokenize_chinese_chars",
-    "strip_accents",
-    "clean_up_tokenization_spaces",
-    "model_max_length",
-    "padding_side",
-    "truncation_side",
-    "model_input_names",
-    "added_tokens_decoder",
-    "split_special_tokens",
-)
+# What each option may be; a token is a text, or a table of a text and how it matches.
+_TOKEN = (str, dict)
+_OPTIONS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(SPECIAL_NAMES, _TOKEN),
+    "do_lower_case": (bool,),
+    "do_basic_tokenize": (bool,),
+    "never_split": (list,),
+    "tokenize_chinese_chars": (bool,),
+    "strip_accents": (bool,),
+    "clean_up_tokenization_spaces": (bool,),
+    "model_max_length": (int, float),
+    "padding_side": (str,),
+    "truncation_side": (str,),
+    "model_input_names": (list,),
+    "added_tokens_decoder": (dict,),
+    "split_special_tokens": (bool,),
+}
+# More than any id has; Python takes its time with thousands of them.
+_MOST_DIGITS = 10
+_OF_TEXTS = ("never_split", "model_input_names")
 # BERT has no use for these: they are kept as special tokens without a name.
 _UNUSED_NAMES = ("bos_token", "eos_token")
 # Said again by what is written: tokens by other names, and where the files once were.
@@ -49,11 +58,15 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Raises:
         TokenizerError: There is no tokenizer here, or a file is broken.
+        UnsafeCheckpointError: A file is a link that leaves the folder.
     """
     paths = {
         "vocab_file": folder / files.VOCABULARY_FILE,
         "tokenizer_file": folder / files.TOKENIZER_FILE,
     }
+    for file in files.ALL_FILES:
+        if os.path.lexists(folder / file):
+            check_own_file(folder / file)
     options: dict[str, Any] = {name: path for name, path in paths.items() if path.is_file()}
     if not options:
         raise TokenizerError(
@@ -66,13 +79,17 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     # Before transformers 4.34 only special_tokens_map.json knew how special tokens match.
     complete = "added_tokens_decoder" in config
     named = {**specials, **config} if complete else {**config, **specials}
+    _check_additional(named, folder)
     for name in _OPTIONS:
         # A missing option and null mean the same, except to strip_accents, whose default is null.
         if named.get(name) is not None:
-            options[name] = named[name]
+            options[name] = _checked(name, named[name], folder)
     options["additional_special_tokens"] = _additional(named)
 
     added = files.read_json(folder / files.ADDED_TOKENS_FILE)
+    for token, token_id in added.items():
+        if not is_integer(token_id):
+            _refuse(token, "a number for each token", token_id, folder / files.ADDED_TOKENS_FILE)
     if added and "added_tokens_decoder" not in options and "tokenizer_file" not in options:
         special = set(map(_content, options["additional_special_tokens"]))
         options["added_tokens_decoder"] = {
@@ -84,6 +101,45 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         }
     known = {*_OPTIONS, *_UNUSED_NAMES, *_DERIVED}
     return options, {name: value for name, value in config.items() if name not in known}
+
+
+def _checked(name: str, given: Any, folder: Path) -> Any:
+    """`given`, if it is of a type that the option can have."""
+    value: Any = given
+    kinds = _OPTIONS[name]
+    if not isinstance(given, kinds) or (isinstance(value, bool) and bool not in kinds):
+        _refuse(name, " or ".join(kind.__name__ for kind in kinds), value, folder)
+    if name in _OF_TEXTS and not all(isinstance(one, str) for one in value):
+        _refuse(name, "a list of texts", value, folder)
+    if isinstance(value, float) and not value >= 0:
+        _refuse(name, "a number of 0 or more", value, folder)
+    if name == "added_tokens_decoder":
+        for number, token in value.items():
+            if not (number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS):
+                _refuse(name, "numbers as keys", number, folder)
+            if not isinstance(token, _TOKEN):
+                _refuse(name, "tokens", token, folder)
+    return value
+
+
+def _check_additional(named: Mapping[str, Any], folder: Path) -> None:
+    """Refuse special tokens without a name that are no tokens."""
+    for name in ("additional_special_tokens", "extra_special_tokens", *_UNUSED_NAMES):
+        value = named.get(name) or []
+        if isinstance(value, dict) and name == "extra_special_tokens":
+            value = list(value.values())
+        tokens = [value] if name in _UNUSED_NAMES and value else value
+        if not isinstance(tokens, list) or not all(
+            isinstance(token, _TOKEN) and isinstance(_content(token), str) for token in tokens
+        ):
+            _refuse(name, "tokens", value, folder)
+
+
+def _refuse(name: str, expected: str, found: Any, where: Path) -> NoReturn:
+    raise TokenizerError(
+        f"{shown(name)} is not valid", expected=expected, found=shown(found), where=where,
+        fix="download the tokenizer again, or correct its files",
+    )  # fmt: skip
 
 
 def _additional(named: dict[str, Any]) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import tokenizers  # type: ignore[import-untyped]
 
+from distil.common.config_rules import shown
 from distil.common.errors import TokenizerError
 from distil.common.tokenizer.base import TokenizerBase
 from distil.common.tokenizer.definition import Definition, read_definition
@@ -69,6 +70,7 @@ class DistilBertTokenizerFast(TokenizerBase):
                 fix="use the Python one (fast=False), or add_tokens",
             )
         data = {**self._definition_json(), "added_tokens": []}
+        _refuse_patterns(data)
         try:
             rust = tokenizers.Tokenizer.from_str(json.dumps(data))
         except Exception as error:  # The bindings raise plain Exception.
@@ -76,3 +78,23 @@ class DistilBertTokenizerFast(TokenizerBase):
                 "tokenizers does not accept this tokenizer", found=str(error)
             ) from error
         return RustPipeline(rust, self._added_ids(), split_special_tokens=self.split_special_tokens)
+
+
+def _refuse_patterns(data: dict[str, Any]) -> None:
+    """Refuse regular expressions from a file: some take for ever, and then stop the process.
+
+    No BERT needs any.
+    """
+    nodes = [data.get(name) for name in ("normalizer", "pre_tokenizer", "decoder")]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            if "Regex" in node:
+                raise TokenizerError(
+                    "this tokenizer.json brings a regular expression", found=shown(node["Regex"]),
+                    expected="the parts of a BERT tokenizer, which need none",
+                    fix="make the tokenizer from vocab.txt",
+                )  # fmt: skip
+            nodes.extend(node.values())
+        elif isinstance(node, list):
+            nodes.extend(node)

@@ -1,0 +1,464 @@
+"""`convert`: a whole checkpoint folder in another format.  Needs no framework (a .bin aside).
+
+Weights go through one at a time, each straight from the memory map of its file, so that the
+memory needed is that of the largest one, whatever the size of the model.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ml_dtypes
+import numpy as np
+
+from distil import api
+from distil.common import hub
+from distil.common.checkpoint import FORMATS, Checkpoint, open_checkpoint, save_checkpoint
+from distil.common.checkpoint.formats import FORMAT_ALIASES, layout_of
+from distil.common.checkpoint.tensors import FLOATS, Array, shorten
+from distil.common.checkpoint.writing import weight_files
+from distil.common.config import FILE_NAME, DistilBertConfig
+from distil.common.errors import CheckpointError, InputError, WeightsError
+from distil.common.files import atomic_write, check_own_file
+from distil.common.labels import check_task
+from distil.common.spec import weights
+from distil.common.stored_names import naming_of
+from distil.common.tasks import Task, find_task
+from distil.common.weights import Match, Source, match_weights
+from distil.inspection import missing_head
+
+if TYPE_CHECKING:
+    from distil.parity import Comparison
+
+_DTYPES = {dtype.name: dtype for dtype in FLOATS}
+_ROWS_AT_ONCE = 1024
+
+# Called with the bytes that have been dealt with and those there are; reading back counts too.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenFile:
+    """A file in the target.
+
+    Attributes:
+        name: Its name.
+        bytes: Its size.
+    """
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """What `convert` did.
+
+    Attributes:
+        source: The checkpoint that was read.
+        source_format: Its format, as in `distil.common.checkpoint.FORMATS`.
+        target: The folder that was written.
+        format: The format of the weights there.
+        task: What the checkpoint is for.
+        files: What was written: weights, then config.json, then the tokenizer.
+        tensors: Number of tensors, tied ones not counted.
+        dtypes: Number of tensors of each type, as written.
+        cast: Number of tensors whose type was changed.
+        renamed: Number of tensors that have another name now.
+        transposed: Number of tensors whose axes were swapped.
+        folded: Tensors that were added to another one: a BERT's token types.
+        dropped: Tensors that the model has no place for, and that were left out: those that
+            loading warns of, and a BERT's pooler, which it does not.
+        not_copied: What else lies beside the source, and was not copied.
+        comparison: What `distil.compare` says of the target, None if that was not asked for.
+    """
+
+    source: str
+    source_format: str
+    target: str
+    format: str
+    task: str
+    files: tuple[WrittenFile, ...]
+    tensors: int
+    dtypes: Mapping[str, int]
+    cast: int
+    renamed: int
+    transposed: int
+    folded: tuple[str, ...]
+    dropped: tuple[str, ...]
+    not_copied: tuple[str, ...]
+    comparison: Comparison | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the frameworks agree on the target; true if they were not asked."""
+        return self.comparison is None or self.comparison.agrees
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as tables, lists and numbers."""
+        table = {name: value for name, value in vars(self).items() if name != "comparison"}
+        table["files"] = [asdict(file) for file in self.files]
+        table["comparison"] = None if self.comparison is None else self.comparison.to_dict()
+        return table
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    to: str = "pt",
+    *,
+    task: str | None = None,
+    dtype: str | None = None,
+    max_shard_size: str | int | None = None,
+    force: bool = False,
+    check: bool = False,
+    check_finite: bool = True,
+    progress: Progress | None = None,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> Conversion:
+    """Write a checkpoint in another format: config.json, weights and tokenizer.
+
+    Neither framework is imported, unless a .bin is read or written or `check` is set.  What was
+    written is read back and compared with the source, bit for bit, before it replaces anything:
+    an error or a kill leaves the target's weights as they were.
+
+    Args:
+        source: A folder, the name of a bundled checkpoint, or a name on the hub.  A BERT becomes
+            a DistilBERT (see `distil.common.bert`).
+        target: A folder, made if need be.  It may be the source itself, with `force`.
+        to: "pt" (model.safetensors; also called "safetensors"), "tf" (tf_model.h5; also "h5"),
+            "tf-safetensors" (model.safetensors as transformers' TensorFlow models write it) or
+            "bin".
+        task: What for, as in `distil.load`; None takes the checkpoint's own.  "base" leaves the
+            head out.
+        dtype: Type of the weights: "float32", "float16", "bfloat16" or "float64"; None keeps
+            the stored ones.
+        max_shard_size: Largest size of a file, as "500MB"; None writes one file.
+        force: Replace the checkpoint that is in the target, whatever its format.
+        check: Run what was written in both frameworks, see `distil.compare`.
+        check_finite: Refuse weights that hold infinity or NaN, before a cast or after it.
+        progress: Called time and again with the bytes dealt with so far, and those in all.
+        revision: Branch, tag or commit on the hub.
+        cache_dir: Where files from the hub are kept.
+        local_files_only: Do not ask the hub, take what is kept.
+        token: For the hub, where the model is not public.
+
+    Returns:
+        What was done.
+
+    Raises:
+        CheckpointNotFoundError: There is no checkpoint called `source`.
+        HubError: The hub cannot be reached, or does not have it.
+        CheckpointError: The source is damaged or lacks weights, the target holds a checkpoint
+            already, or it cannot be written.
+        ConfigError: The source's configuration is not valid.
+        InputError: There is no such format, task or type.
+        FrameworkError: A framework is needed, see above, and not installed.
+    """
+    format_name = _format_called(to)
+    wanted = _dtype_called(dtype)
+    asked = None if task is None else find_task(task)
+    target = Path(target)
+    _check_target(target, force=force)
+    folder = hub.snapshot(
+        source, revision=revision, cache_dir=cache_dir,
+        local_files_only=local_files_only, token=token,
+    )  # fmt: skip
+    config = DistilBertConfig.from_pretrained(folder)
+    chosen = asked or api.task_of_checkpoint(config, source)
+    check_task(config, chosen.name)
+    if check:
+        # What the check needs is asked for before anything is written.
+        for framework in ("pt", "tf"):
+            api.import_framework(framework)
+        api.load_tokenizer(folder)
+
+    tokenizer = _tokenizer_files(folder)
+    not_copied = tuple(_not_copied(folder, target))
+    target_is_new = not target.exists()
+    try:
+        with open_checkpoint(folder) as checkpoint:
+            match = match_weights(checkpoint, config, chosen.name)
+            _check_match(match, folder, config, chosen, name=str(source))
+            stored = {(wanted or one.dtype).name for one in match.sources.values()}
+            config = config.replace(
+                architectures=[chosen.class_name],
+                # A config can name one type only; without it, readers look at the weights.
+                dtype=stored.pop() if len(stored) == 1 else None,
+            )
+            copied: list[Path] = []
+
+            def before_switch() -> None:
+                config.save_pretrained(target)
+                copied.extend(_copy_tokenizer(tokenizer, target))
+
+            transfer = _Transfer(match.sources, wanted, check_finite, progress)
+            written = save_checkpoint(
+                target,
+                transfer.weights(),
+                config=config,
+                task=chosen.name,
+                format=format_name,
+                max_shard_size=max_shard_size,
+                verify=lambda files: transfer.verify(files, config, chosen.name),
+                before_switch=before_switch,
+            )
+            changes = _changes(checkpoint, match, config, chosen, format_name, wanted)
+    except BaseException:
+        if target_is_new:
+            with suppress(OSError):  # there may be something in it by now
+                target.rmdir()
+        raise
+
+    files = [*written, target / FILE_NAME, *copied]
+    return Conversion(
+        source=str(source),
+        target=str(target),
+        format=format_name,
+        task=chosen.name,
+        files=tuple(WrittenFile(name=f.name, bytes=f.stat().st_size) for f in files),
+        **changes,
+        not_copied=not_copied,
+        comparison=_compare(target) if check else None,
+    )
+
+
+class _Transfer:
+    """The weights on their way from one file to the other, and back to be compared."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        dtype: np.dtype[Any] | None,
+        check_finite: bool,
+        progress: Progress | None,
+    ) -> None:
+        self._sources = sources
+        self._dtype = dtype
+        self._check_finite = check_finite
+        self._progress = progress
+        self._done = 0
+        self._all = 2 * sum(map(_bytes_of, sources.values()))
+
+    def weights(self) -> Iterator[tuple[str, Array]]:
+        """Names and values, each to be used before the next one is asked for."""
+        for name, source in self._sources.items():
+            # A value too large for its new type is said below, with the weight's name.
+            with np.errstate(over="ignore"):
+                values = source.read(dtype=self._dtype, check_finite=self._check_finite)
+            if self._check_finite:
+                _check_range(source, values)
+            yield name, values
+            source.tensor.release()
+            self._advance(source)
+
+    def verify(self, written: Checkpoint, config: DistilBertConfig, task: str) -> None:
+        """Compare what was written with where it came from.
+
+        Raises:
+            CheckpointError: They differ.
+        """
+        match = match_weights(written, config, task)
+        strangers = [finding.name for finding in match.report.unexpected]
+        for name, source in self._sources.items():
+            copy = match.sources.get(name)
+            if strangers or copy is None or not self._is_same(source, copy):
+                raise CheckpointError(
+                    "what was written does not read back as what it was",
+                    found=shorten(", ".join(strangers) or name), where=written.folder,
+                    fix="nothing was replaced; check the disk, and try again",
+                )  # fmt: skip
+            self._advance(source)
+
+    def _is_same(self, source: Source, copy: Source) -> bool:
+        with np.errstate(over="ignore"):
+            expected = source.read(dtype=self._dtype)
+        found = copy.read()
+        if (expected.shape, expected.dtype) != (found.shape, found.dtype):
+            return False
+        for rows in _rows_of(expected):
+            if expected[rows].tobytes() != found[rows].tobytes():
+                return False
+            # What is read from a file stays in memory until it is given back.
+            source.tensor.release()
+            copy.tensor.release()
+        return True
+
+    def _advance(self, source: Source) -> None:
+        self._done += _bytes_of(source)
+        if self._progress is not None:
+            self._progress(self._done, self._all)
+
+
+def _bytes_of(source: Source) -> int:
+    return prod(source.shape) * source.dtype.itemsize
+
+
+def _rows_of(values: Array) -> Iterator[slice]:
+    """All rows, a few at a time."""
+    return (
+        slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(values), _ROWS_AT_ONCE)
+    )  # fmt: skip
+
+
+def _check_range(source: Source, values: Array) -> None:
+    """Refuse values that a sum or a cast has made infinite."""
+    if source.added is None and values.dtype == source.dtype:
+        return  # as stored, and looked at already
+    for rows in _rows_of(values):
+        finite = np.isfinite(values[rows])
+        if not finite.all():
+            raise WeightsError(
+                f"{source.name} has values too large for {values.dtype.name}",
+                expected=f"at most {ml_dtypes.finfo(values.dtype).max:.6g}",
+                found=f"{finite.size - np.count_nonzero(finite)} in rows {rows.start} to "
+                f"{rows.start + len(finite) - 1}",
+                where=source.tensor.file, fix="choose bfloat16, or keep the stored type",
+            )  # fmt: skip
+
+
+def _format_called(name: str) -> str:
+    found = FORMAT_ALIASES.get(name, name)
+    if found not in FORMATS:
+        raise InputError(
+            "unknown checkpoint format",
+            expected=", ".join((*FORMAT_ALIASES, *FORMATS)), found=repr(name), where="to",
+        )  # fmt: skip
+    return found
+
+
+def _dtype_called(name: str | None) -> np.dtype[Any] | None:
+    if name is not None and name not in _DTYPES:
+        raise InputError(
+            "unknown type", expected=", ".join(_DTYPES), found=repr(name), where="dtype"
+        )
+    return None if name is None else _DTYPES[name]
+
+
+def _check_target(target: Path, *, force: bool) -> None:
+    """Refuse a target that is no folder, or that holds a checkpoint which nobody gave up."""
+    if target.exists() and not target.is_dir():
+        raise CheckpointError("target is not a folder", where=target, fix="name another one")
+    names = (FILE_NAME, *hub.TOKENIZER_FILES)
+    there = list(weight_files(target))
+    there += [target / name for name in names if os.path.lexists(target / name)]
+    if there and not force:
+        raise CheckpointError(
+            "target holds a checkpoint already", expected="an empty or a new folder",
+            found=", ".join(path.name for path in there[:5]) + (", ..." if there[5:] else ""),
+            where=target, fix="choose another folder, or replace it with force=True (--force)",
+        )  # fmt: skip
+
+
+def _check_match(
+    match: Match, folder: Path, config: DistilBertConfig, task: Task, *, name: str
+) -> None:
+    """Refuse a checkpoint that lacks weights; warn of those it has too many.
+
+    Raises:
+        WeightsError: It lacks weights of the encoder or the head, or has them in another shape.
+
+    Warns:
+        CheckpointWarning: It holds tensors that the model has no place for.
+    """
+    report = match.report
+    lacking = (*report.missing, *report.mismatched)
+    if report.encoder_found and not any(finding.in_encoder for finding in lacking):
+        problem = missing_head(folder, config, task)
+        if problem is not None:
+            raise WeightsError(
+                "the checkpoint has no trained head for this task",
+                expected=f"the weights of {task.class_name}", found=problem, where=name,
+                fix="convert the encoder alone (task base), or train the head first",
+            )  # fmt: skip
+    report.check(name=name)
+
+
+def _tokenizer_files(folder: Path) -> list[Path]:
+    """The tokenizer's files in a checkpoint.
+
+    Raises:
+        CheckpointError: One is no plain file of the checkpoint's own.
+    """
+    files = [folder / name for name in hub.TOKENIZER_FILES if os.path.lexists(folder / name)]
+    for file in files:
+        check_own_file(file)
+    return files
+
+
+def _copy_tokenizer(files: Sequence[Path], target: Path) -> list[Path]:
+    """Copy the tokenizer's files as they are; the files in the target afterwards.
+
+    Files of another tokenizer do not stay beside them: half of one and half of another would
+    load, and be neither.
+    """
+    copies = [target / file.name for file in files]
+    for file, copy in zip(files, copies, strict=True):
+        if copy.exists() and copy.samefile(file):
+            continue
+        with atomic_write(copy) as temporary:
+            shutil.copyfile(file, temporary)
+    if copies:
+        for name in hub.TOKENIZER_FILES:
+            if target / name not in copies:
+                (target / name).unlink(missing_ok=True)
+    return copies
+
+
+def _not_copied(folder: Path, target: Path) -> Iterator[str]:
+    """What lies in the source and is no part of the checkpoint, nothing if it stays there."""
+    if target.exists() and target.samefile(folder):
+        return
+    known = {FILE_NAME, *hub.TOKENIZER_FILES, *(path.name for path in weight_files(folder))}
+    for path in sorted(folder.iterdir()):
+        if path.name not in known and not path.name.startswith("."):
+            yield path.name + ("/" if path.is_dir() else "")
+
+
+def _changes(
+    checkpoint: Checkpoint,
+    match: Match,
+    config: DistilBertConfig,
+    task: Task,
+    format_name: str,
+    dtype: np.dtype[Any] | None,
+) -> dict[str, Any]:
+    """What became of the tensors, as fields of a `Conversion`."""
+    layout = layout_of(format_name)
+    table = weights(config, task.name)
+    sources = match.sources.values()
+    pairs = [(one, table[one.name]) for one in sources]
+    naming = naming_of(checkpoint.tensors, table.values(), checkpoint.layout)
+    tolerated = (name for name in naming.tolerated() if name in checkpoint.tensors)
+    return {
+        "source_format": checkpoint.format,
+        "tensors": len(sources),
+        "dtypes": dict(Counter((dtype or one.dtype).name for one in sources)),
+        "cast": sum(dtype is not None and one.dtype != dtype for one in sources),
+        "renamed": sum(
+            one.tensor.name != (weight.tf_name() if layout == "tf" else weight.name)
+            for one, weight in pairs
+        ),
+        "transposed": sum(
+            one.transposed != weight.stored_leaf(layout).transposed for one, weight in pairs
+        ),
+        "folded": tuple(one.added.name for one in sources if one.added is not None),
+        "dropped": (*(finding.name for finding in match.report.unexpected), *tolerated),
+    }
+
+
+def _compare(target: Path) -> Comparison:
+    from distil.parity import compare  # noqa: PLC0415 - only a check needs it
+
+    return compare(target)

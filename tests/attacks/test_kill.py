@@ -1,0 +1,399 @@
+"""Saving that is killed, runs out of room, or is done twice at once: the old or the new, whole.
+
+`DISTIL_KILLS=200 pytest tests/attacks/test_kill.py` is the long form; without it, each case is
+killed a few times.
+
+A child saves over a checkpoint in a loop and is killed at a random moment.  Children are forked
+from a process that has numpy only: forking TensorFlow is not safe, and importing it for every
+kill would take all the time.  So most kills are of `save_pretrained` as every model of either
+framework has it (`distil.common.pretrained`), with weights from numpy; real PyTorch and
+TensorFlow models save in processes of their own, of which there are fewer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distil.common.checkpoint import save_checkpoint
+from distil.common.config import DistilBertConfig
+from distil.common.errors import CheckpointError, WeightsError
+from distil.common.pretrained import Pretrained
+from support.checkpoints import assert_same_bits, load, random_weights, save, tiny_config
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills and pipes are POSIX")
+
+TASK = "sequence-classification"
+KILLS = int(os.environ.get("DISTIL_KILLS", "0"))
+# Without DISTIL_KILLS.
+FEW, FEWEST = 6, 1
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "safetensors": {"format": "safetensors"},
+    "safetensors, shards": {"format": "safetensors", "max_shard_size": 2000},
+    "tf-safetensors": {"format": "tf-safetensors"},
+    "tf-safetensors, shards": {"format": "tf-safetensors", "max_shard_size": 2000},
+    "h5": {"format": "h5"},
+    "h5, shards": {"format": "h5", "max_shard_size": 2000},
+    "bin": {"format": "bin"},
+    "bin, shards": {"format": "bin", "max_shard_size": 2000},
+}
+WITHOUT_TORCH = [name for name in FORMATS if "bin" not in name]
+
+
+class NumpyModel(Pretrained):
+    """A model of neither framework: what `save_pretrained` needs of one."""
+
+    task = TASK
+    framework = "pt"
+    weights_dtype = "float32"
+
+    def __init__(self, config: DistilBertConfig, seed: int) -> None:
+        self.config = config
+        self.weights = random_weights(config, TASK, seed=seed)
+
+    def named_arrays(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+        yield from self.weights.items()
+
+
+CONFIG = tiny_config()
+MODELS = [NumpyModel(CONFIG, seed) for seed in range(3)]
+
+
+def which(folder: Path, config: DistilBertConfig | None = None) -> int:
+    """Which of the models lies in the folder; fails unless it is one of them, whole."""
+    found, match = load(folder, config or DistilBertConfig.from_pretrained(folder))
+    match.report.check(name=str(folder))
+    same = [
+        number
+        for number, model in enumerate(MODELS)
+        if all(found[name].tobytes() == array.tobytes() for name, array in model.weights.items())
+    ]
+    assert len(same) == 1, sorted(folder.iterdir())
+    return same[0]
+
+
+def killed(save_on: Any, seconds: float) -> None:
+    """Fork a child that calls `save_on` with 0, 1, 2 ..., and kill it after some time."""
+    child = os.fork()
+    if child == 0:
+        try:
+            for number in range(1_000_000):
+                save_on(number)
+        finally:
+            os._exit(1)  # not reached but by an error
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "saving failed in the child"
+
+
+def kill_all(folder: Path, options: dict[str, Any], writer: str, rounds: int) -> dict[int, int]:
+    """Kill a writer again and again; how often each of the models was found afterwards."""
+    choice = random.Random(0)
+    MODELS[0].save_pretrained(folder, **options)
+    began = time.perf_counter()
+    MODELS[1].save_pretrained(folder, **options)
+    once = time.perf_counter() - began
+    seen: dict[int, int] = {}
+
+    def save_on(number: int) -> None:
+        model = MODELS[(number + shift) % len(MODELS)]
+        if writer == "save_pretrained":
+            model.save_pretrained(folder, **options)
+        else:
+            save_checkpoint(folder, model.weights.items(), config=CONFIG, task=TASK, **options)
+
+    for _ in range(rounds):
+        shift = choice.randrange(len(MODELS))
+        killed(save_on, choice.uniform(0, 4 * once + 0.005))
+        found = which(folder)
+        seen[found] = seen.get(found, 0) + 1
+    # What kills left over does not disturb the next save.
+    MODELS[0].save_pretrained(folder, **options)
+    assert which(folder) == 0
+    return seen
+
+
+def test_kill(tmp_path: Path) -> None:
+    seen = run_alone("kill", tmp_path, "numpy", KILLS or FEW)
+    assert len(seen) == 2 * len(WITHOUT_TORCH)
+
+
+@pytest.mark.pt
+def test_kill_of_pickles(tmp_path: Path) -> None:
+    """PyTorch itself is in the process that is forked: it pickles without threads."""
+    seen = run_alone("kill", tmp_path, "torch", KILLS or FEW)
+    assert len(seen) == 2 * (len(FORMATS) - len(WITHOUT_TORCH))
+
+
+def run_alone(what: str, folder: Path, *arguments: Any) -> dict[str, Any]:
+    """Run a function of this file in a process without the frameworks and threads of this one."""
+    tests = str(Path(__file__).parents[1])
+    code = (
+        f"import sys; sys.path.insert(0, {tests!r}); from attacks import test_kill as t; t.main()"
+    )
+    command = [sys.executable, "-c", code, what, str(folder), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stderr[-3000:]
+    print(what, *arguments, done.stdout.strip())
+    return json.loads(done.stdout)
+
+
+def main() -> None:
+    """What `run_alone` runs."""
+    what, place, *rest = sys.argv[1:]
+    folder = Path(place) / "model"
+    if what == "kill":
+        names = [name for name in FORMATS if (name in WITHOUT_TORCH) == (rest[0] == "numpy")]
+        seen: Any = {
+            f"{name}, {writer}": kill_all(folder / name, FORMATS[name], writer, int(rest[1]))
+            for name in names
+            for writer in ("save_checkpoint", "save_pretrained")
+        }
+    elif what == "pair":
+        seen = kill_pairs(folder, int(rest[0]))
+    elif what == "two":
+        seen = {
+            f"{one} and {other}": two_writers(
+                folder / one / other, FORMATS[one], FORMATS[other], float(rest[0])
+            )
+            for one, other in TWO
+        }
+    else:
+        framework, name, rounds = rest
+        seen = kill_models(folder, framework, FORMATS[name], int(rounds))
+    print(json.dumps(seen))
+
+
+# Models of the frameworks, in processes of their own ---------------------------------------------
+
+SAVING = """
+import itertools, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from attacks.test_kill import CONFIG, FORMATS, MODELS, TASK
+from support.models import build
+framework, folder, options = sys.argv[2], Path(sys.argv[3]), eval(sys.argv[4])
+models = [build(framework, CONFIG, TASK, model.weights, dtype="float32") for model in MODELS]
+print("ready", flush=True)
+for model in itertools.cycle(models):
+    model.save_pretrained(folder, **options)
+"""
+
+
+def kill_models(
+    folder: Path, framework: str, options: dict[str, Any], rounds: int
+) -> dict[int, int]:
+    """Kill processes in which models of a framework save themselves."""
+    MODELS[0].save_pretrained(folder, **options)
+    seen: dict[int, int] = {}
+    choice = random.Random(0)
+    tests = str(Path(__file__).parents[1])
+    command = [sys.executable, "-c", SAVING, tests, framework, str(folder), repr(options)]
+    for _ in range(rounds):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"ready\n"
+            time.sleep(choice.uniform(0, 0.3))
+            assert child.poll() is None
+            child.kill()
+        found = which(folder)
+        seen[found] = seen.get(found, 0) + 1
+    return seen
+
+
+@pytest.mark.pt
+def test_kill_of_a_torch_model(tmp_path: Path) -> None:
+    run_alone("model", tmp_path, "pt", "safetensors", FEWEST)
+
+
+@pytest.mark.tf
+def test_kill_of_a_keras_model(tmp_path: Path) -> None:
+    run_alone("model", tmp_path, "tf", "h5", FEWEST)
+
+
+@pytest.mark.skipif(not KILLS, reason="the long form: DISTIL_KILLS=200")
+@pytest.mark.parametrize(
+    ("framework", "name"),
+    [pytest.param("pt", name, marks=pytest.mark.pt) for name in FORMATS]
+    + [
+        pytest.param(
+            "tf", name, marks=[pytest.mark.tf, *([pytest.mark.pt] if "bin" in name else [])]
+        )
+        for name in FORMATS
+    ],
+)
+def test_kill_of_models(tmp_path: Path, framework: str, name: str) -> None:
+    run_alone("model", tmp_path, framework, name, max(1, KILLS // 40))
+
+
+# config.json and the weights --------------------------------------------------------------------
+
+
+def kill_pairs(folder: Path, rounds: int) -> dict[str, int]:
+    """Save models of two sizes over each other: how often config and weights fit or do not.
+
+    Two files are not replaced in one step.  A kill between the two is noticed when the folder
+    is loaded, and nothing is lost but the old config.json: the new weights lie beside, whole.
+    """
+    models = [NumpyModel(CONFIG, 0), NumpyModel(tiny_config(dim=12, num_labels=5), 1)]
+    models[0].save_pretrained(folder)
+    choice = random.Random(0)
+    seen = {"fit": 0, "refused": 0}
+    for _ in range(rounds):
+        models[0].save_pretrained(folder)
+        killed(
+            lambda number: models[(number + 1) % 2].save_pretrained(folder),
+            choice.uniform(0, 0.03),
+        )
+        config = DistilBertConfig.from_pretrained(folder)
+        model = next(model for model in models if model.config.dim == config.dim)
+        try:
+            found, match = load(folder, config)
+            match.report.check(name="pair")
+        except WeightsError:
+            seen["refused"] += 1
+            continue
+        assert_same_bits(found, model.weights)
+        seen["fit"] += 1
+    return seen
+
+
+def test_config_and_weights_of_other_sizes(tmp_path: Path) -> None:
+    """Either they fit, or the pair is refused: never a model with the wrong weights in it."""
+    seen = run_alone("pair", tmp_path, KILLS or FEW)
+    assert seen["fit"] > seen["refused"]
+
+
+def test_shards_have_their_names_before_config_changes(tmp_path: Path) -> None:
+    """So that a single rename, that of the index, separates the old pair from the new one."""
+    MODELS[0].save_pretrained(tmp_path, max_shard_size=2000)
+    old = {path.name for path in tmp_path.iterdir()}
+    found: list[set[str]] = []
+
+    def before() -> None:
+        assert which(tmp_path) == 0
+        found.append({path.name for path in tmp_path.iterdir() if path.suffix == ".safetensors"})
+
+    save_checkpoint(
+        tmp_path, MODELS[1].weights.items(), config=CONFIG, task=TASK, max_shard_size=2000,
+        before_switch=before,
+    )  # fmt: skip
+    assert which(tmp_path) == 1
+    after = {path.name for path in tmp_path.iterdir() if path.suffix == ".safetensors"}
+    assert after < found[0]
+    assert not after & old
+
+
+# Two at once ------------------------------------------------------------------------------------
+
+
+TWO = (
+    ("safetensors", "safetensors"),
+    ("safetensors, shards", "safetensors, shards"),
+    ("safetensors", "h5"),
+    ("safetensors, shards", "h5, shards"),
+)
+
+
+def two_writers(
+    folder: Path, one: dict[str, Any], other: dict[str, Any], seconds: float
+) -> dict[int, int]:
+    """Let two processes save into one folder again and again; which of them was the last."""
+    MODELS[0].save_pretrained(folder, **one)
+    end = time.monotonic() + seconds
+    seen: dict[int, int] = {}
+    while time.monotonic() < end:
+        children = []
+        for number, options in enumerate((one, other), start=1):
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    for _ in range(3):
+                        MODELS[number].save_pretrained(folder, **options)
+                    status = 0
+                finally:
+                    os._exit(status)
+            children.append(child)
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0, "a writer failed"
+        found = which(folder)
+        seen[found] = seen.get(found, 0) + 1
+    return seen
+
+
+def test_two_writers(tmp_path: Path) -> None:
+    for case, seen in run_alone("two", tmp_path, 10 if KILLS else 0.5).items():
+        assert set(seen) <= {"1", "2"}, case
+
+
+# No room, no right ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk; test_saving.py limits the size of files")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("name", WITHOUT_TORCH)
+def test_full_disk(small_disk: Path, name: str) -> None:
+    folder = small_disk / "model"
+    MODELS[0].save_pretrained(folder, format="safetensors")
+    space = os.statvfs(small_disk)
+    (small_disk / "filler").write_bytes(bytes(space.f_bavail * space.f_bsize - 8192))
+    before = sorted(folder.iterdir())
+    with pytest.raises(CheckpointError, match="cannot be saved"):
+        MODELS[1].save_pretrained(folder, **FORMATS[name])
+    assert sorted(folder.iterdir()) == before
+    assert which(folder) == 0
+    (small_disk / "filler").unlink()
+
+
+@pytest.mark.pt
+@pytest.mark.parametrize("name", [name for name in FORMATS if "bin" in name])
+def test_full_disk_of_pickles(small_disk: Path, name: str) -> None:
+    test_full_disk(small_disk, name)
+
+
+def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, CONFIG)
+    before = load(tmp_path, CONFIG)[0]
+    tmp_path.chmod(0o555)
+    try:
+        if os.geteuid() == 0:  # whom no folder stops
+            monkeypatch.setattr(Path, "open", _refuse_to_write(Path.open))
+        with pytest.raises(CheckpointError, match="cannot be saved"):
+            save(tmp_path, CONFIG, seed=1)
+    finally:
+        tmp_path.chmod(0o755)
+    monkeypatch.undo()
+    assert_same_bits(load(tmp_path, CONFIG)[0], before)
+
+
+def _refuse_to_write(opened: Any) -> Any:
+    def refuse(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if "w" in mode or "+" in mode:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, mode, *arguments, **options)
+
+    return refuse
