@@ -200,7 +200,6 @@ def convert(
             copied: list[Path] = []
 
             def before_switch() -> None:
-                config.save_pretrained(target)
                 copied.extend(_copy_tokenizer(tokenizer, target))
 
             transfer = _Transfer(match.sources, wanted, check_finite, progress)
@@ -213,6 +212,7 @@ def convert(
                 max_shard_size=max_shard_size,
                 verify=lambda files: transfer.verify(files, config, chosen.name),
                 before_switch=before_switch,
+                write_config=True,
             )
             changes = _changes(checkpoint, match, config, chosen, format_name, wanted)
     except BaseException:

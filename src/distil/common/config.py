@@ -219,6 +219,8 @@ class DistilBertConfig:
             value = copy.deepcopy(getattr(self, name))
             if name in _ALWAYS_WRITTEN or value != _default(item):
                 table[name] = value
+        if not _LABELS.isdisjoint(table):  # each would be worked out from the other
+            table |= {name: copy.deepcopy(getattr(self, name)) for name in _LABELS}
         return table | {"model_type": MODEL_TYPE}
 
     @classmethod
@@ -265,7 +267,9 @@ class DistilBertConfig:
         options, overrides = hub.split_options(options)
         path = Path(name)
         if not path.is_file():
-            path = hub.snapshot(str(name), files=[FILE_NAME], **options) / FILE_NAME
+            from distil.common.checkpoint.pending import current_config  # noqa: PLC0415
+
+            path = current_config(hub.snapshot(str(name), files=[FILE_NAME], **options))
             check_own_file(path)
         try:
             read = read_yaml if path.suffix in (".yaml", ".yml") else read_json
@@ -299,6 +303,7 @@ class DistilBertConfig:
 
 
 _FIELDS = {item.name: item for item in fields(DistilBertConfig) if item.name != "extra"}
+_LABELS = {"id2label", "label2id"}
 _ALWAYS_WRITTEN = (
     "activation", "attention_dropout", "dim", "dropout", "hidden_dim", "initializer_range",
     "max_position_embeddings", "n_heads", "n_layers", "pad_token_id", "qa_dropout",

@@ -157,7 +157,6 @@ class Pretrained:
         config = self.config.replace(
             architectures=[TASKS[self.task].class_name], dtype=self.weights_dtype
         )
-        folder.mkdir(parents=True, exist_ok=True)
         save_checkpoint(
             folder,
             self.named_arrays(),
@@ -165,5 +164,5 @@ class Pretrained:
             task=self.task,
             format=FORMAT_ALIASES.get(format, format),
             max_shard_size=max_shard_size,
-            before_switch=lambda: config.save_pretrained(folder),
+            write_config=True,
         )

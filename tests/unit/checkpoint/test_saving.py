@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from distil.common.checkpoint import open_checkpoint, save_checkpoint
+from distil.common.config import DistilBertConfig
 from distil.common.errors import CheckpointError
 from support.checkpoints import assert_same_bits, load, random_weights, save, tiny_config
 
@@ -87,21 +88,52 @@ def test_an_error_on_the_way_leaves_the_old_one(tmp_path: Path, options: dict[st
     assert_same_bits(load(tmp_path, config)[0], saved)
 
 
-def test_config_is_written_between(tmp_path: Path) -> None:
-    config = tiny_config()
+def test_config_changes_with_the_weights(tmp_path: Path) -> None:
+    old, new = tiny_config(), tiny_config(dropout=0.3)
     task = "sequence-classification"
-    old = save(tmp_path, config, task)
-    seen: list[Any] = []
+    save(tmp_path, old, task)
+    old.save_pretrained(tmp_path)
+    seen: list[DistilBertConfig] = []
 
-    def write_config() -> None:
-        seen.append(load(tmp_path, config, task)[0])
-        config.save_pretrained(tmp_path)
+    def look() -> None:
+        seen.append(DistilBertConfig.from_pretrained(tmp_path))
 
-    new = random_weights(config, task, seed=1)
-    save_checkpoint(tmp_path, new.items(), config=config, task=task, before_switch=write_config)
-    assert_same_bits(seen[0], old)
-    assert_same_bits(load(tmp_path, config, task)[0], new)
-    assert (tmp_path / "config.json").is_file()
+    weights = random_weights(new, task, seed=1)
+    save_checkpoint(
+        tmp_path, weights.items(), config=new, task=task, before_switch=look, write_config=True
+    )
+    assert seen == [old]
+    assert DistilBertConfig.from_pretrained(tmp_path) == new
+    assert not list(tmp_path.glob(".config*"))
+
+
+@pytest.mark.parametrize("shards", [None, 2000])
+def test_a_config_whose_weights_are_in_place_counts(
+    tmp_path: Path, shards: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a kill between the rename of the weights and that of config.json."""
+    old, new = tiny_config(), tiny_config(dim=12)
+    task = "sequence-classification"
+    save(tmp_path, old, task)
+    old.save_pretrained(tmp_path)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DistilBertConfig, "save_pretrained", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(
+            tmp_path, random_weights(new, task).items(), config=new, task=task,
+            max_shard_size=shards, write_config=True,
+        )  # fmt: skip
+    monkeypatch.undo()
+    assert DistilBertConfig.from_pretrained(tmp_path / "config.json") == old
+    assert DistilBertConfig.from_pretrained(tmp_path) == new
+    load(tmp_path, new, task)[1].report.check(name="after")
+    # A config.json that is edited afterwards is meant.
+    edited = new.replace(dropout=0.3)
+    edited.save_pretrained(tmp_path)
+    assert DistilBertConfig.from_pretrained(tmp_path) == edited
 
 
 def change(weights: dict[str, Any], what: str) -> Iterator[tuple[str, Any]]:
@@ -155,6 +187,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from support.checkpoints import assert_same_bits, load, save, tiny_config
+from distil.common.config import DistilBertConfig
 from distil.common.errors import CheckpointError
 folder, config = Path(sys.argv[1]), tiny_config()
 options = {"format": sys.argv[2], "max_shard_size": int(sys.argv[3]) or None}

@@ -2,11 +2,12 @@
 
 1. The weights are written beside the old ones under temporary names, and flushed to disk.
 2. The caller's `verify` may read them back, and refuse them.  Shards get their names, names
-   that no shard of the old checkpoint has.  Then the caller's `before_switch` runs; that one is
-   there for config.json, see `save_checkpoint`.
+   that no shard of the old checkpoint has.  The new configuration is announced
+   (`distil.common.checkpoint.pending`), and the caller's `before_switch` runs.
 3. One rename puts the new checkpoint in place: of the only file, or of the index.
 4. What is left of the old checkpoint is removed, the most preferred first: as long as one of
    its files is there for a reader to prefer, it is there whole.
+5. config.json is replaced, and the announcement goes.
 
 From the names of the shards on, others that save into the folder wait (`distil.common.files.lock`).
 """
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from distil.common import spec
+from distil.common.checkpoint import pending
 from distil.common.checkpoint.bin_file import BinWriter
 from distil.common.checkpoint.formats import (
     FILE_KINDS,
@@ -36,9 +38,9 @@ from distil.common.checkpoint.h5_writer import H5Writer
 from distil.common.checkpoint.opening import open_files
 from distil.common.checkpoint.safetensors_file import SafetensorsWriter
 from distil.common.checkpoint.tensors import FLOATS, Array, Checkpoint, shorten
-from distil.common.config import DistilBertConfig
+from distil.common.config import FILE_NAME, DistilBertConfig
 from distil.common.errors import CheckpointError, DistilError
-from distil.common.files import atomic_write, lock, write_json
+from distil.common.files import atomic_write, json_text, lock, write_json
 from distil.common.tasks import TASKS
 
 _SECONDS_TO_KEEP_LEFTOVERS = 24 * 60 * 60
@@ -80,17 +82,13 @@ def save_checkpoint(
     dtype: str | None = None,
     verify: Callable[[Checkpoint], None] | None = None,
     before_switch: Callable[[], None] | None = None,
+    write_config: bool = False,
 ) -> list[Path]:
     """Save the weights of a model, in place of whatever checkpoint `folder` holds.
 
     The weights are taken one at a time and written as they come, so that saving needs memory
     for one of them only (format "bin" aside: PyTorch pickles a whole file at once).  A kill,
     a full disk or an error from `weights` leaves the old checkpoint as it was.
-
-    config.json is the caller's to write.  Two files cannot be replaced in one step, so write
-    it in `before_switch`: the new weights are then whole and on disk, and nothing but a rename
-    is left to do.  Should a kill come between the two, a config of other sizes is noticed when
-    the weights are matched against it; a config of the same sizes fits both.
 
     Args:
         folder: Where to; made if it is not there.
@@ -106,6 +104,8 @@ def save_checkpoint(
         verify: Called with the new checkpoint, opened from its temporary files; raises if it is
             not as it should be, and the old one stays.
         before_switch: Called once, when nothing but renaming is left to do.
+        write_config: Save `config` as config.json, too.  A kill at any moment leaves the old
+            weights with the old configuration or the new ones with the new.
 
     Returns:
         The files written, the index first if there is one.
@@ -127,8 +127,11 @@ def save_checkpoint(
                 verify(checkpoint)
         # Of two that save at once, one would remove what the other has just put in place.
         with lock(folder):
-            written = saving.switch(before_switch)
+            written = saving.switch(before_switch, write_config=write_config)
             _remove_others(folder, written)
+            if write_config:
+                config.save_pretrained(folder)
+                pending.forget(folder)
     except DistilError:
         raise
     except OSError as error:
@@ -152,6 +155,7 @@ class _Saving:
                 "unknown checkpoint format", expected=", ".join(FORMATS), found=repr(format_name)
             )
         self._folder = folder
+        self._config = config
         self._format = format_name
         (self._kind,) = kinds_of(format_name)
         self._layout = layout_of(format_name)
@@ -166,6 +170,7 @@ class _Saving:
         self._limit = limit
         self._shards: list[_Shard] = []
         self._temporary: list[Path] = []
+        self._announced: Path | None = None  # until the weights are in place
 
     def add(self, name: str, array: Array, dtype: np.dtype[Any] | None) -> None:
         """Write one weight into the last shard, or into a new one if that is full."""
@@ -217,27 +222,45 @@ class _Saving:
         files = {shard.path: None if alone else frozenset(shard.names) for shard in self._shards}
         return open_files(self._folder, self._kind, files)
 
-    def switch(self, before: Callable[[], None] | None) -> list[Path]:
+    def switch(self, before: Callable[[], None] | None, *, write_config: bool) -> list[Path]:
         """Make the new checkpoint the current one, with `before` just before the last rename."""
-        if before is None:
-            before = _nothing
+
+        def prepare(weights: bytes | Path) -> None:
+            if write_config:
+                self._announce(weights)
+            if before is not None:
+                before()
+
         if len(self._shards) == 1:
-            before()
-            return [self._place(self._shards[0], self._kind.file_name())]
-        paths: list[Path] = []
+            prepare(self._shards[0].path)
+            paths = [self._place(self._shards[0], self._kind.file_name())]
+            self._announced = None
+            return paths
+        paths = []
         index = self._folder / self._kind.index_name()
         try:
             names = self._free_names()
             for shard, name in zip(self._shards, names, strict=True):
                 paths.append(self._folder / name)
                 self._place(shard, name)
-            before()
-            write_json(index, self._index(names))
+            content = self._index(names)
+            prepare(json_text(content).encode())
+            write_json(index, content)
         except BaseException:
             for path in paths:
                 path.unlink(missing_ok=True)
             raise
+        self._announced = None
         return [index, *paths]
+
+    def _announce(self, weights: bytes | Path) -> None:
+        """Prepare the change of config.json, where there is one to change."""
+        text = json_text(self._config.to_dict())
+        config = self._folder / FILE_NAME
+        if not config.is_file():
+            self._config.save_pretrained(self._folder)
+        elif config.read_bytes() != text.encode():
+            self._announced = pending.announce(self._folder, text, weights)
 
     def clean_up(self) -> None:
         """Remove temporary files that are still there."""
@@ -245,6 +268,8 @@ class _Saving:
             shard.writer.abandon()
         for path in self._temporary:
             path.unlink(missing_ok=True)
+        if self._announced is not None:
+            self._announced.unlink(missing_ok=True)
 
     def _shard_for(self, size: int) -> _Shard:
         last = self._shards[-1] if self._shards else None
@@ -303,10 +328,6 @@ def weight_files(folder: Path) -> Iterator[Path]:
         for pattern in kind.shard_patterns():
             paths.extend(folder.glob(pattern))
         yield from (path for path in paths if os.path.lexists(path))
-
-
-def _nothing() -> None:
-    """What is done before the switch if nothing is to be done."""
 
 
 def _remove_others(folder: Path, written: list[Path]) -> None:
