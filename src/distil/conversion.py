@@ -9,21 +9,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 
 from distil import api
 from distil.common import hub
 from distil.common.checkpoint import FORMATS, Checkpoint, open_checkpoint, save_checkpoint
 from distil.common.checkpoint.formats import FORMAT_ALIASES, layout_of
-from distil.common.checkpoint.tensors import FLOATS, Array, shorten
+from distil.common.checkpoint.tensors import FLOATS
 from distil.common.checkpoint.writing import weight_files
 from distil.common.config import FILE_NAME, DistilBertConfig
 from distil.common.errors import CheckpointError, InputError, WeightsError
@@ -32,17 +30,14 @@ from distil.common.labels import check_task
 from distil.common.spec import weights
 from distil.common.stored_names import naming_of
 from distil.common.tasks import Task, find_task
-from distil.common.weights import Match, Source, match_weights
+from distil.common.transfer import Progress, Transfer
+from distil.common.weights import Match, match_weights
 from distil.inspection import missing_head
 
 if TYPE_CHECKING:
     from distil.parity import Comparison
 
 _DTYPES = {dtype.name: dtype for dtype in FLOATS}
-_ROWS_AT_ONCE = 1024
-
-# Called with the bytes that have been dealt with and those there are; reading back counts too.
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +197,7 @@ def convert(
             def before_switch() -> None:
                 copied.extend(_copy_tokenizer(tokenizer, target))
 
-            transfer = _Transfer(match.sources, wanted, check_finite, progress)
+            transfer = Transfer(match.sources, wanted, check_finite, progress)
             written = save_checkpoint(
                 target,
                 transfer.weights(),
@@ -232,100 +227,6 @@ def convert(
         not_copied=not_copied,
         comparison=_compare(target) if check else None,
     )
-
-
-class _Transfer:
-    """The weights on their way from one file to the other, and back to be compared."""
-
-    def __init__(
-        self,
-        sources: Mapping[str, Source],
-        dtype: np.dtype[Any] | None,
-        check_finite: bool,
-        progress: Progress | None,
-    ) -> None:
-        self._sources = sources
-        self._dtype = dtype
-        self._check_finite = check_finite
-        self._progress = progress
-        self._done = 0
-        self._all = 2 * sum(map(_bytes_of, sources.values()))
-
-    def weights(self) -> Iterator[tuple[str, Array]]:
-        """Names and values, each to be used before the next one is asked for."""
-        for name, source in self._sources.items():
-            # A value too large for its new type is said below, with the weight's name.
-            with np.errstate(over="ignore"):
-                values = source.read(dtype=self._dtype, check_finite=self._check_finite)
-            if self._check_finite:
-                _check_range(source, values)
-            yield name, values
-            source.tensor.release()
-            self._advance(source)
-
-    def verify(self, written: Checkpoint, config: DistilBertConfig, task: str) -> None:
-        """Compare what was written with where it came from.
-
-        Raises:
-            CheckpointError: They differ.
-        """
-        match = match_weights(written, config, task)
-        strangers = [finding.name for finding in match.report.unexpected]
-        for name, source in self._sources.items():
-            copy = match.sources.get(name)
-            if strangers or copy is None or not self._is_same(source, copy):
-                raise CheckpointError(
-                    "what was written does not read back as what it was",
-                    found=shorten(", ".join(strangers) or name), where=written.folder,
-                    fix="nothing was replaced; check the disk, and try again",
-                )  # fmt: skip
-            self._advance(source)
-
-    def _is_same(self, source: Source, copy: Source) -> bool:
-        with np.errstate(over="ignore"):
-            expected = source.read(dtype=self._dtype)
-        found = copy.read()
-        if (expected.shape, expected.dtype) != (found.shape, found.dtype):
-            return False
-        for rows in _rows_of(expected):
-            if expected[rows].tobytes() != found[rows].tobytes():
-                return False
-            # What is read from a file stays in memory until it is given back.
-            source.tensor.release()
-            copy.tensor.release()
-        return True
-
-    def _advance(self, source: Source) -> None:
-        self._done += _bytes_of(source)
-        if self._progress is not None:
-            self._progress(self._done, self._all)
-
-
-def _bytes_of(source: Source) -> int:
-    return prod(source.shape) * source.dtype.itemsize
-
-
-def _rows_of(values: Array) -> Iterator[slice]:
-    """All rows, a few at a time."""
-    return (
-        slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(values), _ROWS_AT_ONCE)
-    )  # fmt: skip
-
-
-def _check_range(source: Source, values: Array) -> None:
-    """Refuse values that a sum or a cast has made infinite."""
-    if source.added is None and values.dtype == source.dtype:
-        return  # as stored, and looked at already
-    for rows in _rows_of(values):
-        finite = np.isfinite(values[rows])
-        if not finite.all():
-            raise WeightsError(
-                f"{source.name} has values too large for {values.dtype.name}",
-                expected=f"at most {ml_dtypes.finfo(values.dtype).max:.6g}",
-                found=f"{finite.size - np.count_nonzero(finite)} in rows {rows.start} to "
-                f"{rows.start + len(finite) - 1}",
-                where=source.tensor.file, fix="choose bfloat16, or keep the stored type",
-            )  # fmt: skip
 
 
 def _format_called(name: str) -> str:
