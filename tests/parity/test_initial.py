@@ -1,16 +1,15 @@
 """New models start alike in both frameworks, and as DistilBERT's weights are distributed."""
 
+import keras
 import numpy as np
 import pytest
+import torch
 
 import distil
 from distil.common.initial import sinusoids
 from distil.common.spec import parameters
 from distil.common.tasks import TASKS
 from support.models import ALL_TASKS, CONFIGS, config_for
-
-torch = pytest.importorskip("torch", reason="no PyTorch here")
-keras = pytest.importorskip("keras", reason="no Keras here")
 
 pytestmark = [pytest.mark.pt, pytest.mark.tf]
 

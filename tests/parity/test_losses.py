@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
 
 from distil.common.errors import InputError
 from support.models import batch_for, build, config_for
 from support.parity import FRAMEWORKS, pair
-
-torch = pytest.importorskip("torch", reason="no PyTorch here")
-tf = pytest.importorskip("tensorflow", reason="no TensorFlow here")
 
 pytestmark = [pytest.mark.pt, pytest.mark.tf]
 

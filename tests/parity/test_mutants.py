@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
 
 from distil.common.measurement import differences
 from support.models import ALL_TASKS, CONFIGS, build, config_for, measure
 from support.parity import TOLERANCES, batch, gradient_differences, pair
 
-torch = pytest.importorskip("torch", reason="no PyTorch here")
-tf = pytest.importorskip("tensorflow", reason="no TensorFlow here")
 functional = torch.nn.functional
 
 pytestmark = [pytest.mark.pt, pytest.mark.tf]

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
 
 from distil.common.config import ACTIVATIONS
 from distil.common.errors import InputError
@@ -17,9 +19,6 @@ from support.parity import (
     pair,
     without_attentions,
 )
-
-torch = pytest.importorskip("torch", reason="no PyTorch here")
-tf = pytest.importorskip("tensorflow", reason="no TensorFlow here")
 
 pytestmark = [pytest.mark.pt, pytest.mark.tf]
 

@@ -4,15 +4,14 @@ import importlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
 
 from distil.common.errors import ConfigError
 from distil.common.initial import sinusoids
 from distil.common.tasks import TASKS
 from support.models import CONFIGS, batch_for, build, config_for, measure
 from support.parity import FRAMEWORKS, NOTHING, assert_agree, measure_both, scale_of
-
-torch = pytest.importorskip("torch", reason="no PyTorch here")
-tf = pytest.importorskip("tensorflow", reason="no TensorFlow here")
 
 pytestmark = [pytest.mark.pt, pytest.mark.tf]
 

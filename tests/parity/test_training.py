@@ -13,14 +13,13 @@ All settings are sums of few powers of two: Keras rounds them to float32, whatev
 the weights, and 1 - 0.999 in float32 is off by 2e-5.
 """
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
 
 from support.models import batch_for, build, config_for, spread
-
-torch = pytest.importorskip("torch", reason="no PyTorch here")
-tf = pytest.importorskip("tensorflow", reason="no TensorFlow here")
-keras = pytest.importorskip("keras", reason="no Keras here")
 
 pytestmark = [pytest.mark.pt, pytest.mark.tf]
 

@@ -33,13 +33,12 @@ def write_checkpoint(folder, framework, task):
 @pytest.mark.parametrize(
     "block", [pytest.param(b, marks=marks(b), id=f"block {i}") for i, b in enumerate(BLOCKS, 1)]
 )
-def test_python(block, tmp_path, monkeypatch, capsys):
+def test_python(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     framework = "tf" if 'framework="tf"' in block else "pt"
     task = "masked-lm" if "MaskedLM" in block else "sequence-classification"
     write_checkpoint(tmp_path / "my-checkpoint", framework, task)
     exec(compile(block, "README.md", "exec"), {})
-    del capsys
 
 
 @pytest.mark.pt

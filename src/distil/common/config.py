@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -384,9 +383,3 @@ def _with_labels(values: dict[str, Any]) -> dict[str, Any]:
     if values.get("label2id") is None:
         values["label2id"] = {label: number for number, label in labels.items()}
     return values
-
-
-def nearest_field(name: str) -> str | None:
-    """The field most likely meant by `name`, for messages."""
-    near = get_close_matches(name, (*_FIELDS, *ALIASES, "num_labels"), n=1)
-    return near[0] if near else None

@@ -59,8 +59,10 @@ class PackedModel:
         self._embeddings = _Embeddings(encoder.embeddings, dtype)
         activation = self.config.activation
         self._layers = [_Layer(layer, activation, dtype) for layer in encoder.transformer.layer]
-        # The head is the model's own: small beside the encoder, but for a vocabulary.
-        self._head = copy.deepcopy(model).eval().float().head if hasattr(model, "head") else None
+        self._head = None
+        if encoder is not model:
+            # A copy of the model around no encoder, for its head alone.
+            self._head = copy.deepcopy(model, {id(encoder): nn.Identity()}).eval().float().head
 
     def __call__(
         self,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,43 @@ def test_a_config_whose_weights_are_in_place_counts(
     edited = new.replace(dropout=0.3)
     edited.save_pretrained(tmp_path)
     assert DistilBertConfig.from_pretrained(tmp_path) == edited
+
+
+@pytest.mark.parametrize("shards", [None, 2000])
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_what_is_in_place_is_not_taken_back(
+    tmp_path: Path, shards: int | None, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that cannot be synced, or an interrupt, right after the deciding rename."""
+    old, new = tiny_config(), tiny_config(dim=12)
+    task = "sequence-classification"
+    old_weights = save(tmp_path, old, task)
+    old.save_pretrained(tmp_path)
+    weights = random_weights(new, task)
+    name = "model.safetensors.index.json" if shards else "model.safetensors"
+    before = (tmp_path / name).read_bytes() if (tmp_path / name).exists() else b""
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        path = tmp_path / name
+        in_place = path.exists() and path.read_bytes() != before
+        if in_place and stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise error
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with suppress(KeyboardInterrupt):
+        save_checkpoint(
+            tmp_path, weights.items(), config=new, task=task, max_shard_size=shards,
+            write_config=True,
+        )  # fmt: skip
+    monkeypatch.undo()
+    config, expected = new, weights
+    if error is KeyboardInterrupt and shards:
+        # Readers prefer a single file to shards, and the old one had not been removed yet.
+        config, expected = old, old_weights
+    assert DistilBertConfig.from_pretrained(tmp_path) == config
+    assert_same_bits(load(tmp_path, config, task)[0], expected)
 
 
 def change(weights: dict[str, Any], what: str) -> Iterator[tuple[str, Any]]:

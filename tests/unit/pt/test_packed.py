@@ -129,3 +129,9 @@ def test_optimize_refuses_what_it_cannot(what, dtype):
     model = build("pt", config_for("base"), "base", dtype="float32")
     with pytest.raises(InputError, match="no faster form"):
         distil.optimize(model if what == "model" else object(), dtype)
+
+
+def test_no_second_encoder_is_kept():
+    model = build("pt", config_for("token-classification"), "token-classification")
+    head = PackedModel(model)._head.__self__
+    assert {name for name, _ in head.named_parameters()} == {"classifier.weight", "classifier.bias"}

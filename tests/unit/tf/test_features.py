@@ -191,10 +191,8 @@ def test_exports_a_saved_model_that_takes_any_length(model, tmp_path):
 
 def test_saves_through_tensorflow_as_well(tmp_path):
     model = classifier()
-    batch = batch_for(model.config, CLASSIFIER, labels=False)
     tf.saved_model.save(model, str(tmp_path / "saved"))
     assert tf.saved_model.contains_saved_model(str(tmp_path / "saved"))
-    del batch
 
 
 def test_takes_part_in_a_functional_model():

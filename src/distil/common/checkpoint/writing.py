@@ -170,7 +170,7 @@ class _Saving:
         self._limit = limit
         self._shards: list[_Shard] = []
         self._temporary: list[Path] = []
-        self._announced: Path | None = None  # until the weights are in place
+        self._announced: Path | None = None
 
     def add(self, name: str, array: Array, dtype: np.dtype[Any] | None) -> None:
         """Write one weight into the last shard, or into a new one if that is full."""
@@ -233,24 +233,23 @@ class _Saving:
 
         if len(self._shards) == 1:
             prepare(self._shards[0].path)
-            paths = [self._place(self._shards[0], self._kind.file_name())]
-            self._announced = None
-            return paths
-        paths = []
+            return [self._place(self._shards[0], self._kind.file_name())]
+        paths: list[Path] = []
         index = self._folder / self._kind.index_name()
+        names = self._free_names()
+        content = self._index(names)
         try:
-            names = self._free_names()
             for shard, name in zip(self._shards, names, strict=True):
                 paths.append(self._folder / name)
                 self._place(shard, name)
-            content = self._index(names)
             prepare(json_text(content).encode())
             write_json(index, content)
         except BaseException:
-            for path in paths:
-                path.unlink(missing_ok=True)
+            # An interrupt may come when the index is in place, and the shards are needed.
+            if not (index.is_file() and index.read_bytes() == json_text(content).encode()):
+                for path in paths:
+                    path.unlink(missing_ok=True)
             raise
-        self._announced = None
         return [index, *paths]
 
     def _announce(self, weights: bytes | Path) -> None:
@@ -268,7 +267,8 @@ class _Saving:
             shard.writer.abandon()
         for path in self._temporary:
             path.unlink(missing_ok=True)
-        if self._announced is not None:
+        # Where its weights are in place, the announcement holds until config.json has followed.
+        if self._announced is not None and pending.current_config(self._folder) != self._announced:
             self._announced.unlink(missing_ok=True)
 
     def _shard_for(self, size: int) -> _Shard:
