@@ -31,7 +31,7 @@ def soft_cross_entropy(
     student, teacher = _precise(student) / temperature, _precise(teacher.detach()) / temperature
     targets = functional.log_softmax(teacher, dim=-1)
     each = (targets.exp() * (targets - functional.log_softmax(student, dim=-1))).sum(-1)
-    return _mean(each, mask) * temperature**2
+    return _mean_where(each, mask) * temperature**2
 
 
 def cosine_distance(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
@@ -39,13 +39,13 @@ def cosine_distance(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     each = 1 - functional.cosine_similarity(
         _precise(student), _precise(teacher.detach()), dim=-1, eps=1e-8
     )
-    return _mean(each, mask)
+    return _mean_where(each, mask)
 
 
 def hidden_difference(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     """Mean squared difference of hidden states or logits (..., d) where `mask` (...) is true."""
     each = (_precise(student) - _precise(teacher.detach())).square().mean(-1)
-    return _mean(each, mask)
+    return _mean_where(each, mask)
 
 
 def attention_difference(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
@@ -54,10 +54,10 @@ def attention_difference(student: Tensor, teacher: Tensor, mask: Tensor) -> Tens
     Rows and columns of padding are left out.
     """
     pairs = (mask[:, :, None] & mask[:, None, :])[:, None].expand_as(student)
-    return _mean((_precise(student) - _precise(teacher.detach())).square(), pairs)
+    return _mean_where((_precise(student) - _precise(teacher.detach())).square(), pairs)
 
 
-def _mean(each: Tensor, mask: Tensor) -> Tensor:
+def _mean_where(each: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, each, 0.0).sum() / mask.sum().clamp(min=1)
 
 

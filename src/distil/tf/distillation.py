@@ -30,7 +30,7 @@ def soft_cross_entropy(
     teacher = _precise(tf.stop_gradient(teacher)) / temperature
     targets = tf.nn.log_softmax(teacher)
     each = tf.reduce_sum(tf.exp(targets) * (targets - tf.nn.log_softmax(student)), axis=-1)
-    return _mean(each, mask) * temperature**2
+    return _mean_where(each, mask) * temperature**2
 
 
 def cosine_distance(student: tf.Tensor, teacher: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -38,13 +38,13 @@ def cosine_distance(student: tf.Tensor, teacher: tf.Tensor, mask: tf.Tensor) -> 
     # Lengths below 1e-8 count as 1e-8, as in PyTorch.
     student = tf.math.l2_normalize(_precise(student), axis=-1, epsilon=1e-16)
     teacher = tf.math.l2_normalize(_precise(tf.stop_gradient(teacher)), axis=-1, epsilon=1e-16)
-    return _mean(1 - tf.reduce_sum(student * teacher, axis=-1), mask)
+    return _mean_where(1 - tf.reduce_sum(student * teacher, axis=-1), mask)
 
 
 def hidden_difference(student: tf.Tensor, teacher: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Mean squared difference of hidden states or logits (..., d) where `mask` (...) is true."""
     difference = _precise(student) - _precise(tf.stop_gradient(teacher))
-    return _mean(tf.reduce_mean(tf.square(difference), axis=-1), mask)
+    return _mean_where(tf.reduce_mean(tf.square(difference), axis=-1), mask)
 
 
 def attention_difference(student: tf.Tensor, teacher: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -53,10 +53,10 @@ def attention_difference(student: tf.Tensor, teacher: tf.Tensor, mask: tf.Tensor
     Rows and columns of padding are left out.
     """
     pairs = tf.broadcast_to((mask[:, :, None] & mask[:, None, :])[:, None], tf.shape(student))
-    return _mean(tf.square(_precise(student) - _precise(tf.stop_gradient(teacher))), pairs)
+    return _mean_where(tf.square(_precise(student) - _precise(tf.stop_gradient(teacher))), pairs)
 
 
-def _mean(each: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+def _mean_where(each: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     count = tf.cast(tf.maximum(tf.math.count_nonzero(mask), 1), each.dtype)
     return tf.reduce_sum(tf.where(mask, each, tf.zeros_like(each))) / count
 
