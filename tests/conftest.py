@@ -1,7 +1,7 @@
 """Which frameworks a run is about: `pytest --frameworks pt,tf` (both, unless told otherwise).
 
-A test marked `pt` or `tf` needs that framework.  A framework that was asked for and is not
-installed fails the run; it is never skipped.
+A test marked `pt` or `tf` needs that framework, one marked `openvino` or `onnxruntime` that engine.
+What was asked for and is not installed fails the run; it is never skipped.
 """
 
 import os
@@ -13,16 +13,23 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-PACKAGES = {"pt": "torch", "tf": "tensorflow"}
+PACKAGES = {
+    "pt": "torch", "tf": "tensorflow", "openvino": "openvino", "onnxruntime": "onnxruntime",
+}  # fmt: skip
 
 # What every test in a folder needs.
 FOLDERS = {
     "unit/pt": ("pt",), "unit/tf": ("tf",), "parity": ("pt", "tf"), "reference": ("pt", "tf"),
+    "engines": ("pt", "openvino", "onnxruntime"),
 }  # fmt: skip
 
 
 def pytest_addoption(parser):
-    parser.addoption("--frameworks", default="pt,tf", help="pt, tf, both (pt,tf), or none")
+    parser.addoption(
+        "--frameworks",
+        default="pt,tf",
+        help="pt, tf, openvino, onnxruntime, several with commas, or none",
+    )
 
 
 def pytest_configure(config):
@@ -30,9 +37,10 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"{name}: needs {package}")
     asked = config.getoption("--frameworks").split(",")
     asked = [] if asked == ["none"] else asked
+    expected = ", ".join(PACKAGES)
     for name in asked:
         if name not in PACKAGES:
-            raise pytest.UsageError(f"--frameworks: expected pt, tf or none, found {name!r}")
+            raise pytest.UsageError(f"--frameworks: expected {expected} or none, found {name!r}")
         if find_spec(PACKAGES[name]) is None:
             raise pytest.UsageError(f"--frameworks asks for {name}: {PACKAGES[name]} is missing")
     config.frameworks = asked

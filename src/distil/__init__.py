@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_API = ("load", "load_tokenizer", "optimize", "save")
+_API = ("load", "load_tokenizer", "save")
 _ERRORS = (
     "CheckpointError", "CheckpointNotFoundError", "CheckpointWarning", "ConfigError",
     "DistilError", "FrameworkError", "HubError", "InputError", "TokenizerError",
@@ -35,9 +35,13 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, "distil.common.errors"),
     **dict.fromkeys(_TOKENIZERS, "distil.common.tokenizer"),
     "DistilBertConfig": "distil.common.config",
+    "bench": "distil.benchmarking",
+    "calibrate": "distil.optimization",
     "compare": "distil.parity",
     "convert": "distil.conversion",
     "info": "distil.inspection",
+    "optimize": "distil.optimization",
+    "pipeline": "distil.pipelines",
     "predict": "distil.prediction",
     **dict.fromkeys(_MODELS, "distil.pt"),
     **{f"TF{name}": "distil.tf" for name in _MODELS},
@@ -66,7 +70,8 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from distil.api import load, load_tokenizer, optimize, save
+    from distil.api import load, load_tokenizer, save
+    from distil.benchmarking import bench
     from distil.common.config import DistilBertConfig
     from distil.common.errors import (
         CheckpointError,
@@ -88,7 +93,9 @@ if TYPE_CHECKING:
     )
     from distil.conversion import convert
     from distil.inspection import info
+    from distil.optimization import calibrate, optimize
     from distil.parity import compare
+    from distil.pipelines import pipeline
     from distil.prediction import predict
     from distil.pt import *  # noqa: F403
     from distil.tf import *  # noqa: F403

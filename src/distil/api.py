@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 from distil.common import hub
 from distil.common.config import DistilBertConfig
 from distil.common.errors import FrameworkError, InputError
+from distil.common.inference import PACKED, find_engine
 from distil.common.tasks import TASKS, Task, find_task, task_of_class
 
 ENVIRONMENT_VARIABLE = "DISTIL_FRAMEWORK"
@@ -21,10 +23,6 @@ _PACKAGES = {"pt": "torch", "tf": "tensorflow"}
 _ALIASES = {"torch": "pt", "pytorch": "pt", "tensorflow": "tf", "keras": "tf"}
 
 
-# What `optimize` computes in.
-_OPTIMIZED = ("float32", "bfloat16")
-
-
 def load(
     name: str | Path,
     *,
@@ -32,6 +30,8 @@ def load(
     task: str | None = None,
     dtype: Any = None,
     device: Any = None,
+    engine: str | None = None,
+    calibration: Sequence[str] | None = None,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
@@ -52,8 +52,12 @@ def load(
             takes the checkpoint's own.  A head that the checkpoint has not is made new, with a
             warning.
         dtype: Of the weights: "float32" (as None), "float64", "bfloat16", "float16", or "auto"
-            for the type they are stored in; in TensorFlow also a policy ("mixed_bfloat16").
+            for the type they are stored in; in TensorFlow also a policy ("mixed_bfloat16");
+            "int8" for inference alone, by the engine.
         device: Where the weights go; None leaves it to the framework.
+        engine: None gives the model itself, to train or to use; "packed", "openvino" and
+            "onnxruntime" a faster form for inference alone (see `optimize`), as dtype="int8" does.
+        calibration: Texts like those that will come, for int8 (see `optimize`).
         revision: Branch, tag or commit on the hub.
         cache_dir: Where files from the hub are kept.
         local_files_only: Do not ask the hub, take what is kept.
@@ -62,17 +66,21 @@ def load(
             `seed`, `variant`: see `from_pretrained`.
 
     Returns:
-        A torch.nn.Module or a keras.Model, of the class for the task.
+        A torch.nn.Module or a keras.Model, of the class for the task; with an engine, a
+        `distil.common.inference.InferenceModel`.
 
     Raises:
-        FrameworkError: The framework is unknown or not installed.
+        FrameworkError: The framework or the engine is unknown or not installed.
         InputError: The task is unknown.
         CheckpointNotFoundError: There is no checkpoint of that name.
         HubError: The hub cannot be reached, or does not have it.
         CheckpointError: The files are damaged, or not those of this model.
         ConfigError: The configuration, or an override, is not valid.
     """
-    module = import_framework(find_framework(framework))
+    name_of_type = str(dtype or "float32").removeprefix("torch.")
+    # No framework trains in int8; nor does it load in it.
+    engine = find_engine(engine) or (PACKED if name_of_type == "int8" else None)
+    module = import_framework(find_framework(framework)) if engine in (None, PACKED) else None
     hub_options = {
         "revision": revision,
         "cache_dir": cache_dir,
@@ -82,10 +90,21 @@ def load(
     asked = None if task is None else find_task(task)
     folder = hub.snapshot(name, **hub_options)
     chosen = asked or task_of_checkpoint(DistilBertConfig.from_pretrained(folder), name)
+    if module is None:
+        from distil.optimization import load_with_engine  # noqa: PLC0415 - it imports this module
+
+        return load_with_engine(
+            folder, chosen.name, engine=engine, dtype=name_of_type, device=device,
+            calibration=calibration, **config_overrides,
+        )  # fmt: skip
     class_name = ("TF" if module.__name__ == "distil.tf" else "") + chosen.class_name
-    return getattr(module, class_name).from_pretrained(
-        folder, dtype=dtype, device=device, **config_overrides
-    )
+    model_class = getattr(module, class_name)
+    if engine is None:
+        return model_class.from_pretrained(folder, dtype=dtype, device=device, **config_overrides)
+    from distil.optimization import pack  # noqa: PLC0415 - likewise
+
+    model = model_class.from_pretrained(folder, device=device, **config_overrides)
+    return pack(model, name_of_type, folder=folder, calibration=calibration)
 
 
 def load_tokenizer(name: str | Path, *, fast: bool = True, **options: Any) -> Any:
@@ -121,39 +140,6 @@ def save(model: Any, folder: str | Path, *, tokenizer: Any = None, **options: An
     model.save_pretrained(folder, **options)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
-
-
-def optimize(model: Any, dtype: Any = "float32") -> Any:
-    """Make a form of a PyTorch model that is for inference on a CPU alone, and faster.
-
-    Padding is left out of every computation, queries, keys and values are one product, weights
-    are laid out for the processor once, and where a head looks at the first token alone, the
-    last layer is computed for that one.  Results are the model's (float32: to 1e-5).
-
-    Args:
-        model: A model of this library.
-        dtype: To compute in: "float32" or "bfloat16".
-
-    Returns:
-        What is called like the model, see `distil.pt.packed.PackedModel`.
-
-    Raises:
-        InputError: The model is not one of PyTorch on a CPU, or there is no such form in `dtype`.
-    """
-    name = str(dtype).removeprefix("torch.")
-    if name not in _OPTIMIZED:
-        raise InputError(
-            "no faster form in this type", expected=" or ".join(_OPTIMIZED), found=repr(dtype),
-            where="dtype",
-        )  # fmt: skip
-    if getattr(model, "framework", None) != "pt" or model.device.type != "cpu":
-        raise InputError(
-            "no faster form of this model", expected="a PyTorch model of distil on the CPU",
-            found=type(model).__name__, where="model",
-        )  # fmt: skip
-    packed = importlib.import_module("distil.pt.packed")
-    torch = importlib.import_module("torch")
-    return packed.PackedModel(model, dtype=getattr(torch, name))
 
 
 def find_framework(name: str | None = None) -> str:

@@ -1,40 +1,43 @@
-"""`predict`: what a model says about texts, in its simplest form.
+"""`predict`: what a model says about texts that are all there, in one framework or in both.
 
-One model, padded batches, each text in one row.  `distil.readout` says what outputs mean.
+`distil.pipeline` does the work; here are the texts put together with what goes with them, and
+the two frameworks with one another.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from distil import api
-from distil.common import hub
-from distil.common.config import DistilBertConfig
-from distil.common.errors import CheckpointWarning, InputError, WeightsError
-from distil.common.measurement import flatten
-from distil.common.tasks import Task, find_task
-from distil.inspection import missing_head
-from distil.readout import READERS, Result, Row
-
-Array = NDArray[Any]
+from distil.common.errors import CheckpointWarning, InputError
+from distil.pipelines import Pipeline, pipeline
+from distil.pipelines.comparison import ComparedModels
 
 # float32 differs by less than 1e-5 of the largest logit, and these are seldom above 10.
 LARGEST_DIFFERENCE = 1e-4
 
-_ROWS_AT_ONCE = 16
-# The argument that holds what goes with each text.
-_SECOND = {
-    "sequence-classification": "pair",
-    "question-answering": "context",
-    "multiple-choice": "choices",
+BOTH = "both"
+
+# What a row of a task is made of: the text, and what goes with it.
+_FIELDS: Mapping[str, tuple[str, str]] = {
+    "sequence-classification": ("text", "text_pair"),
+    "question-answering": ("question", "context"),
+    "multiple-choice": ("prompt", "choices"),
+}
+# The arguments that hold what goes with texts, by its field.
+_ARGUMENTS = {"text_pair": "pair", "context": "context", "choices": "choices"}
+
+# Tasks that have a use for `top_k`, and what it is there unless told otherwise.
+_TOP_K = {
+    "sequence-classification": 5,
+    "masked-lm": 5,
+    "multiple-choice": None,
+    "question-answering": 1,
 }
 
 
@@ -44,15 +47,16 @@ class Prediction:
 
     Attributes:
         task: What the model was loaded for.
-        frameworks: Those that ran: "pt", "tf" or both.
-        results: One for each text; of the first framework.
-        difference: The largest difference between the outputs of the two frameworks, at padding
-            left out; None where one ran.
+        frameworks: Those that ran: "pt", "tf" or both, or an engine.
+        results: One for each text, which is in it under "text", "question" or "prompt"; under
+            "result" what the pipeline gives.  Of the first framework.
+        difference: The largest difference between the scores of the two frameworks; None where
+            one ran.
     """
 
     task: str
     frameworks: tuple[str, ...]
-    results: tuple[Result, ...]
+    results: tuple[Mapping[str, Any], ...]
     difference: float | None = None
 
     @property
@@ -68,7 +72,7 @@ class Prediction:
             "frameworks": list(self.frameworks),
             "difference": self.difference if finite else None,
             "agrees": self.agrees,
-            "results": [asdict(result) for result in self.results],
+            "results": list(self.results),
         }
 
 
@@ -81,7 +85,6 @@ def predict(
     pair: str | Sequence[str] | None = None,
     context: str | Sequence[str] | None = None,
     choices: Sequence[str] | None = None,
-    top_k: int = 5,
     **options: Any,
 ) -> Prediction:
     """Load a model and let it say what it can about texts.
@@ -89,13 +92,12 @@ def predict(
     Args:
         name: As in `distil.load`.
         texts: One or several: what is classified, embedded or has masks; questions; prompts.
-        task: As in `distil.load`; the checkpoint has to have the head for it.
-        framework: As in `distil.load`, or "both" to run both and compare their outputs.
+        task: As in `distil.pipeline`; the checkpoint has to have the head for it.
+        framework: As in `distil.load`, or "both" to run both and compare their scores.
         pair: Second texts for a sequence classifier, one for each text or one for all.
         context: Where to look for answers, one for each question or one for all.
         choices: What each prompt may go on with, at least two.
-        top_k: How many labels or words to give.
-        **options: Further ones of `distil.load`.
+        **options: Further ones of `distil.pipeline`.
 
     Returns:
         The results, one for each text, in their order.
@@ -108,178 +110,147 @@ def predict(
     Warns:
         UserWarning: Texts are longer than the model takes, and are cut.
     """
-    texts = _texts(texts, "texts")
-    if top_k < 1:
-        raise InputError("nothing to give", expected="at least 1", found=top_k, where="top_k")
-    frameworks = ("pt", "tf") if framework == "both" else (api.find_framework(framework),)
-    for one in frameworks:
-        api.import_framework(one)
-    hub_options, options = hub.split_options(options)
-    folder = hub.snapshot(name, **hub_options)
-    config = DistilBertConfig.from_pretrained(folder)
-    chosen = api.task_of_checkpoint(config, name) if task is None else find_task(task)
-    seconds = _seconds(chosen, texts, {"pair": pair, "context": context, "choices": choices})
-    _check_head(folder, config, chosen, name)
-    tokenizer = api.load_tokenizer(folder)
-    limit = min(tokenizer.model_max_length, config.max_position_embeddings)
-    _warn_of_long_texts(tokenizer, chosen, texts, seconds, limit)
-
-    parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(texts), _ROWS_AT_ONCE)]
-    batches = [_encode(tokenizer, chosen, texts[part], seconds[part], limit) for part in parts]
-    # For each framework, a list of outputs for each batch.
-    runs: list[list[dict[str, Array]]] = []
-    for one in frameworks:
-        with warnings.catch_warnings():
-            if runs:  # the first framework has said what there is to say about the checkpoint
-                warnings.simplefilter("ignore", CheckpointWarning)
-            model = api.load(folder, framework=one, task=chosen.name, **options)
-        runs.append([_run(model, batch) for batch in batches])
-
-    results: list[Result] = []
-    for part, batch, outputs in zip(parts, batches, runs[0], strict=True):
-        rows_of_a_text = len(batch.encodings) // len(texts[part])
-        for number, text in enumerate(texts[part]):
-            row = Row(
-                text=text,
-                second=seconds[part][number],
-                encoding=batch.encodings[number * rows_of_a_text],
-                outputs={field: values[number] for field, values in outputs.items()},
-                config=config,
-                tokenizer=tokenizer,
-                top_k=top_k,
-            )
-            results.append(READERS[chosen.name](row))
+    pipe = make_pipeline(name, task=task, framework=framework, **options)
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    rows = make_rows(pipe.task, texts, {"pair": pair, "context": context, "choices": choices})
+    found = [result for _, result in pipe.stream(enumerate(rows))]
     return Prediction(
-        task=chosen.name,
-        frameworks=frameworks,
-        results=tuple(results),
-        difference=_largest_difference(batches, *runs) if len(runs) > 1 else None,
+        task=pipe.task,
+        frameworks=frameworks_of(pipe),
+        results=tuple(map(describe, rows, found)),
+        difference=difference_of(pipe),
     )
 
 
-def _texts(texts: str | Sequence[str], where: str) -> list[str]:
-    found = [texts] if isinstance(texts, str) else list(texts)
-    if not found:
-        raise InputError("there is no text", expected="at least one", where=where)
-    for number, text in enumerate(found):
-        if not isinstance(text, str) or not text.strip():
-            raise InputError(
-                "this is no text", expected="a string that is not blank",
-                found=repr(text), where=f"{where}[{number}]",
-            )  # fmt: skip
-    return found
+def make_pipeline(
+    name: str | Path, *, framework: str | None = None, top_k: int | None = None, **options: Any
+) -> Pipeline:
+    """A pipeline as `distil.pipeline` makes it, or one of both frameworks, which are compared.
 
-
-def _seconds(task: Task, texts: Sequence[str], given: dict[str, Any]) -> list[Any]:
-    """What goes with each text: a second text, a list of choices, or None.
+    Args:
+        name: As in `distil.load`.
+        framework: As in `distil.load`, or "both".
+        top_k: How many labels, words, choices or answers to give; None for what is usual.
+        **options: Further ones of `distil.pipeline`.
 
     Raises:
-        InputError: The task needs something that is not given, or has no use for what is.
+        InputError: Frameworks are to be compared in anything but float32.
+        DistilError: As `distil.pipeline`.
     """
-    wanted = _SECOND.get(task.name, "")
+    if framework != BOTH:
+        pipe = pipeline(model=name, framework=framework, **options)
+    else:
+        dtype, engine = options.get("dtype") or "float32", options.get("engine")
+        if dtype != "float32" or engine not in (None, "packed"):
+            raise InputError(
+                "frameworks are compared in float32, without an engine",
+                found=f"dtype {dtype}, engine {engine}", where="framework 'both'",
+            )  # fmt: skip
+        for one in ("pt", "tf"):
+            api.import_framework(one)
+        pipe = pipeline(model=name, framework="pt", **options)
+        with warnings.catch_warnings():
+            # The first framework has said what there is to say about the checkpoint.
+            warnings.simplefilter("ignore", CheckpointWarning)
+            other = pipeline(model=name, framework="tf", **options)
+        pipe.model = ComparedModels(pipe.model, other.model)
+    if pipe.task in _TOP_K:
+        pipe.set_options(top_k=_TOP_K[pipe.task] if top_k is None else top_k)
+    elif top_k is not None:
+        raise InputError(
+            "top_k means nothing here", found=f"a model for {pipe.task}", where="top_k"
+        )
+    return pipe
+
+
+def frameworks_of(pipe: Pipeline) -> tuple[str, ...]:
+    """What computes."""
+    compared = isinstance(pipe.model, ComparedModels)
+    return ("pt", "tf") if compared else (pipe.model.framework,)
+
+
+def difference_of(pipe: Pipeline) -> float | None:
+    """The largest difference of two frameworks so far; None where there is one."""
+    return pipe.model.difference if isinstance(pipe.model, ComparedModels) else None
+
+
+def fields_of(task: str) -> tuple[str, str | None]:
+    """The names of a task's text, and of what goes with it."""
+    return _FIELDS.get(task, ("text", None))
+
+
+def make_rows(
+    task: str, texts: Sequence[str], given: Mapping[str, Any]
+) -> list[str | dict[str, Any]]:
+    """Texts with what goes with them, as rows of a pipeline.
+
+    Args:
+        task: Of the pipeline.
+        texts: One or more.
+        given: Of "pair", "context" and "choices", what there is.
+
+    Raises:
+        InputError: There is no text, or the task needs something that is not given, or has no
+            use for what is.
+    """
+    if not texts:
+        raise InputError("there is no text", expected="at least one", where="texts")
+    first, second = fields_of(task)
+    values = seconds(task, given, len(texts))
+    if values is None:
+        return list(texts)
+    return [{first: text, second: value} for text, value in zip(texts, values, strict=True)]
+
+
+def seconds(task: str, given: Mapping[str, Any], count: int | None = None) -> list[Any] | None:
+    """What goes with texts.
+
+    Args:
+        task: Of the pipeline.
+        given: Of "pair", "context" and "choices", what there is.
+        count: How many texts there are; None if that is not known: then there has to be one for
+            all, or none.
+
+    Returns:
+        One for each text, one for all where `count` is None; None if there is none.
+
+    Raises:
+        InputError: As `make_rows`.
+    """
+    wanted = _ARGUMENTS.get(fields_of(task)[1] or "", "")
     for name, value in given.items():
         if value is not None and name != wanted:
             raise InputError(
-                f"{name} means nothing here", found=f"a model for {task.name}", where=name,
+                f"{name} means nothing here", found=f"a model for {task}", where=name,
                 fix=f"pass {wanted} instead" if wanted else "leave it out",
             )  # fmt: skip
     value = given.get(wanted)
     if value is None:
-        if wanted in ("context", "choices"):
-            raise InputError(f"{task.name} needs {wanted}", found="none", where=wanted)
-        return [None] * len(texts)
-    seconds = _texts(value, wanted)
+        if wanted in ("context", "choices") and count is not None:
+            raise InputError(f"{task} needs {wanted}", found="none", where=wanted)
+        return None
     if wanted == "choices":
-        if len(seconds) == 1:
-            raise InputError(
-                "there is nothing to choose from",
-                expected="at least two choices", found=1, where=wanted,
-            )  # fmt: skip
-        return [seconds] * len(texts)
-    if len(seconds) not in (1, len(texts)):
+        return [list(value)] * (count or 1)
+    values = [value] if isinstance(value, str) else list(value)
+    if len(values) == 1:
+        return values * (count or 1)
+    if len(values) != count:
         raise InputError(
             f"texts and {wanted} do not go together",
-            expected=f"one for all, or one for each of {len(texts)} texts",
-            found=len(seconds), where=wanted,
+            expected="one for all" + (f", or one for each of {count} texts" if count else ""),
+            found=len(values), where=wanted,
         )  # fmt: skip
-    return seconds * (len(texts) // len(seconds))
+    return values
 
 
-def _check_head(folder: Path, config: DistilBertConfig, task: Task, name: str | Path) -> None:
-    """Refuse a checkpoint whose head for the task would be random."""
-    problem = missing_head(folder, config, task)
-    if problem is not None:
-        raise WeightsError(
-            f"this checkpoint has no trained head for {task.name}, and a random one predicts "
-            "nothing",
-            found=problem, where=name,
-            fix="take a checkpoint trained for it; `distil info` shows what this one is for",
-        )  # fmt: skip
+def describe(row: str | Mapping[str, Any], result: Any) -> dict[str, Any]:
+    """A row with its result, of lists and numbers.
 
-
-def _rows(task: Task, texts: Sequence[str], seconds: Sequence[Any]) -> tuple[list[str], Any]:
-    """First and second texts as the tokenizer takes them; a prompt has a row for each choice."""
-    if task.name == "multiple-choice":
-        first = [text for text, choices in zip(texts, seconds, strict=True) for _ in choices]
-        return first, [choice for choices in seconds for choice in choices]
-    return list(texts), None if seconds[0] is None else list(seconds)
-
-
-def _warn_of_long_texts(
-    tokenizer: Any, task: Task, texts: Sequence[str], seconds: Sequence[Any], limit: int
-) -> None:
-    ids = tokenizer(*_rows(task, texts, seconds), verbose=False)["input_ids"]
-    long = sum(len(row) > limit for row in ids)
-    if long:
-        warnings.warn(
-            f"{long} of {len(ids)} texts are longer than the {limit} tokens that the model takes, "
-            "and are cut there",
-            stacklevel=3,
-        )
-
-
-def _encode(
-    tokenizer: Any, task: Task, texts: Sequence[str], seconds: Sequence[Any], limit: int
-) -> Any:
-    """A padded batch; with choices (texts, choices, length)."""
-    # A question stays whole: without it the context means nothing.
-    truncation = "only_second" if task.name == "question-answering" else True
-    batch = tokenizer(
-        *_rows(task, texts, seconds),
-        padding=True, truncation=truncation, max_length=limit, return_tensors="np",
-    )  # fmt: skip
-    if task.name == "multiple-choice":
-        for name, values in batch.items():
-            batch[name] = values.reshape(len(texts), -1, values.shape[-1])
-    return batch
-
-
-def _run(model: Any, batch: Any) -> dict[str, Array]:
-    """The outputs of a model of either framework, as float64 arrays by name."""
-    arrays = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    if model.framework == "tf":
-        found = {name: value.numpy() for name, value in flatten(model(**arrays)).items()}
+    What may be long, or is in the result (a context, choices), is left out.
+    """
+    if isinstance(row, str):
+        shown: dict[str, Any] = {"text": row}
     else:
-        import torch  # noqa: PLC0415 - it is there, as the model is of PyTorch
-
-        from distil.pt.weights import to_numpy  # noqa: PLC0415
-
-        with torch.inference_mode():
-            output = model(**{k: torch.from_numpy(v).to(model.device) for k, v in arrays.items()})
-        found = {name: to_numpy(value) for name, value in flatten(output).items()}
-    return {name: values.astype(np.float64) for name, values in found.items()}
-
-
-def _largest_difference(
-    batches: Sequence[Any], one: Sequence[dict[str, Array]], other: Sequence[dict[str, Array]]
-) -> float:
-    """The largest difference of any output, with padding left out."""
-    largest = 0.0
-    for batch, first, second in zip(batches, one, other, strict=True):
-        shown = batch["attention_mask"] == 1
-        for name, values in first.items():
-            apart = np.abs(values - second[name])
-            by_token = apart.shape[: shown.ndim] == shown.shape
-            found = float((apart[shown] if by_token else apart).max())
-            largest = max(largest, found if isfinite(found) else float("inf"))
-    return largest
+        shown = {name: value for name, value in row.items() if name not in ("context", "choices")}
+    # Vectors are arrays.
+    return shown | {"result": result.tolist() if hasattr(result, "tolist") else result}

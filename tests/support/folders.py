@@ -1,11 +1,14 @@
 """Checkpoints of tiny models as whole folders: config.json, weights, vocab.txt."""
 
 import string
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
 from distil.common.checkpoint import save_checkpoint
 from distil.common.tasks import TASKS
+from distil.common.tokenizer import DistilBertTokenizerFast
 from support.models import config_for, spread
 
 WORDS = ("the", "good", "bad", "film", "who", "was", "born", "in", "paris", "it", "is")
@@ -13,6 +16,14 @@ VOCABULARY = (
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *string.ascii_lowercase,
     *(f"##{letter}" for letter in string.ascii_lowercase), *".,!?$'",
 )  # fmt: skip
+
+
+def make_tokenizer(**options):
+    """The tokenizer of those folders, without one; texts have at most 40 tokens."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vocab.txt"
+        path.write_text("".join(f"{token}\n" for token in VOCABULARY))
+        return DistilBertTokenizerFast(path, **({"model_max_length": 40} | options))
 
 
 def make_folder(folder, task, *, format="safetensors", max_shard_size=None, **changes):  # noqa: A002

@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 import os
 import re
@@ -11,7 +12,8 @@ import warnings
 import pytest
 
 import distil
-from distil import cli
+from distil import benchmarking, cli
+from distil.benchmarking.entrants import ways
 from distil.cli import _output, main
 from support.folders import make_folder
 
@@ -34,6 +36,9 @@ def workplace(tmp_path_factory):
     for name, task in MODELS.items():
         make_folder(folder / name, task)
     (folder / "reviews.txt").write_text("A good film.\n\nA bad one, in Paris!\n")
+    (folder / "reviews.csv").write_text(
+        'id,review,label\n1,"A good, ""fine"" film.",LABEL_0\n2,A bad one!,LABEL_1\n'
+    )
     return folder
 
 
@@ -41,6 +46,9 @@ def workplace(tmp_path_factory):
 def run(workplace, monkeypatch, capsys):
     """Run a command line in the workplace; gives its status, stdout and stderr."""
     monkeypatch.chdir(workplace)
+    # `bench` starts a process for each way; two are enough here.
+    two = lambda *arguments: itertools.islice(ways(*arguments), 2)  # noqa: E731
+    monkeypatch.setattr(benchmarking, "ways", two)
 
     def run(line, stdin=None):
         if stdin is not None:
@@ -78,7 +86,7 @@ def test_examples_in_the_help_texts(run, line):
         warnings.simplefilter("ignore")
         status, out, err = run(line.removeprefix("distil "))
     assert status == 0, err
-    assert out.strip()
+    assert out.strip() or "--output" in line
     if "--json" in line:
         json.loads(out)
 
@@ -141,7 +149,7 @@ class TestStatus:
     @pytest.mark.pt
     @pytest.mark.tf
     def test_frameworks_that_differ(self, run, monkeypatch):
-        monkeypatch.setattr("distil.pt.encoder.LAYER_NORM_EPS", 1e-3)
+        monkeypatch.setattr("distil.prediction.LARGEST_DIFFERENCE", 0.0)
         status, out, _ = run("predict my-model hello --framework both")
         assert status == 1
         assert "do NOT agree" in out
@@ -176,7 +184,7 @@ class TestTexts:
         status, out, err = run(f"predict my-model '{LONG}' --framework pt --json")
         assert status == 0
         json.loads(out)
-        assert err.startswith("warning: 1 of 1 texts are longer")
+        assert err.startswith("warning: texts[0] is longer than the 40 tokens")
         assert err.count("\n") == 1
 
     @pytest.mark.pt

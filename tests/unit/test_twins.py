@@ -15,8 +15,13 @@ SOURCE = Path(distil.__file__).parent
 
 # Files that one framework needs and the other does not.
 ALONE = {
-    "pt/packed.py": "weights prepared by oneDNN, through PyTorch; TensorFlow has no such form",
+    "pt/dropout.py": "PyTorch's own is slow on a CPU; TensorFlow's is not",
+    "pt/attention.py": "sequences of equal length by groups, in TensorFlow by rows with padding",
+    "pt/calibration.py": "for int8, which TensorFlow has not",
+    "pt/quantized.py": "likewise",
     "tf/keras_model.py": "what Keras needs of a keras.Model: compile, fit, export",
+    "tf/onednn.py": "PyTorch has its oneDNN operations under torch.ops",
+    "tf/rows.py": "see pt/attention.py",
     "tf/layers.py": "PyTorch's modules have their weights and their dropout by themselves",
 }
 
@@ -27,12 +32,18 @@ ARGUMENTS = {
     "seed": "tf: dropout takes its seed, see distil.tf.encoder",
     "dtype": "pt: what is allocated when weights are filled in; Keras allocates before",
     "device": "pt: likewise",
+    "ranges": "pt: for int8, see ALONE",
 }
 
 # Functions whose arguments are other ones.
 OTHER_ARGUMENTS = {
     "hide": "PyTorch's fused attention takes queries and a bias, TensorFlow's explicit one scores",
     "to_numpy": "of a tensor there, of a Keras variable here",
+    "Step._apply": "PyTorch keeps gradients beside the weights",
+    "PackedModel._build": "PyTorch makes products for int8, too",
+    "_Layer.__init__": "likewise, and attention for GPUs",
+    "_Layer.__call__": "sequences in groups there, in rows here; few tokens are told apart here",
+    "_onednn": "the operations of the two take an activation in different ways",
 }
 
 # Functions, methods and classes that only one side has.
@@ -47,18 +58,34 @@ ALLOWED = {
         "DistilBertPreTrainedModel.device": "Keras's models can be on several devices",
         "DistilBertPreTrainedModel.dtype": "every Keras layer has it",
         "to_tensor": "TensorFlow takes arrays as they are",
+        "Step._precision": "in TensorFlow the model's own dtype policy says it",
+        "PackedModel._moved": "likewise",
+        "_float_products": "products are of one kind in TensorFlow, see ALONE",
+        "_int8_products": "likewise",
+        "has_bfloat16": "TensorFlow's operations are tried for each type",
+        "has_int8": "see ALONE",
+        "has_mkl": "TensorFlow does not use it",
+        "_mkl": "likewise",
+        "_finished": "TensorFlow's operations add a residual by themselves",
     },
     "tf": {
         "Embeddings.embed": "PyTorch's Embedding has padding_idx, Keras's does not",
         "DistilBertHeadModel.own_loss": "Keras's fit asks for the loss of labels beside inputs",
         "DistilBertForQuestionAnswering.own_loss": "likewise",
         "dropout_seed": "the seeds of dropout, see ARGUMENTS",
+        "Step._adamw": "in PyTorch the optimizer's own step",
+        "Step._turned": "PyTorch's orientation is the canonical one",
+        "Step._graph": "PyTorch makes no graphs",
         "_step": "PyTorch has get_submodule",
         "_mean": "torch's cross entropy sums by itself",
         "_gelu": "TensorFlow's own rounds constants to float32, see distil.tf.activations",
         "_gelu_tanh": "likewise",
         "_leaky_relu": "likewise",
         "_mish": "TensorFlow has none",
+        "PackedModel._graph": "PyTorch computes without tracing a graph",
+        "PackedModel._compute": "likewise",
+        "_head_of": "PyTorch's modules can be copied with the encoder left out",
+        "copied": "PyTorch's parameters are tensors themselves",
     },
 }
 

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -130,6 +130,11 @@ def print_error(problem: str) -> None:
     _print_to_stderr("error: ", BAD, problem)
 
 
+def print_warning(message: str) -> None:
+    """Print on stderr, in one line, what went otherwise than expected."""
+    _print_to_stderr("warning: ", UNSURE, " ".join(message.split()))
+
+
 def _print_to_stderr(kind: str, style: str, message: str) -> None:
     line = text("")
     line.append(kind, style).append(message)
@@ -141,7 +146,7 @@ def warnings_in_one_line() -> Iterator[None]:
     """Show each warning once, as a line on stderr, without the place in the code."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        _print_to_stderr("warning: ", UNSURE, " ".join(str(message).split()))
+        print_warning(str(message))
 
     with warnings.catch_warnings():
         # What is for programmers (deprecations, say) does not help who types commands.
@@ -169,6 +174,17 @@ def stderr_kept_back() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(own, 2)
             os.close(own)
+
+
+@contextmanager
+def doing() -> Iterator[Callable[[str], None]]:
+    """A function that shows, on a terminal, what is being done; a line that the next replaces."""
+    out = console(stderr=True)
+    if not out.is_terminal:
+        yield lambda what: None
+        return
+    with out.status("") as status:
+        yield lambda what: status.update(text(what, FAINT))
 
 
 def start_tensorflow() -> None:

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from distil.cli import _output
-from distil.cli._output import BAD, FAINT, GOOD
-from distil.cli._texts import read_lines
+from distil.cli._output import BAD, GOOD
+from distil.cli._progress import progress
+from distil.cli._rows import Rows
+from distil.cli._texts import FORMATS, TextFile
 from distil.common.errors import InputError
 
 SUMMARY = "let a model classify, tag, answer, fill in, choose or embed texts"
 DESCRIPTION = """\
-Load a model and let it say what it can about texts: labels, tags of words,
-answers, words for [MASK], choices, or, without a head, sentence embeddings
-and how similar they are.
+Load a model and let it say what it can about texts: labels, names of people and
+places and so on, answers, words for [MASK], choices, or, without a head,
+sentence embeddings and how similar they are.
 
-Texts come from the command line, from a file (a text a line, blank lines left
-out) or, if there are neither, from what is piped in.  With --framework both,
-exit status 1 if the frameworks' outputs differ by more than 1e-4."""
+Texts come from the command line, from a file or, if there are neither, from
+what is piped in: a text a line (blank lines are left out), .jsonl (strings, or
+tables of named fields), .csv or .tsv (with a first row of names).  They are read
+as they are needed: a file may be of any length.  With --output every result is
+written as soon as it is there, as a line of JSON with the number of its row, and
+stays written whatever comes after.
+
+Exit status: 0 if every row was predicted, or passed over with --skip-bad-rows as
+long as some row was not; 1 if --framework both was asked for and the frameworks'
+scores differ by more than 1e-4; 2 if a row is bad, or all are."""
 EXAMPLES = (
     (
         "sentiment",
@@ -32,6 +42,11 @@ EXAMPLES = (
         "the same in both frameworks, of all lines of a file, for a program",
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         "--file reviews.txt --framework both --json",
+    ),
+    (
+        "a table of any length into a file of results",
+        "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
+        "--file reviews.csv --text-column review --output results.jsonl --skip-bad-rows",
     ),
     (
         "words for a mask",
@@ -60,15 +75,39 @@ EXAMPLES = (
     ),
 )
 
+# Rows of one table on a terminal.
+_ROWS_OF_A_TABLE = 200
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     _output.add_name(parser)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text, question or prompt")
-    parser.add_argument("--file", type=Path, help="read texts from a file; - is stdin")
     parser.add_argument("--task", help="what to load the model for; its own task otherwise")
+    _add_input(parser)
+    _add_model(parser)
+    _add_options(parser)
     parser.add_argument(
-        "--framework", choices=("pt", "tf", "both"), help="PyTorch, TensorFlow, or both compared"
+        "--output", type=Path, metavar="FILE", help="write results there, a line of JSON each"
+    )
+    _output.add_json(parser)
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--file", type=Path, help="read texts from a file; - is stdin")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="of the file; the suffix of its name tells otherwise"
+    )
+    parser.add_argument(
+        "--text-column", metavar="NAME", help="where the text (question, prompt) is"
+    )
+    parser.add_argument("--pair-column", metavar="NAME", help="where the second text is")
+    parser.add_argument("--context-column", metavar="NAME", help="where the context is")
+    parser.add_argument("--choices-column", metavar="NAME", help="where the list of choices is")
+    parser.add_argument(
+        "--skip-bad-rows",
+        action="store_true",
+        help="report rows that are no text, are empty, ..., and pass over them",
     )
     parser.add_argument(
         "--pair",
@@ -80,50 +119,169 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--context", nargs="+", metavar="TEXT", help="where to look for answers, likewise"
     )
     parser.add_argument("--choices", nargs="+", metavar="TEXT", help="what to choose from")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--top-k", type=int, default=5, metavar="K", help="labels or words to give (5)"
+        "--framework", choices=("pt", "tf", "both"), help="PyTorch, TensorFlow, or both compared"
     )
-    _output.add_json(parser)
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16", "int8"),
+        default="float32",
+        help="what to compute in (float32)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("packed", "openvino", "onnxruntime"),
+        help="what computes; the framework itself (packed) otherwise",
+    )
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--top-k", type=int, metavar="K", help="labels or words (5), answers (1) or choices to give"
+    )
+    parser.add_argument(
+        "--aggregation",
+        choices=("none", "simple", "first", "average", "max"),
+        help="how tokens with labels become words and groups (average)",
+    )
+    parser.add_argument(
+        "--stride",
+        type=int,
+        metavar="N",
+        help="read long texts in windows that share N tokens, instead of cutting them",
+    )
+    parser.add_argument("--pooling", choices=("mean", "cls"), help="of embeddings (mean)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; 1 if both frameworks ran and differ."""
-    from distil.prediction import predict  # noqa: PLC0415 - after --help is out of the way
+    from distil.prediction import (  # noqa: PLC0415 - after --help is out of the way
+        Prediction,
+        difference_of,
+        frameworks_of,
+        make_pipeline,
+    )
 
-    texts = list(arguments.texts)
-    if arguments.file is not None:
-        texts += read_lines(arguments.file)
-    elif not texts and not sys.stdin.isatty():
-        texts = read_lines(None)
-    if not texts:
-        raise InputError(
-            "there is no text", fix="add texts or --file FILE, or pipe texts in, one a line"
-        )
-    if _needs_tensorflow(arguments.framework):
+    file = _file(arguments)
+    if _needs_tensorflow(arguments):
         _output.start_tensorflow()
-    prediction = predict(
+    pipe = make_pipeline(
         arguments.name,
-        texts,
         task=arguments.task,
         framework=arguments.framework,
-        pair=arguments.pair,
-        context=arguments.context,
-        choices=arguments.choices,
-        top_k=arguments.top_k,
+        dtype=arguments.dtype,
+        engine=arguments.engine,
         revision=arguments.revision,
+        top_k=arguments.top_k,
+    )
+    pipe.set_options(**_options(arguments, pipe.task))
+    kept = _predict(arguments, pipe, file)
+    prediction = Prediction(
+        task=pipe.task,
+        frameworks=frameworks_of(pipe),
+        results=tuple(kept),
+        difference=difference_of(pipe),
     )
     if arguments.json:
         _output.print_json(prediction.to_dict())
     else:
-        _PRINTERS[prediction.task](prediction.results)
         _print_difference(prediction)
     return 0 if prediction.agrees else 1
 
 
-def _needs_tensorflow(framework: str | None) -> bool:
+def _file(arguments: argparse.Namespace) -> TextFile | None:
+    """Where further texts come from, if anywhere."""
+    if arguments.file is not None:
+        return TextFile(arguments.file, arguments.format)
+    if not arguments.texts and not sys.stdin.isatty():
+        return TextFile(None, arguments.format)
+    if not arguments.texts:
+        raise InputError(
+            "there is no text", fix="add texts or --file FILE, or pipe texts in, one a line"
+        )
+    return None
+
+
+def _needs_tensorflow(arguments: argparse.Namespace) -> bool:
     from distil.api import find_framework  # noqa: PLC0415
 
-    return framework == "both" or find_framework(framework) == "tf"
+    if arguments.engine not in (None, "packed"):
+        return False
+    return arguments.framework == "both" or find_framework(arguments.framework) == "tf"
+
+
+def _options(arguments: argparse.Namespace, task: str) -> dict[str, Any]:
+    """Options of the pipeline, by the names that it knows them by."""
+    given = {
+        "aggregation_strategy": arguments.aggregation,
+        "doc_stride" if task == "question-answering" else "stride": arguments.stride,
+        "pooling": arguments.pooling,
+    }
+    if task == "token-classification" and arguments.aggregation is None:
+        given["aggregation_strategy"] = "average"
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _predict(
+    arguments: argparse.Namespace, pipe: Any, file: TextFile | None
+) -> list[dict[str, Any]]:
+    """Predict all rows; write or print what comes, and give what is still to be printed."""
+    from distil.cli._results import print_results  # noqa: PLC0415
+    from distil.prediction import describe  # noqa: PLC0415
+
+    source = Rows(pipe.task, arguments, file)
+
+    def report(number: int, problem: InputError) -> None:
+        _output.print_warning(f"passed over: {problem}")
+
+    results: list[dict[str, Any]] = []
+    rows, bad = 0, 0
+    with ExitStack() as stack:
+        output = None
+        if arguments.output is not None:
+            output = stack.enter_context(_open_output(arguments.output))
+        quiet = output is not None or arguments.json or not sys.stdout.isatty()
+        tell = stack.enter_context(progress(source.total, wanted=quiet))
+        if output is None and not arguments.json:
+            # What is there is printed even if a later row is bad.
+            stack.callback(lambda: results and print_results(pipe.task, results))
+        stream = pipe.stream(
+            source, place=source.place, skip_bad_rows=arguments.skip_bad_rows, on_bad_row=report
+        )
+        for number, result in stream:
+            row = source.next_predicted()
+            rows += 1
+            tell(source.position, rows)
+            if result is None:
+                bad += 1
+                continue
+            line = {"row": source.count(number), **describe(row, result)}
+            if output is not None:
+                output.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+                continue
+            results.append(line)
+            if not arguments.json and len(results) == _ROWS_OF_A_TABLE:
+                print_results(pipe.task, results)
+                results.clear()
+    if rows == bad:
+        raise InputError(
+            "there is no text" if not rows else "every row was passed over",
+            expected="at least one", where=None if file is None else file.where,
+        )  # fmt: skip
+    if bad:
+        _output.print_warning(f"{bad} of {rows} rows were passed over")
+    return results if arguments.json else []
+
+
+def _open_output(path: Path) -> Any:
+    try:
+        # Line by line: what is written stays written.
+        return path.open("w", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise InputError("results cannot be written", found=error, where=path) from None
 
 
 def _print_difference(prediction: Any) -> None:
@@ -134,92 +292,3 @@ def _print_difference(prediction: Any) -> None:
             f"PyTorch and TensorFlow {verb}: largest difference {prediction.difference:.1e}.",
             style,
         )
-
-
-def _print_classifications(results: Sequence[Any]) -> None:
-    rows = [
-        (
-            _output.text(best.label, GOOD),
-            f"{best.score:.4f}",
-            one.text if one.pair is None else f"{one.text} | {one.pair}",
-            _output.text(_scores(others), FAINT),
-        )
-        for one in results
-        for best, *others in [one.scores]
-    ]
-    _output.print_table(("label", "score", "text", "then"), rows, right=("score",))
-
-
-def _print_tags(results: Sequence[Any]) -> None:
-    rows: list[Sequence[Any]] = []
-    for number, one in enumerate(results):
-        if number:
-            rows.append([None] * 3)
-        for word in one.words:
-            # "O" is what taggers call a word that has no tag.
-            style = FAINT if word.tag == "O" else GOOD
-            rows.append((word.word, _output.text(word.tag, style), f"{word.score:.4f}"))
-    _output.print_table(("word", "tag", "score"), rows, right=("score",))
-
-
-def _print_answers(results: Sequence[Any]) -> None:
-    rows = [
-        (_output.text(one.answer, GOOD), f"{one.score:.4f}", f"{one.start}-{one.end}", one.question)
-        for one in results
-    ]
-    columns = ("answer", "score", "characters", "question")
-    _output.print_table(columns, rows, right=("score", "characters"))
-
-
-def _print_words(results: Sequence[Any]) -> None:
-    rows: list[Sequence[Any]] = []
-    for one in results:
-        for number, words in enumerate(one.masks, start=1):
-            for rank, word in enumerate(words):
-                style = FAINT if rank else GOOD
-                which = f"{one.text}  (mask {number})" if len(one.masks) > 1 else one.text
-                score = f"{word.score:.4f}"
-                rows.append((_output.text(word.label, style), score, None if rank else which))
-    _output.print_table(("word", "score", "text"), rows, right=("score",))
-
-
-def _print_choices(results: Sequence[Any]) -> None:
-    rows = [
-        (_output.text(choice.label, FAINT if rank else GOOD), f"{choice.score:.4f}",
-         None if rank else one.prompt)
-        for one in results
-        for rank, choice in enumerate(one.scores)
-    ]  # fmt: skip
-    _output.print_table(("choice", "score", "prompt"), rows, right=("score",))
-
-
-def _print_embeddings(results: Sequence[Any]) -> None:
-    from distil.readout import cosine_similarities  # noqa: PLC0415
-
-    if len(results) == 1:
-        start = ", ".join(f"{value:+.4f}" for value in results[0].vector[:4])
-        _output.print_line(
-            f"[{start}, ...]  {len(results[0].vector)} numbers; --json gives them all"
-        )
-        return
-    similarities = cosine_similarities(results)
-    numbers = [str(number) for number in range(1, len(results) + 1)]
-    rows = [
-        (number, *(f"{value:.3f}" for value in line), one.text)
-        for number, line, one in zip(numbers, similarities, results, strict=True)
-    ]
-    _output.print_table(("", *numbers, "text"), rows, right=numbers, title="cosine similarities")
-
-
-def _scores(scores: Sequence[Any]) -> str:
-    return ", ".join(f"{score.label} {score.score:.4f}" for score in scores)
-
-
-_PRINTERS: Mapping[str, Callable[[Sequence[Any]], None]] = {
-    "base": _print_embeddings,
-    "masked-lm": _print_words,
-    "sequence-classification": _print_classifications,
-    "multiple-choice": _print_choices,
-    "token-classification": _print_tags,
-    "question-answering": _print_answers,
-}

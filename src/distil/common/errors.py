@@ -91,5 +91,13 @@ class FrameworkError(DistilError, ImportError):
     """The framework asked for is unknown, or not installed."""
 
 
+class TrainingError(DistilError, RuntimeError):
+    """Training cannot go on, or cannot be gone on with."""
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint was loaded, but some of its weights, or of the model's, found no partner."""
+
+
+class FallbackWarning(UserWarning):
+    """What was asked for cannot be had on this machine, and something slower stands in for it."""

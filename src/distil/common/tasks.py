@@ -32,7 +32,7 @@ _TASKS = (
     Task(
         name="base",
         class_name="DistilBertModel",
-        aliases=("feature-extraction", "embeddings", "sentence-similarity"),
+        aliases=("feature-extraction", "embeddings", "sentence-embeddings", "sentence-similarity"),
         bert_classes=("BertModel",),
         tf_model="tf_distil_bert_model",
     ),

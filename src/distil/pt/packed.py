@@ -1,7 +1,7 @@
 """A model for inference alone, in PyTorch: no padding, prepared weights, nothing computed in vain.
 
-Shapes: t tokens of a pack, n its sequences, d dim, h heads, e width of a head, c sequences of
-equal length, s that length.
+Shapes: t tokens of a pack, n its sequences, d dim, h heads, e width of a head, r tokens whose
+last hidden states are wanted: t of them, or n where one of each sequence is enough.
 """
 
 from __future__ import annotations
@@ -14,51 +14,83 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from distil.common.errors import InputError
-from distil.common.outputs import (
-    EncoderOutput,
-    HeadOutput,
-    ModelOutput,
-    QuestionAnsweringOutput,
-)
+from distil.common.inference import READS_FIRST, InferenceModel
+from distil.common.outputs import EncoderOutput, HeadOutput, ModelOutput, QuestionAnsweringOutput
 from distil.common.packing import TOKENS_AT_ONCE, Group, Pack, packs
-from distil.pt.activations import ACTIVATIONS
+from distil.common.quantization import ActivationRanges, check_ranges
+from distil.pt.attention import Attention, attention_for
+from distil.pt.capabilities import settle
 from distil.pt.checks import check_inputs
-from distil.pt.encoder import LAYER_NORM_EPS, Embeddings, TransformerBlock
+from distil.pt.encoder import Embeddings, TransformerBlock
 from distil.pt.model import DistilBertPreTrainedModel, encoder_of
+from distil.pt.prepared import Product, float_product, layer_norm
+from distil.pt.quantized import QuantizedProduct
 
-# Activations that oneDNN applies while it writes the product, by our name.
-_FUSED = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": ("relu", "")}
+# Of linear layers that have the same input, by their canonical names, and the activation after.
+MakeProduct = Callable[[dict[str, nn.Linear], str], Product]
 
-# Heads that look at the first token of a sequence, and at nothing else.
-READS_FIRST = ("sequence-classification", "multiple-choice")
+# How many times TOKENS_AT_ONCE: the widest activations then have as many bytes in every type,
+# and products of bfloat16 and int8 want more rows than those of float32.
+_MORE_AT_ONCE = {"bfloat16": 2, "float16": 2, "int8": 2}
 
-Linear = Callable[[Tensor], Tensor]
+_OUTPUTS = {"base": EncoderOutput, "question-answering": QuestionAnsweringOutput}
 
 
-class PackedModel:
+class PackedModel(InferenceModel):
     """A model for inference: it computes what the model does, without padding.
 
     Called like the model it was made from, or with `score` on sequences of any lengths.  Holds
     prepared copies of the weights, so that changing the model afterwards does not change it.
+    Computes where the model is.
 
     Args:
-        model: The model, of any task, on the CPU.
-        dtype: To compute in: torch.float32 or torch.bfloat16.
+        model: The model, of any task.
+        dtype: To compute in: "float32", "bfloat16", on a CPU also "int8", on a GPU "float16".
+            Where the processor has no such arithmetic, the next best, with a warning.
+        ranges: For int8, see `distil.pt.calibration.calibrate`.
+
+    Raises:
+        InputError: There is no such form on the model's device, or int8 has no ranges.
+        CheckpointError: The ranges are not those of this model.
     """
 
     framework = "pt"
 
     def __init__(
-        self, model: DistilBertPreTrainedModel, *, dtype: torch.dtype = torch.float32
+        self,
+        model: DistilBertPreTrainedModel,
+        *,
+        dtype: str = "float32",
+        ranges: ActivationRanges | None = None,
     ) -> None:
-        self.config, self.task = model.config, model.task
+        self.config, self.task, self.device = model.config, model.task, model.device
+        self.dtype = settle(str(dtype).removeprefix("torch."), model.device)
+        if self.dtype == "int8":
+            if ranges is None:
+                raise InputError(
+                    "int8 has to know the ranges of activations", where="ranges",
+                    fix="distil.pt.calibration.calibrate(model, sequences), or distil.optimize",
+                )  # fmt: skip
+            check_ranges(ranges, self.config, where="ranges")
+            # The stream of hidden states stays in float32: it is what the bytes are made from.
+            self._build(model, _int8_products(ranges), torch.float32)
+        else:
+            compute = getattr(torch, self.dtype)
+            self._build(model, _float_products(compute), compute)
+
+    def _build(
+        self, model: DistilBertPreTrainedModel, make: MakeProduct, dtype: torch.dtype
+    ) -> None:
         encoder = encoder_of(model)
+        attention = attention_for(self.device, dtype)
         self._embeddings = _Embeddings(encoder.embeddings, dtype)
-        activation = self.config.activation
-        self._layers = [_Layer(layer, activation, dtype) for layer in encoder.transformer.layer]
+        blocks = encoder.transformer.layer
+        self._layers = [
+            _Layer(blocks, number, self.config.activation, make, attention, dtype)
+            for number in range(len(blocks))
+        ]
         self._head = None
         if encoder is not model:
             # A copy of the model around no encoder, for its head alone.
@@ -78,36 +110,19 @@ class PackedModel:
             token_type_ids: Ignored, with one warning.
 
         Returns:
-            The model's kind of output; what belongs to padding is 0.
+            The model's kind of output, on the CPU; what belongs to padding is 0.
 
         Raises:
             InputError: The inputs do not fit the model or one another, or a row is all padding.
         """
-        choices = self.task == "multiple-choice"
         check_inputs(
-            self.config, input_ids, attention_mask, None, None, token_type_ids, choices=choices
-        )
-        shape = input_ids.shape
-        ids = input_ids.reshape(-1, shape[-1])
-        shown = torch.ones_like(ids, dtype=torch.bool)
-        if attention_mask is not None:
-            shown = attention_mask.reshape(ids.shape) != 0
-        if not shown.any(1).all():
-            raise InputError("a row has nothing to attend to", where="attention_mask")
-        places = [row.nonzero()[:, 0] for row in shown]
-        rows = [row[place].numpy() for row, place in zip(ids, places, strict=True)]
-        scores = self.score(rows, positions=[place.numpy() for place in places])
-        if self.task in READS_FIRST:
-            logits = torch.from_numpy(np.stack(scores))
-            return HeadOutput(logits=logits.reshape(shape[:2]) if choices else logits)
-        padded = torch.zeros(*ids.shape, scores[0].shape[-1])
-        padded[shown] = torch.from_numpy(np.concatenate(scores))
-        if self.task == "base":
-            return EncoderOutput(last_hidden_state=padded)
-        if self.task == "question-answering":
-            start_logits, end_logits = padded.unbind(-1)
-            return QuestionAnsweringOutput(start_logits=start_logits, end_logits=end_logits)
-        return HeadOutput(logits=padded)
+            self.config, input_ids, attention_mask, None, None, token_type_ids,
+            choices=self.task == "multiple-choice",
+        )  # fmt: skip
+        mask = None if attention_mask is None else attention_mask.cpu().numpy()
+        fields = self.score_padded(input_ids.cpu().numpy(), mask)
+        tensors = {name: torch.from_numpy(array) for name, array in fields.items()}
+        return _OUTPUTS.get(self.task, HeadOutput)(**tensors)
 
     @torch.inference_mode()
     def score(
@@ -116,22 +131,10 @@ class PackedModel:
         *,
         positions: Sequence[Any] | None = None,
         wanted: Sequence[Any] | None = None,
-        budget: int = TOKENS_AT_ONCE,
+        budget: int | None = None,
     ) -> list[NDArray[Any]]:
-        """Score sequences.
-
-        Args:
-            sequences: Token ids of each, special tokens included; none is empty.
-            positions: Of the tokens of each; None counts from 0.
-            wanted: Which tokens of each are to be scored, by number; None scores all.  Heads
-                that look at the first token alone take no notice.
-            budget: Tokens to compute at once.
-
-        Returns:
-            For each sequence, in the order given, its logits (of the base model its hidden
-            states) in float32: (labels) where the head looks at the first token alone, else
-            (tokens scored, labels).
-        """
+        """See `InferenceModel.score`; `budget` is how many tokens to compute at once."""
+        budget = budget or TOKENS_AT_ONCE * _MORE_AT_ONCE.get(self.dtype, 1)
         found: list[Any] = [None] * len(sequences)
         for pack in packs(sequences, positions=positions, budget=budget):
             chosen = wanted and [np.asarray(wanted[row], np.int64) for row in pack.rows]
@@ -140,100 +143,117 @@ class PackedModel:
         return found
 
     def _score(self, pack: Pack, wanted: Sequence[NDArray[Any]] | None) -> Sequence[NDArray[Any]]:
-        starts = torch.from_numpy(pack.starts)
-        x = self._embeddings(torch.from_numpy(pack.ids), torch.from_numpy(pack.positions))  # t d
+        first_only = self.task in READS_FIRST
+        counts = np.array([len(places) for places in wanted]) if wanted else pack.lengths
+        chosen = None  # of the tokens, in the pack; None where all are wanted
+        if first_only:
+            chosen = pack.starts
+        elif wanted is not None:
+            chosen = np.concatenate(wanted) + np.repeat(pack.starts, counts)
+        one_each = first_only or (wanted is not None and bool((counts == 1).all()))
+
+        x = self._embeddings(self._moved(pack.ids), self._moved(pack.positions))  # t d
         for layer in self._layers[:-1]:
-            x = layer.all_tokens(x, pack.groups)
-        last = self._layers[-1]
-        if self.task in READS_FIRST:
-            first = last.first_tokens(x, pack.groups, starts)  # n d
-            return self._head(first[:, None].float()).numpy()
-        x = last.all_tokens(x, pack.groups).float()
-        counts = pack.lengths
-        if wanted is not None:
-            counts = [len(places) for places in wanted]
-            x = x[torch.from_numpy(np.concatenate(wanted) + np.repeat(pack.starts, counts))]
+            x = layer(x, pack.groups)
+        if one_each:
+            x = self._layers[-1](x, pack.groups, self._moved(chosen))  # n d
+        else:
+            x = self._layers[-1](x, pack.groups)  # t d
+            if chosen is not None:
+                x = x[self._moved(chosen)]
+        x = x.float()
+        if first_only:
+            return self._head(x[:, None]).cpu().numpy()
         scores = x if self._head is None else self._head(x[None])[0]
-        return np.split(scores.numpy(), np.cumsum(counts)[:-1])
+        return np.split(scores.cpu().numpy(), np.cumsum(counts)[:-1])
+
+    def _moved(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
 
 
 class _Embeddings:
     def __init__(self, embeddings: Embeddings, dtype: torch.dtype) -> None:
-        self.words = embeddings.word_embeddings.weight.detach().to(dtype)
-        self.positions = embeddings.position_embeddings.weight.detach().to(dtype)
-        self.norm = _norm(embeddings.LayerNorm, dtype)
+        self.words = embeddings.word_embeddings.weight.detach().to(dtype, copy=True)
+        self.positions = embeddings.position_embeddings.weight.detach().to(dtype, copy=True)
+        self.norm = layer_norm(embeddings.LayerNorm, dtype)
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
-        return self.norm(self.words[ids] + self.positions[positions])
+        return self.norm(self.words[ids].add_(self.positions[positions]))
 
 
 class _Layer:
-    """One layer, with queries, keys and values in one product."""
+    """One layer; queries, keys and values are one product, but for the last layer.
 
-    def __init__(self, layer: TransformerBlock, activation: str, dtype: torch.dtype) -> None:
-        attention, ffn = layer.attention, layer.ffn
-        self.head_dim = attention.head_dim
-        q, k, v = attention.q_lin, attention.k_lin, attention.v_lin
-        self.qkv = _linear((q, k, v), dtype)
-        self.q, self.kv = _linear((q,), dtype), _linear((k, v), dtype)
-        self.out = _linear((attention.out_lin,), dtype)
-        self.lin1 = _linear((ffn.lin1,), dtype, activation)
-        self.lin2 = _linear((ffn.lin2,), dtype)
-        self.sa_layer_norm = _norm(layer.sa_layer_norm, dtype)
-        self.output_layer_norm = _norm(layer.output_layer_norm, dtype)
-
-    def all_tokens(self, x: Tensor, groups: Sequence[Group]) -> Tensor:
-        """Hidden states (t, d) of every token."""
-        qkv = self.qkv(x).unflatten(1, (3, -1, self.head_dim))  # t 3 h e
-        context = torch.empty_like(qkv[:, 0])  # t h e
-        for group in groups:
-            shape = (group.count, group.length)
-            q, k, v = qkv[group.tokens].unflatten(0, shape).permute(2, 0, 3, 1, 4)  # c h s e each
-            found = functional.scaled_dot_product_attention(q, k, v)
-            context[group.tokens] = found.transpose(1, 2).flatten(0, 1)
-        return self._finish(context.flatten(1), x)
-
-    def first_tokens(self, x: Tensor, groups: Sequence[Group], starts: Tensor) -> Tensor:
-        """Hidden states (n, d) of each sequence's first token, which attends to all of it."""
-        first = x[starts]  # n d
-        q = self.q(first).unflatten(1, (-1, self.head_dim))  # n h e
-        kv = self.kv(x).unflatten(1, (2, -1, self.head_dim))  # t 2 h e
-        context = torch.empty_like(q)
-        for group in groups:
-            rows = slice(group.first, group.first + group.count)
-            shape = (group.count, group.length)
-            k, v = kv[group.tokens].unflatten(0, shape).permute(2, 0, 3, 1, 4)  # c h s e each
-            found = functional.scaled_dot_product_attention(q[rows, :, None], k, v)
-            context[rows] = found[:, :, 0]
-        return self._finish(context.flatten(1), first)
-
-    def _finish(self, context: Tensor, x: Tensor) -> Tensor:
-        x = self.sa_layer_norm(self.out(context) + x)
-        return self.output_layer_norm(self.lin2(self.lin1(x)) + x)
-
-
-def _norm(norm: nn.LayerNorm, dtype: torch.dtype) -> Linear:
-    weight, bias = norm.weight.detach().to(dtype), norm.bias.detach().to(dtype)
-    return lambda x: functional.layer_norm(x, weight.shape, weight, bias, LAYER_NORM_EPS)
-
-
-def _linear(modules: Sequence[nn.Linear], dtype: torch.dtype, activation: str = "linear") -> Linear:
-    """One product for several linear layers of the same input, with the activation after it.
-
-    Where oneDNN is there, its weights are laid out for it once, and common activations are
-    applied while the product is written.
+    There the queries are a product of their own, for they may be wanted of a few tokens only.
     """
-    weight = torch.cat([module.weight.detach() for module in modules]).to(dtype)
-    bias = torch.cat([module.bias.detach() for module in modules]).to(dtype)
-    function = ACTIVATIONS[activation]
-    if not torch.backends.mkldnn.is_available():
-        return lambda x: function(functional.linear(x, weight, bias))
-    weight = torch.ops.mkldnn._reorder_linear_weight(weight, TOKENS_AT_ONCE)
-    name, variant = _FUSED.get(activation, ("none", ""))
 
-    def product(x: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, name, [], variant)
+    def __init__(
+        self,
+        blocks: Sequence[TransformerBlock],
+        number: int,
+        activation: str,
+        make: MakeProduct,
+        attention: Attention,
+        dtype: torch.dtype,
+    ) -> None:
+        block = blocks[number]
 
-    if activation == "linear" or activation in _FUSED:
-        return product
-    return lambda x: function(product(x))
+        def product(*names: str, activation: str = "linear") -> Product:
+            path = f"transformer.layer.{number}."
+            return make({path + name: block.get_submodule(name) for name in names}, activation)
+
+        q, k, v = "attention.q_lin", "attention.k_lin", "attention.v_lin"
+        self.head_dim = block.attention.head_dim
+        self.attention = attention
+        self.is_last = number == len(blocks) - 1
+        if self.is_last:
+            self.q, self.kv = product(q), product(k, v)
+        else:
+            self.qkv = product(q, k, v)
+        self.out = product("attention.out_lin")
+        self.lin1 = product("ffn.lin1", activation=activation)
+        self.lin2 = product("ffn.lin2")
+        self.sa_layer_norm = layer_norm(block.sa_layer_norm, dtype)
+        self.output_layer_norm = layer_norm(block.output_layer_norm, dtype)
+
+    def __call__(self, x: Tensor, groups: Sequence[Group], chosen: Tensor | None = None) -> Tensor:
+        """Hidden states (r, d) of every token, or in the last layer of one token a sequence.
+
+        Args:
+            x: Hidden states (t, d).
+            groups: The sequences.
+            chosen: Which token of each sequence is wanted (n), or None for all.
+        """
+        if self.is_last:
+            kv = self.kv(x, None).unflatten(1, (2, -1, self.head_dim))  # t 2 h e
+            x = x if chosen is None else x[chosen]  # r d
+            q = self.q(x, None).unflatten(1, (-1, self.head_dim))  # r h e
+        else:
+            qkv = self.qkv(x, None).unflatten(1, (3, -1, self.head_dim))  # t 3 h e
+            q, kv = qkv[:, 0], qkv[:, 1:]
+        context = self.attention(q, kv, groups)  # r h*e
+        x = self.sa_layer_norm(self.out(context, x))
+        return self.output_layer_norm(self.lin2(self.lin1(x, None), x))
+
+
+def _float_products(dtype: torch.dtype) -> MakeProduct:
+    return lambda modules, activation: float_product([*modules.values()], dtype, activation)
+
+
+def _int8_products(ranges: ActivationRanges) -> MakeProduct:
+    """Products that take and give bytes where nothing stands between two of them."""
+
+    def make(modules: dict[str, nn.Linear], activation: str) -> Product:
+        name = next(iter(modules))
+        inputs = ranges[name]
+        if name.endswith("lin1"):
+            outputs = ranges[name.removesuffix("lin1") + "lin2"]
+            return QuantizedProduct(
+                [*modules.values()], inputs, outputs=outputs, activation=activation
+            )
+        # What goes into attention is in bfloat16, what goes into a sum in float32.
+        to_attention = not name.endswith(("out_lin", "lin2"))
+        dtype = torch.bfloat16 if to_attention else torch.float32
+        return QuantizedProduct([*modules.values()], inputs, dtype=dtype)
+
+    return make

@@ -1,0 +1,182 @@
+"""`bench`: which framework, engine and type is fastest here, for this model and these texts.
+
+Every candidate lives in a process of its own and they take turns, round by round, so that the
+noise of the machine meets all alike; speeds are ratios to the plain model in the same round.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distil import api
+from distil.benchmarking.entrants import DTYPES, Entrant, Measurement, ways
+from distil.common.config import DistilBertConfig
+from distil.common.errors import InputError
+from distil.common.quantization import sample_texts
+from distil.common.tasks import find_task
+
+# A faster way may lose this share of accuracy, or change this share of the answers.
+_ACCURACY_LOST = 0.005
+_ANSWERS_CHANGED = 0.01
+
+_TEXTS_MADE_UP = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What `bench` gives.
+
+    Attributes:
+        name: Of the checkpoint.
+        task: That was measured.
+        texts: How many.
+        measurements: The plain model first, then the others, the fastest first.
+        best: The fastest that answers as the plain model does, or as accurately.
+    """
+
+    name: str
+    task: str
+    texts: int
+    measurements: tuple[Measurement, ...]
+    best: Measurement | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as tables, lists and numbers."""
+        return asdict(self)
+
+
+def bench(
+    name: str | Path,
+    rows: Sequence[Any] | None = None,
+    *,
+    task: str | None = None,
+    labels: Sequence[str] | None = None,
+    dtypes: Sequence[str] = DTYPES,
+    rounds: int = 3,
+    progress: Callable[[str], None] = lambda doing: None,
+) -> Bench:
+    """Measure every way to compute that is installed.
+
+    Args:
+        name: As in `distil.load`.
+        rows: What the pipeline of the task takes, distinct ones; None makes up English texts.
+        task: As in `distil.load`.
+        labels: The right label of each row, or its number; of sequence classification only.
+        dtypes: Which of "float32", "bfloat16" and "int8" to measure.
+        rounds: How often each computes all rows.
+        progress: Told what is being done.
+
+    Raises:
+        InputError: Rows and labels do not go together, or there is nothing to measure.
+        FrameworkError: No framework is installed.
+        DistilError: The checkpoint cannot be loaded, or not predict these rows.
+    """
+    chosen = task_of(name, task)
+    rows = _made_up() if rows is None else list(rows)
+    _check(chosen, rows, labels, dtypes, rounds)
+    config = _config(name)
+    if labels is not None:
+        labels = _label_names(labels, config)
+    entrants = []
+    for way in ways(str(name), chosen, dtypes):
+        progress(f"starting {way.candidate.name}")
+        entrants.append(Entrant(way, rows[0]))
+    for number in range(rounds):
+        for entrant in entrants:
+            progress(f"round {number + 1} of {rounds}: {entrant.way.candidate.name}")
+            entrant.compute(rows)
+    for entrant in entrants:
+        entrant.finish(rows[0])
+    plain, *others = entrants
+    if plain.problem is not None:
+        raise InputError("the plain model does not take these rows", found=plain.problem)
+    measured = [entrant.measured(plain, labels) for entrant in others]
+    measured.sort(key=lambda one: -(one.speed or 0))
+    first = plain.measured(plain, labels)
+    return Bench(
+        name=str(name),
+        task=chosen,
+        texts=len(rows),
+        measurements=(first, *measured),
+        best=next((one for one in measured if _is_as_good(one, first)), None),
+    )
+
+
+def task_of(name: str | Path, task: str | None) -> str:
+    """What a checkpoint is measured at: `task`, or its own.
+
+    Raises:
+        InputError: There is no such task.
+        DistilError: The checkpoint's configuration cannot be read.
+    """
+    return (api.task_of_checkpoint(_config(name), name) if task is None else find_task(task)).name
+
+
+def _config(name: str | Path) -> DistilBertConfig:
+    return DistilBertConfig.from_pretrained(name)
+
+
+def _label_names(labels: Sequence[str], config: DistilBertConfig) -> list[str]:
+    """Labels as the model calls them; data often has their numbers.
+
+    Raises:
+        InputError: The model has no such label.
+    """
+    names = {str(number): name for number, name in config.id2label.items()}
+    names |= {name: name for name in config.id2label.values()}
+    unknown = sorted(set(labels) - names.keys())
+    if unknown:
+        raise InputError(
+            "the model has no such label", expected=", ".join(config.id2label.values()),
+            found=", ".join(unknown[:5]), where="labels",
+        )  # fmt: skip
+    return [names[label] for label in labels]
+
+
+def _check(
+    task: str,
+    rows: Sequence[Any],
+    labels: Sequence[str] | None,
+    dtypes: Sequence[str],
+    rounds: int,
+) -> None:
+    if not rows:
+        raise InputError(
+            "there is nothing to measure on", expected="at least one row", where="rows"
+        )
+    if rounds < 1:
+        raise InputError("nothing to measure", expected="at least 1", found=rounds, where="rounds")
+    unknown = sorted(set(dtypes) - set(DTYPES))
+    if unknown or not dtypes:
+        raise InputError(
+            "unknown type", expected=", ".join(DTYPES), found=", ".join(unknown) or "none",
+            where="dtypes",
+        )  # fmt: skip
+    if labels is not None and task != "sequence-classification":
+        raise InputError(
+            "labels mean nothing here", expected="a sequence classifier", found=task, where="labels"
+        )
+    if labels is not None and len(labels) != len(rows):
+        raise InputError(
+            "rows and labels do not go together",
+            expected=f"{len(rows)} labels", found=len(labels), where="labels",
+        )  # fmt: skip
+
+
+def _made_up() -> list[str]:
+    """Texts of one sentence to a dozen, no two alike."""
+    sentences, chance = sample_texts(), random.Random(0)
+    drawn = (chance.sample(sentences, chance.randint(1, 12)) for _ in range(_TEXTS_MADE_UP))
+    return list(dict.fromkeys(" ".join(some) for some in drawn))
+
+
+def _is_as_good(one: Measurement, plain: Measurement) -> bool:
+    if one.problem is not None:
+        return False
+    if one.accuracy is not None:
+        return one.accuracy >= plain.accuracy - _ACCURACY_LOST
+    return one.same >= 1 - _ANSWERS_CHANGED

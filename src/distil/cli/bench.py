@@ -1,0 +1,141 @@
+"""`distil bench`: which framework, engine and type is fastest here."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from distil.cli import _output
+from distil.cli._output import BAD, FAINT, GOOD
+from distil.cli._texts import TextFile
+from distil.common.errors import InputError
+
+SUMMARY = "measure which framework, engine and type is fastest for a model on this machine"
+DESCRIPTION = """\
+Run a model in every way that is installed (PyTorch, TensorFlow, OpenVINO, ONNX
+Runtime; float32, bfloat16, int8), each in a process of its own, taking turns,
+and say how many times as fast as the plain padded model each is, how long one
+text takes, how long until the first answer, how much memory, and how many
+answers differ; with labels, how many are right.
+
+Texts are those of a file, or made up.  Give it texts like yours: how long they
+are decides much."""
+EXAMPLES = (
+    ("on made-up texts", "distil bench distilbert/distilbert-base-uncased-finetuned-sst-2-english"),
+    (
+        "on your own, with the right answers, for a program",
+        "distil bench distilbert/distilbert-base-uncased-finetuned-sst-2-english "
+        "--file reviews.csv --text-column review --label-column label --json",
+    ),
+    ("only two types, one round", "distil bench ./my-model --dtype float32 int8 --rounds 1"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    _output.add_name(parser)
+    parser.add_argument("--task", help="what to load it for; its own task otherwise")
+    parser.add_argument(
+        "--file", type=Path, help="texts to measure on: lines, .jsonl, .csv or .tsv"
+    )
+    parser.add_argument("--text-column", metavar="NAME", help="of the file, where it has columns")
+    parser.add_argument("--label-column", metavar="NAME", help="with the right answer of each row")
+    parser.add_argument(
+        "--rows", type=int, default=256, metavar="N", help="use the first N rows (256)"
+    )
+    parser.add_argument(
+        "--dtype",
+        nargs="+",
+        default=("float32", "bfloat16", "int8"),
+        choices=("float32", "bfloat16", "int8"),
+        help="what to compute in; all unless given",
+    )
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each (3)")
+    _output.add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; 1 if nothing is as good as the plain model."""
+    from distil.benchmarking import bench  # noqa: PLC0415 - after --help is out of the way
+
+    rows, labels = _rows(arguments)
+    with _output.doing() as progress:
+        found = bench(
+            arguments.name,
+            rows,
+            task=arguments.task,
+            labels=labels,
+            dtypes=arguments.dtype,
+            rounds=arguments.rounds,
+            progress=progress,
+        )
+    if arguments.json:
+        _output.print_json(found.to_dict())
+    else:
+        _print(found)
+    return 0 if found.best is not None else 1
+
+
+def _rows(arguments: argparse.Namespace) -> tuple[list[Any] | None, list[str] | None]:
+    """The first rows of the file and their labels; None where there are none."""
+    from distil.benchmarking import task_of  # noqa: PLC0415 - see `run`
+    from distil.prediction import fields_of  # noqa: PLC0415
+
+    if arguments.file is None:
+        return None, None
+    fields = fields_of(task_of(arguments.name, arguments.task))
+    columns = {fields[0]: arguments.text_column, **{name: None for name in fields[1:] if name}}
+    if arguments.label_column is not None:
+        columns["label"] = arguments.label_column
+    rows, labels = [], []
+    for _, row in islice(TextFile(arguments.file).rows(columns), arguments.rows):
+        if isinstance(row, InputError):
+            raise row
+        if arguments.label_column is not None:
+            if not isinstance(row, dict):
+                raise InputError(
+                    "the file has no columns", expected=".jsonl, .csv or .tsv",
+                    where=arguments.file, fix="leave out --label-column",
+                )  # fmt: skip
+            labels.append(str(row.pop("label")))
+            row = row["text"] if set(row) == {"text"} else row  # noqa: PLW2901
+        rows.append(row)
+    return rows, labels if arguments.label_column is not None else None
+
+
+def _print(found: Any) -> None:
+    columns = ("", "speed", "worst", "texts/s", "one text", "start", "memory", "same", "right")
+    rows = [_row(one, one is found.best) for one in found.measurements]
+    _output.print_table(
+        columns, rows, right=columns[1:], title=f"{found.task}, {found.texts} texts"
+    )
+    _output.print_line(
+        "speed: times the plain model's, in the same round; start: to the first answer; same: "
+        "answers as the plain model's",
+        FAINT,
+    )
+    _output.print_line()
+    if found.best is None:
+        _output.print_line("Nothing answers as well as the plain model.", BAD)
+        return
+    options = "".join(f', {name}="{value}"' for name, value in found.best.options.items())
+    _output.print_line(f'Use distil.pipeline("{found.task}", model="{found.name}"{options})', GOOD)
+
+
+def _row(one: Any, best: bool) -> tuple[Any, ...]:
+    name = _output.text(one.name, GOOD if best else "")
+    if one.problem is not None:
+        return (_output.text(f"{one.name}: {one.problem}", FAINT), *[None] * 8)
+    return (
+        name,
+        f"{one.speed:.2f}x",
+        f"{one.slowest:.2f}x",
+        f"{one.texts_per_second:.0f}",
+        f"{1000 * one.latency:.1f} ms",
+        f"{one.start:.1f} s",
+        None if one.memory is None else f"{one.memory:.0f} MB",
+        f"{one.same:.1%}",
+        None if one.accuracy is None else f"{one.accuracy:.1%}",
+    )

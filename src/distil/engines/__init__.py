@@ -1,0 +1,195 @@
+"""OpenVINO and ONNX Runtime behind `InferenceModel`, without any framework.
+
+Graphs are made of the weights themselves, in each engine's own operators (`graph` says the model
+once for both), so that nothing is traced or exported, nothing is padded, and what no head reads is
+not computed.  An engine is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from distil.common.checkpoint import open_checkpoint
+from distil.common.config import DistilBertConfig
+from distil.common.errors import FrameworkError, InputError
+from distil.common.inference import InferenceModel
+from distil.common.initial import initial_weight
+from distil.common.labels import check_task
+from distil.common.quantization import ActivationRanges, check_ranges, fingerprint, load_ranges
+from distil.common.spec import parameters
+from distil.common.weights import match_weights
+from distil.engines.calibration import default_cache, kept, measured
+from distil.engines.graph import Weights
+from distil.engines.model import EngineModel
+
+# Packages that each engine is imported from.
+_PACKAGES = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx")}
+DTYPES = ("float32", "bfloat16", "int8")
+
+# Token ids to calibrate on, or what gives them when they are needed.
+Calibration = Sequence[Any] | Callable[[], Sequence[Any]] | None
+
+
+def load(
+    folder: str | Path,
+    config: DistilBertConfig,
+    task: str,
+    *,
+    engine: str,
+    dtype: str = "float32",
+    threads: int | None = None,
+    calibration: Calibration = None,
+    kept_ranges: bool = True,
+    cache: str | Path | bool = True,
+) -> InferenceModel:
+    """A checkpoint, computed by an engine; weights of a head that it has not are made new.
+
+    Args:
+        folder: Of the checkpoint, in any format.
+        config: Of the model.
+        task: Of the model, a name of `distil.common.tasks`.
+        engine: See `from_weights`.
+        dtype: See `from_weights`.
+        threads: See `from_weights`.
+        calibration: See `from_weights`.
+        kept_ranges: For int8, take those that the checkpoint comes with, if it does, rather than
+            measure on `calibration`.
+        cache: See `from_weights`.
+
+    Raises:
+        FrameworkError: The engine is not installed.
+        InputError: There is no such engine or dtype, or int8 has nothing to calibrate on.
+        CheckpointError: The files are damaged, or not those of this model.
+    """
+    _check(engine, dtype)
+    check_task(config, task)
+    with open_checkpoint(Path(folder)) as checkpoint:
+        match = match_weights(checkpoint, config, task)
+        match.report.check(name=str(folder), ignore_mismatched_sizes=False)
+        weights = {name: source.read() for name, source in match.sources.items()}
+    for weight in parameters(config, task):
+        if weight.name not in weights:
+            weights[weight.name] = initial_weight(config, weight, 0)
+    ranges = None
+    if dtype == "int8" and kept_ranges:
+        owner: Any = SimpleNamespace(named_arrays=weights.items)
+        ranges = load_ranges(folder, config, fingerprint=fingerprint(owner))
+    return _made(weights, config, task, engine, dtype, threads, calibration, ranges, cache)
+
+
+def from_weights(
+    weights: Mapping[str, Any],
+    config: DistilBertConfig,
+    task: str,
+    *,
+    engine: str,
+    dtype: str = "float32",
+    threads: int | None = None,
+    calibration: Calibration = None,
+    ranges: ActivationRanges | None = None,
+    cache: str | Path | bool = True,
+) -> InferenceModel:
+    """A model in memory, computed by an engine.
+
+    Args:
+        weights: By canonical name, in PyTorch's orientation, as `named_arrays` of a model gives
+            them; they are copied.
+        config: Of the model.
+        task: Of the model, a name of `distil.common.tasks`.
+        engine: "openvino" or "onnxruntime".
+        dtype: To compute in.  "float32"; "bfloat16", with OpenVINO on processors that have it;
+            "int8", the encoder's linear layers in bytes, the rest in the faster of the other two.
+        threads: How many compute; None takes one a core.
+        calibration: For int8, sequences of token ids like those that will come.
+        ranges: For int8, the ranges of the inputs of linear layers, in place of `calibration`.
+        cache: Where ranges are kept that were measured: a folder, True for `default_cache`, or
+            False for nowhere.
+
+    Raises:
+        FrameworkError: The engine is not installed.
+        InputError: There is no such engine or dtype, or int8 has nothing to calibrate on.
+
+    Warns:
+        FallbackWarning: The engine cannot compute in bfloat16 here, and takes float32.
+    """
+    copies = {name: np.array(array, np.float32) for name, array in weights.items()}
+    return _made(copies, config, task, engine, dtype, threads, calibration, ranges, cache)
+
+
+def _made(
+    weights: Mapping[str, Any],
+    config: DistilBertConfig,
+    task: str,
+    engine: str,
+    dtype: str,
+    threads: int | None,
+    calibration: Calibration,
+    ranges: ActivationRanges | None,
+    cache: str | Path | bool,
+) -> InferenceModel:
+    """As `from_weights`, of arrays that nobody will change: a file's, or copies."""
+    module = _check(engine, dtype)
+    dtype = module.supported(dtype)
+    own = Weights(weights, config, task)
+    if dtype != "int8":
+        ranges = None
+    elif ranges is None:
+        ranges = _ranges(module, own, weights, config, task, calibration, threads, cache)
+    else:
+        check_ranges(ranges, config, where="ranges")
+    graph = module.to_graph(own, config, task, ranges)
+    session = module.Session(graph, dtype=dtype, threads=threads)
+    return EngineModel(session, config, task, engine=engine, dtype=dtype)
+
+
+def _ranges(
+    module: ModuleType,
+    own: Weights,
+    weights: Mapping[str, Any],
+    config: DistilBertConfig,
+    task: str,
+    calibration: Calibration,
+    threads: int | None,
+    cache: str | Path | bool,
+) -> ActivationRanges:
+    if calibration is None:
+        raise InputError(
+            "int8 has to see some text", expected="sequences of token ids", found="none",
+            where="calibration",
+        )  # fmt: skip
+    sequences = calibration() if callable(calibration) else calibration
+
+    def observer() -> Any:
+        graph = module.to_observer(own, config, task)
+        return module.Session(graph, dtype="float32", threads=threads)
+
+    folder = default_cache() if cache is True else Path(cache) if cache else None
+    return kept(folder, weights, config, sequences, lambda: measured(observer, sequences, config))
+
+
+def _check(engine: str, dtype: str) -> ModuleType:
+    """The module of an engine, once it is clear that it can be had.
+
+    Raises:
+        InputError: There is no such engine or dtype.
+        FrameworkError: A package is missing.
+    """
+    for name, found, expected in (("engine", engine, _PACKAGES), ("dtype", dtype, DTYPES)):
+        if found not in expected:
+            raise InputError(
+                f"unknown {name}", expected=" or ".join(expected), found=repr(found), where=name
+            )
+    for package in _PACKAGES[engine]:
+        if find_spec(package) is None:
+            raise FrameworkError(
+                f"{package} is not installed", where=f"engine {engine!r}",
+                fix=f'pip install "distil[{engine}]"',
+            )  # fmt: skip
+    return importlib.import_module(f"distil.engines.{engine}")

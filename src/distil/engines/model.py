@@ -1,0 +1,94 @@
+"""A model that an engine computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Lock
+from typing import Any, Protocol
+
+import numpy as np
+
+from distil.common.config import DistilBertConfig
+from distil.common.inference import READS_FIRST, Array, InferenceModel
+from distil.common.inputs import out_of_range
+from distil.engines.feeding import Feed, feeds
+from distil.engines.graph import OUTPUT
+
+
+class Session(Protocol):
+    """A graph that an engine has made ready."""
+
+    def run(self, feeds: Iterable[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
+        """The outputs by name for each set of inputs, in order; valid until the next is taken."""
+
+
+class EngineModel(InferenceModel):
+    """A model that an engine computes; may be used by several threads, one at a time.
+
+    Args:
+        session: With the model's graph.
+        config: Of the model.
+        task: Of the model.
+        engine: "openvino" or "onnxruntime".
+        dtype: "float32", "bfloat16" or "int8".
+    """
+
+    def __init__(
+        self, session: Session, config: DistilBertConfig, task: str, *, engine: str, dtype: str
+    ) -> None:
+        self.framework, self.dtype = engine, dtype
+        self.config, self.task = config, task
+        self._session = session
+        self._lock = Lock()
+
+    def score(  # noqa: D102 - see InferenceModel
+        self,
+        sequences: Sequence[Any],
+        *,
+        positions: Sequence[Any] | None = None,
+        wanted: Sequence[Any] | None = None,
+    ) -> list[Array]:
+        first = self.task in READS_FIRST
+        if first:
+            wanted = [[0]] * len(sequences)
+        found: list[Any] = [None] * len(sequences)
+        waiting: list[Feed] = []
+
+        def inputs() -> Iterator[dict[str, Array]]:
+            for feed in feeds(sequences, positions=positions, wanted=wanted):
+                self._check(feed)
+                if feed.counts.any():
+                    waiting.append(feed)
+                    yield feed.inputs
+                else:
+                    for row in feed.rows:
+                        found[row] = np.empty((0, self._width), np.float32)
+
+        with self._lock:
+            for outputs in self._session.run(inputs()):
+                feed = waiting.pop(0)
+                # The engine writes the next scores where these are.
+                scores = np.array(outputs[OUTPUT], np.float32).reshape(-1, self._width)
+                parts = scores if first else np.split(scores, np.cumsum(feed.counts)[:-1])
+                for row, part in zip(feed.rows, parts, strict=True):
+                    found[row] = part
+        return found
+
+    @property
+    def _width(self) -> int:
+        """Numbers that a token is given."""
+        widths = {"base": self.config.dim, "masked-lm": self.config.vocab_size}
+        widths["multiple-choice"] = 1
+        return widths.get(self.task, self.config.num_labels)
+
+    def _check(self, feed: Feed) -> None:
+        """Engines read past the end of a table without a word."""
+        limits = {
+            "ids": (self.config.vocab_size, "the vocabulary"),
+            "positions": (self.config.max_position_embeddings, "the model's positions"),
+        }
+        for name, (limit, what) in limits.items():
+            values = feed.inputs[name]
+            wrong = values[(values < 0) | (values >= limit)]
+            if len(wrong):
+                raise out_of_range(name, limit, int(wrong[0]), what=what)

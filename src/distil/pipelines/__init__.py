@@ -1,0 +1,137 @@
+"""From raw texts to answers: `pipeline`.
+
+    classify = distil.pipeline("text-classification", model=name)
+    classify("A fine film.")                     # [{"label": "POSITIVE", "score": 0.99...}]
+    for result in classify(open("lines.txt")):   # any length, in order, in constant memory
+        ...
+
+Arguments and results are those of transformers' pipelines.  A pipeline tokenizes in the background
+while the model computes, computes no padding and no text twice, and takes a stream in windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distil import api
+from distil.common import hub
+from distil.common.config import DistilBertConfig
+from distil.common.errors import InputError, WeightsError
+from distil.common.inference import PACKED, InferenceModel
+from distil.common.tasks import find_task
+from distil.pipelines.answering import QuestionAnsweringPipeline
+from distil.pipelines.base import Pipeline
+from distil.pipelines.choices import MultipleChoicePipeline
+from distil.pipelines.classification import TextClassificationPipeline
+from distil.pipelines.embeddings import FeatureExtractionPipeline, SentenceEmbeddingsPipeline
+from distil.pipelines.masks import FillMaskPipeline
+from distil.pipelines.tokens import TokenClassificationPipeline
+
+# By task; two read the encoder alone, and "feature-extraction" names the other one.
+PIPELINES: Mapping[str, type[Pipeline]] = {
+    cls.task: cls
+    for cls in (
+        SentenceEmbeddingsPipeline,
+        FillMaskPipeline,
+        TextClassificationPipeline,
+        MultipleChoicePipeline,
+        TokenClassificationPipeline,
+        QuestionAnsweringPipeline,
+    )
+}
+_FEATURES = "feature-extraction"
+
+
+def pipeline(
+    task: str | None = None,
+    model: Any = None,
+    *,
+    framework: str | None = None,
+    dtype: Any = "float32",
+    engine: str | None = None,
+    tokenizer: Any = None,
+    device: Any = None,
+    calibration: Sequence[str] | None = None,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+    **options: Any,
+) -> Pipeline:
+    """Make a pipeline: from texts to results.
+
+    Args:
+        task: "text-classification" (or "sentiment-analysis"), "token-classification" (or "ner"),
+            "question-answering", "fill-mask", "multiple-choice", "feature-extraction", or
+            "sentence-embeddings", which a model without a head is taken for; None takes the
+            model's own.
+        model: A name as in `distil.load`, a model of this library, or an inference-only form of
+            one (see `distil.optimize`).
+        framework: As in `distil.load`.
+        dtype: To compute in: "float32", "bfloat16" or "int8".
+        engine: What computes: None or "packed", the framework itself, without padding; "openvino"
+            or "onnxruntime".
+        tokenizer: Of the model, or its name; needed unless `model` is a name.
+        device: As in `distil.load`.
+        calibration: Texts like those that will come, for int8.
+        revision: As in `distil.load`, like all that follow.
+        cache_dir: Where files from the hub are kept.
+        local_files_only: Do not ask the hub.
+        token: For the hub.
+        **options: Of every call, unless the call gives others: see the pipeline's `Options`.
+
+    Returns:
+        What is called with texts, see `distil.pipelines.base.Pipeline`.
+
+    Raises:
+        InputError: The task or an option is unknown, or does not fit the model.
+        WeightsError: The checkpoint has no trained head for the task.
+        DistilError: The model cannot be loaded; see `distil.load` and `distil.optimize`.
+    """
+    asked = None if task is None else find_task(task)
+    hub_options = {
+        "revision": revision, "cache_dir": cache_dir, "local_files_only": local_files_only,
+        "token": token,
+    }  # fmt: skip
+    if model is None:
+        raise InputError("there is no model", fix="name one: model=...", where="model")
+    if isinstance(tokenizer, str | Path):
+        tokenizer = api.load_tokenizer(tokenizer, **hub_options)
+    if isinstance(model, str | Path):
+        folder = hub.snapshot(model, **hub_options)
+        config = DistilBertConfig.from_pretrained(folder)
+        asked = asked or api.task_of_checkpoint(config, model)
+        _check_head(folder, config, asked, model)
+        tokenizer = tokenizer or api.load_tokenizer(folder)
+        model = api.load(
+            folder, framework=framework, task=asked.name, dtype=dtype, device=device,
+            engine=engine or PACKED, calibration=calibration,
+        )  # fmt: skip
+    elif not isinstance(model, InferenceModel):
+        from distil.optimization import optimize  # noqa: PLC0415 - after names are checked
+
+        model = optimize(model, dtype, engine=engine, tokenizer=tokenizer, calibration=calibration)
+    if tokenizer is None:
+        raise InputError(
+            "a model in memory has no tokenizer", where="tokenizer",
+            fix="pass tokenizer=distil.load_tokenizer(...)",
+        )  # fmt: skip
+    name = model.task if asked is None else asked.name
+    features = task is not None and task.replace("_", "-").lower() == _FEATURES
+    return (FeatureExtractionPipeline if features else PIPELINES[name])(model, tokenizer, **options)
+
+
+def _check_head(folder: Path, config: DistilBertConfig, task: Any, name: str | Path) -> None:
+    """Refuse a checkpoint whose head for the task would be random."""
+    from distil.inspection import missing_head  # noqa: PLC0415 - it is much else besides
+
+    problem = missing_head(folder, config, task)
+    if problem is not None:
+        raise WeightsError(
+            f"this checkpoint has no trained head for {task.name}, and a random one predicts "
+            "nothing",
+            found=problem, where=name,
+            fix="take a checkpoint trained for it; `distil info` shows what this one is for",
+        )  # fmt: skip

@@ -1,0 +1,45 @@
+"""Checks of options, and warnings that name the caller's line."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from distil.common.errors import InputError
+
+_PACKAGE = "distil.pipelines"
+
+
+def check_count(value: Any, where: str, *, least: int = 1) -> None:
+    """Refuse what is not a whole number, or too small.
+
+    Raises:
+        InputError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(
+            "this is no number that can be meant", expected=f"a whole number, at least {least}",
+            found=repr(value), where=where,
+        )  # fmt: skip
+
+
+def check_choice(value: Any, choices: Iterable[str], where: str) -> None:
+    """Refuse what is not one of several words.
+
+    Raises:
+        InputError: It is not.
+    """
+    if value not in choices:
+        raise InputError(
+            f"unknown {where}", expected=" or ".join(choices), found=repr(value), where=where
+        )
+
+
+def warn(message: str) -> None:
+    """Warn of something in what a pipeline was given, at the line that asked for results."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)

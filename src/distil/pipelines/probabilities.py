@@ -1,0 +1,22 @@
+"""From logits to probabilities, without overflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def softmax(logits: Array) -> Array:
+    """Probabilities that sum to one along the last axis, in float64."""
+    logits = logits.astype(np.float64)
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: Array) -> Array:
+    """Probabilities of each by itself, in float64."""
+    return np.exp(-np.logaddexp(0, -logits.astype(np.float64)))

@@ -1,0 +1,71 @@
+"""Rows: what a pipeline is given, one at a time, and what is wrong with some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from distil.common.errors import InputError
+
+# A text, or a text and a second one (the context of a question, say).
+Item = str | tuple[str, Any]
+
+# Names the row with a number, in errors.
+Place = Callable[[int], str]
+
+
+def check_text(text: Any, where: str) -> str:
+    """The text itself.
+
+    Args:
+        text: What is to be one.
+        where: Its row, and its field where a row has several.
+
+    Raises:
+        InputError: It is no string, is empty or blank, or holds what is not a character.
+    """
+    if not isinstance(text, str):
+        raise InputError("this is no text", expected="a string", found=_shown(text), where=where)
+    if not text or text.isspace():
+        raise InputError(
+            "this is no text", expected="a string that is not blank", found=_shown(text),
+            where=where,
+        )  # fmt: skip
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                "a text holds a lone surrogate, which is not a character",
+                found=f"U+{ord(text[error.start]):04X} at character {error.start}", where=where,
+                fix="decode the bytes it came from with errors='replace'",
+            ) from None  # fmt: skip
+    return text
+
+
+def check_fields(row: Any, names: tuple[str, ...], where: str) -> Mapping[str, Any]:
+    """The row itself, which has to be a table with just these fields.
+
+    Raises:
+        InputError: It is not.
+    """
+    if not isinstance(row, Mapping) or set(row) != set(names):
+        fields = ", ".join(map(str, row)) if isinstance(row, Mapping) else None
+        raise InputError(
+            "this row lacks a field, or has one too many",
+            expected=f"a table (dict) of {' and '.join(names)}", where=where,
+            found=_shown(row) if fields is None else f"a table of {fields}",
+        )  # fmt: skip
+    return row
+
+
+def characters(item: Any) -> int:
+    """How many characters of text an item holds."""
+    if isinstance(item, str):
+        return len(item)
+    return sum(map(characters, item))
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."

@@ -1,0 +1,369 @@
+"""An engine computes what the plain model does."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from distil import engines
+from distil.common.config_rules import ACTIVATIONS
+from distil.common.errors import FallbackWarning, FrameworkError, InputError
+from distil.common.quantization import FILE_NAME, fingerprint, save_ranges
+from distil.engines import calibration, feeding
+from support.models import ALL_TASKS, CONFIGS, batch_for, build, config_for
+
+ENGINES = ("openvino", "onnxruntime")
+LENGTHS = (5, 1, 9, 9, 20, 3, 5, 5, 12)
+
+pytestmark = [pytest.mark.pt, pytest.mark.openvino, pytest.mark.onnxruntime]
+every_engine = pytest.mark.parametrize("engine", ENGINES)
+
+
+def sequences_of(config, lengths=LENGTHS):
+    random = np.random.default_rng(5)
+    return [random.integers(0, config.vocab_size, length).tolist() for length in lengths]
+
+
+def plain_model(task, **changes):
+    return build("pt", config_for(task, **changes), task, dtype="float32")
+
+
+def engine_of(model, engine, **options):
+    """The model in an engine; int8 is calibrated on the sequences of the tests."""
+    options = {"cache": False, "calibration": sequences_of(model.config)} | options
+    weights = dict(model.named_arrays())
+    return engines.from_weights(weights, model.config, model.task, engine=engine, **options)
+
+
+def one_by_one(model, sequences):
+    with torch.no_grad():
+        for sequence in sequences:
+            ids = torch.tensor([[sequence]] if model.task == "multiple-choice" else [sequence])
+            output = model(ids)
+            if model.task == "question-answering":
+                yield torch.stack([output.start_logits[0], output.end_logits[0]], -1).numpy()
+            else:
+                yield output[0][0].numpy()
+
+
+def assert_same(found, expected, *, rtol=1e-4, atol=1e-5):
+    for scores, own in zip(found, expected, strict=True):
+        assert scores.shape == own.shape
+        assert scores.dtype == np.float32
+        np.testing.assert_allclose(scores, own, rtol=rtol, atol=atol)
+
+
+@every_engine
+@pytest.mark.parametrize("task", ALL_TASKS)
+def test_every_task(engine, task):
+    model = plain_model(task)
+    sequences = sequences_of(model.config)
+    found = engine_of(model, engine)
+    assert (found.framework, found.task, found.dtype) == (engine, task, "float32")
+    assert_same(found.score(sequences), one_by_one(model, sequences))
+
+
+@every_engine
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_configuration(engine, name):
+    model = plain_model("masked-lm", **CONFIGS[name])
+    sequences = sequences_of(model.config)
+    assert_same(engine_of(model, engine).score(sequences), one_by_one(model, sequences))
+
+
+@every_engine
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation(engine, activation):
+    model = plain_model("base", activation=activation)
+    sequences = sequences_of(model.config)
+    assert_same(engine_of(model, engine).score(sequences), one_by_one(model, sequences))
+
+
+@every_engine
+@pytest.mark.parametrize("mask", ["none", "full", "ragged", "holes"])
+@pytest.mark.parametrize("task", ALL_TASKS)
+def test_a_padded_batch(engine, task, mask):
+    """With holes in the mask, positions are not those counted from 0."""
+    model = plain_model(task)
+    batch = batch_for(model.config, task, mask=mask, labels=False)
+    shown = batch.get("attention_mask")
+    with torch.no_grad():
+        expected = model(**{name: torch.from_numpy(array) for name, array in batch.items()})
+    found = engine_of(model, engine).score_padded(batch["input_ids"], shown)
+    assert set(found) == set(expected.keys())
+    for name, values in found.items():
+        own = expected[name].numpy()
+        by_token = shown is not None and own.shape[:2] == shown.shape
+        place = shown != 0 if by_token else ...
+        assert_same([values[place]], [own[place]])
+        assert values.shape == own.shape
+
+
+@every_engine
+def test_only_the_tokens_that_are_wanted(engine):
+    model = engine_of(plain_model("masked-lm"), engine)
+    sequences = sequences_of(model.config)
+    wanted = [[length - 1, 0] if length > 3 else [] for length in LENGTHS]
+    everything = model.score(sequences)
+    expected = [scores[places] for scores, places in zip(everything, wanted, strict=True)]
+    assert_same(model.score(sequences, wanted=wanted), expected)
+
+
+@every_engine
+def test_nothing_wanted(engine):
+    model = engine_of(plain_model("token-classification"), engine)
+    [scores] = model.score([[1, 2, 3]], wanted=[[]])
+    assert scores.shape == (0, model.config.num_labels)
+    assert model.score([]) == []
+
+
+@every_engine
+def test_more_than_one_call_takes(engine, monkeypatch):
+    model = plain_model("token-classification")
+    sequences = sequences_of(model.config, (7, 3) * 20)
+    portions = feeding.feeds
+    monkeypatch.setattr(
+        "distil.engines.model.feeds",
+        lambda *given, **options: portions(*given, **options, budget=30),
+    )
+    assert_same(engine_of(model, engine).score(sequences), one_by_one(model, sequences))
+
+
+@every_engine
+def test_by_several_threads(engine):
+    model = engine_of(plain_model("base"), engine)
+    given = [sequences_of(model.config, (length, length + 3)) for length in range(1, 9)]
+    expected = [model.score(sequences) for sequences in given]
+    with ThreadPoolExecutor(4) as pool:
+        for found, own in zip(pool.map(model.score, given), expected, strict=True):
+            assert_same(found, own)
+
+
+@every_engine
+def test_the_model_may_change_afterwards(engine):
+    model = plain_model("base")
+    sequences = sequences_of(model.config)
+    found = engine_of(model, engine)
+    expected = found.score(sequences)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert_same(found.score(sequences), expected)
+
+
+def test_bfloat16_is_near():
+    """The numbers are those of bfloat16's 8 bits: near, and not float32's."""
+    model = plain_model("base")
+    sequences = sequences_of(model.config)
+    try:
+        found = engine_of(model, "openvino", dtype="bfloat16").score(sequences)
+    except FallbackWarning:
+        pytest.skip("the processor has no bfloat16")
+    expected = list(one_by_one(model, sequences))
+    assert_same(found, expected, rtol=0, atol=0.25)
+    assert np.abs(found[0] - expected[0]).max() > 1e-3
+
+
+@every_engine
+def test_bfloat16_where_there_is_none(engine, monkeypatch):
+    monkeypatch.setattr("distil.engines.openvino._has_bfloat16", lambda: False)
+    model = plain_model("base")
+    with pytest.warns(FallbackWarning, match="float32 instead"):
+        found = engine_of(model, engine, dtype="bfloat16")
+    assert found.dtype == "float32"
+    sequences = sequences_of(model.config)
+    assert_same(found.score(sequences), one_by_one(model, sequences))
+
+
+@every_engine
+@pytest.mark.parametrize("task", ALL_TASKS)
+def test_int8_is_near(engine, task):
+    model = plain_model(task)
+    sequences = sequences_of(model.config)
+    found, expected = (
+        np.concatenate([scores.ravel() for scores in every])
+        for every in (
+            engine_of(model, engine, dtype="int8").score(sequences),
+            one_by_one(model, sequences),
+        )
+    )
+    # Layers of 32 random numbers: a real model's errors are a tenth of this.
+    error = np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
+    assert 1e-3 < error < 0.25
+
+
+@every_engine
+def test_int8_of_an_input_that_is_always_the_same(engine):
+    """Ranges without a width: relu of numbers below 0, and norms with a factor of 0."""
+    model = plain_model("base", activation="relu")
+    with torch.no_grad():
+        model.transformer.layer[0].ffn.lin1.bias.fill_(-1e3)
+        model.transformer.layer[1].ffn.lin1.weight.zero_()
+    sequences = sequences_of(model.config)
+    found = engine_of(model, engine, dtype="int8").score(sequences)
+    assert all(np.isfinite(scores).all() for scores in found)
+
+
+@every_engine
+@pytest.mark.parametrize("format", ["safetensors", "h5"])
+def test_a_checkpoint(engine, format, tmp_path):  # noqa: A002
+    model = plain_model("sequence-classification")
+    model.save_pretrained(tmp_path, format=format)
+    found = engines.load(tmp_path, model.config, model.task, engine=engine)
+    sequences = sequences_of(model.config)
+    assert_same(found.score(sequences), one_by_one(model, sequences))
+
+
+@every_engine
+def test_a_checkpoint_with_ranges(engine, tmp_path, monkeypatch):
+    model = plain_model("base")
+    model.save_pretrained(tmp_path)
+    sequences = sequences_of(model.config)
+    expected = engine_of(model, engine, dtype="int8", cache=tmp_path / "cache").score(sequences)
+    [path] = (tmp_path / "cache").iterdir()
+    ranges = calibration.read_json(path)
+    save_ranges(tmp_path, ranges, fingerprint=fingerprint(model))
+    assert (tmp_path / FILE_NAME).is_file()
+    monkeypatch.setattr(engines, "measured", None)
+    found = engines.load(tmp_path, model.config, "base", engine=engine, dtype="int8")
+    assert_same(found.score(sequences), expected)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often ranges are measured."""
+    calls = []
+
+    def measured(*given):
+        calls.append(given)
+        return calibration.measured(*given)
+
+    monkeypatch.setattr(engines, "measured", measured)
+    return calls
+
+
+@every_engine
+def test_ranges_are_measured_once(engine, counted, tmp_path):
+    model = plain_model("base")
+    sequences = sequences_of(model.config)
+    first, second = (
+        engine_of(model, engine, dtype="int8", cache=tmp_path, calibration=given).score(sequences)
+        for given in (sequences, lambda: sequences)
+    )
+    assert len(counted) == 1
+    assert_same(first, second)
+
+
+def test_ranges_of_something_else_are_measured_anew(counted, tmp_path):
+    model = plain_model("base")
+    options = {"dtype": "int8", "cache": tmp_path}
+    engine_of(model, "openvino", **options)
+    engine_of(model, "openvino", calibration=[[1, 2, 3]], **options)
+    with torch.no_grad():
+        model.transformer.layer[0].ffn.lin1.weight *= 1.001
+    engine_of(model, "openvino", **options)
+    assert len(counted) == 3
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"{", b"[]", b"{}", b'{"transformer.layer.0.ffn.lin1": [0, 1]}', b"\xff" * 9,
+])  # fmt: skip
+def test_a_damaged_cache_is_replaced(content, counted, tmp_path):
+    model = plain_model("base")
+    sequences = sequences_of(model.config)
+    expected = engine_of(model, "openvino", dtype="int8", cache=tmp_path).score(sequences)
+    [path] = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(content)
+    found = engine_of(model, "openvino", dtype="int8", cache=tmp_path).score(sequences)
+    assert_same(found, expected)
+    assert path.read_bytes() == whole
+    assert len(counted) == 2
+
+
+def test_a_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    engine_of(plain_model("base"), "openvino", dtype="int8", cache=tmp_path / "file")
+
+
+def test_the_cache_is_the_users(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    engine_of(plain_model("base"), "openvino", dtype="int8", cache=True)
+    assert len(list((tmp_path / "distil" / "ranges").iterdir())) == 1
+
+
+def test_many_fill_the_cache_at_once(tmp_path):
+    model = plain_model("base")
+    sequences = sequences_of(model.config)
+
+    def scores(_):
+        return engine_of(model, "openvino", dtype="int8", cache=tmp_path).score(sequences)
+
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(scores, range(4))
+    for other in others:
+        assert_same(other, first)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "lengths", [(1,), (512,) * 9, (512, 2, 2, 1), tuple(range(1, 300)), (5000, 3)]
+)
+def test_portions(lengths):
+    """Every sequence stands in one, and none is larger or emptier than it may be."""
+    sequences = [[0] * length for length in lengths]
+    found = list(feeding.feeds(sequences))
+    assert sorted(np.concatenate([feed.rows for feed in found])) == list(range(len(lengths)))
+    for feed in found:
+        tokens = len(feed.inputs["ids"])
+        longest = feed.inputs["laid_out"].shape[1]
+        assert tokens <= feeding.TOKENS_AT_ONCE or len(feed.rows) == 1
+        assert len(feed.rows) * longest**2 - (feed.counts**2).sum() <= 2048 * 64
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"engine": "tensorrt"}, "unknown engine"),
+    ({"engine": "openvino", "dtype": "int4"}, "unknown dtype"),
+    ({"engine": "openvino", "dtype": "int8", "calibration": None}, "has to see some text"),
+    ({"engine": "openvino", "dtype": "int8", "calibration": []}, "nothing to calibrate on"),
+])  # fmt: skip
+def test_what_cannot_be_made(options, message):
+    with pytest.raises(InputError, match=message):
+        engine_of(plain_model("base"), **options)
+
+
+@pytest.mark.parametrize(("engine", "package"), [
+    ("openvino", "openvino"), ("onnxruntime", "onnxruntime"), ("onnxruntime", "onnx"),
+])  # fmt: skip
+def test_an_engine_that_is_missing(engine, package, monkeypatch):
+    monkeypatch.setattr(engines, "find_spec", lambda name: None if name == package else name)
+    with pytest.raises(FrameworkError, match=rf'{package} is not (.|\n)*"distil\[{engine}\]"'):
+        engine_of(plain_model("base"), engine)
+
+
+@every_engine
+@pytest.mark.parametrize("given", [
+    {"sequences": [[1, 61]]}, {"sequences": [[-1]]}, {"sequences": [[1] * 21]},
+    {"sequences": [[1, 2]], "positions": [[0, 20]]},
+], ids=str)  # fmt: skip
+def test_what_a_table_does_not_hold(engine, given):
+    with pytest.raises(InputError, match="outside"):
+        engine_of(plain_model("base"), engine).score(**given)
+
+
+@every_engine
+def test_no_framework_is_imported(engine, tmp_path):
+    plain_model("base").save_pretrained(tmp_path)
+    code = f"""if True:
+        import sys
+        from distil import engines
+        from distil.common.config import DistilBertConfig
+        config = DistilBertConfig.from_pretrained({str(tmp_path)!r})
+        engines.load({str(tmp_path)!r}, config, "base", engine={engine!r}).score([[1, 2]])
+        assert not {{"torch", "tensorflow", "keras", "transformers"}} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

@@ -1,0 +1,123 @@
+"""From a model or a name to a form for inference alone: `optimize`, `load` with an engine."""
+
+import json
+
+import numpy as np
+import pytest
+
+import distil
+from distil import optimization
+from distil.common.errors import CheckpointWarning, InputError
+from distil.common.inference import InferenceModel
+from distil.common.quantization import FILE_NAME, linear_layers
+from support.folders import make_folder
+
+TEXTS = ["A good film.", "A bad one, in Paris!"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_folder(tmp_path / "model", "sequence-classification")
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """What ranges are measured on, each time that they are."""
+    found = []
+    measure = optimization._measured
+
+    def record(model, sequences):
+        found.append(len(sequences))
+        return measure(model, sequences)
+
+    monkeypatch.setattr(optimization, "_measured", record)
+    return found
+
+
+@pytest.mark.parametrize(
+    "framework", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("pt", "tf")]
+)
+def test_an_engine_gives_a_form_for_inference_and_no_engine_the_model(folder, framework):
+    model = distil.load(folder, framework=framework)
+    packed = distil.load(folder, framework=framework, engine="packed")
+    assert not isinstance(model, InferenceModel)
+    assert isinstance(packed, InferenceModel)
+    assert (packed.framework, packed.task, packed.dtype) == (framework, model.task, "float32")
+    ids = distil.load_tokenizer(folder)(TEXTS)["input_ids"]
+    made = distil.optimize(model)
+    for one, other in zip(made.score(ids), packed.score(ids), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.pt
+def test_int8_is_packed_without_being_asked(folder):
+    packed = distil.load(folder, framework="pt", dtype="int8")
+    assert isinstance(packed, InferenceModel)
+
+
+@pytest.mark.pt
+def test_ranges_are_measured_on_a_sample_unless_there_are_others(folder, measured):
+    sample = len(optimization.quantization.sample_texts())
+    distil.load(folder, framework="pt", dtype="int8")
+    assert measured == [sample]
+    distil.load(folder, framework="pt", dtype="int8", calibration=TEXTS)
+    assert measured == [sample, 2]
+    written = distil.calibrate(folder, TEXTS)
+    assert written == folder / FILE_NAME
+    model = distil.load(folder, framework="pt")
+    assert set(json.loads(written.read_text())["ranges"]) == set(linear_layers(model.config))
+    assert measured == [sample, 2, 2]
+    distil.load(folder, framework="pt", dtype="int8")
+    assert measured == [sample, 2, 2]  # those kept beside the checkpoint serve
+    distil.optimize(model, "int8", tokenizer=distil.load_tokenizer(folder))
+    assert measured == [sample, 2, 2, sample]
+
+
+@pytest.mark.pt
+def test_ranges_of_other_weights_are_not_used(folder, measured):
+    distil.calibrate(folder, TEXTS)
+    model = distil.load(folder, framework="pt")
+    model.distilbert.embeddings.LayerNorm.bias.data += 1
+    model.save_pretrained(folder)
+    with pytest.warns(CheckpointWarning, match="other weights"):
+        distil.load(folder, framework="pt", dtype="int8")
+    assert len(measured) == 2
+
+
+@pytest.mark.pt
+def test_int8_of_a_model_in_memory_needs_its_tokenizer(folder):
+    model = distil.load(folder, framework="pt")
+    with pytest.raises(InputError, match="int8 has to see some text") as caught:
+        distil.optimize(model, "int8")
+    assert caught.value.where == "tokenizer"
+
+
+@pytest.mark.pt
+def test_nothing_to_calibrate_on(folder):
+    with pytest.raises(InputError, match="nothing to calibrate on"):
+        distil.calibrate(folder, [])
+
+
+def test_an_engine_that_there_is_not(folder):
+    with pytest.raises(InputError, match="unknown engine") as caught:
+        distil.load(folder, engine="tensorrt")
+    assert caught.value.where == "engine"
+
+
+@pytest.mark.parametrize("model", [None, "a name", object()])
+def test_what_is_no_model_is_not_optimized(model):
+    with pytest.raises(InputError, match="nothing to optimize"):
+        distil.optimize(model)
+
+
+@pytest.mark.pt
+def test_what_is_optimized_is_not_optimized_again(folder):
+    packed = distil.load(folder, framework="pt", engine="packed")
+    with pytest.raises(InputError, match="nothing to optimize"):
+        distil.optimize(packed)
+
+
+@pytest.mark.pt
+def test_engines_compute_on_the_cpu(folder):
+    with pytest.raises(InputError, match="on the CPU here"):
+        distil.load(folder, engine="openvino", device="cuda")

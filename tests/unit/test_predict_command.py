@@ -1,0 +1,273 @@
+"""`distil predict` on files: what is read, what is written, and what is said of bad rows."""
+
+import gc
+import io
+import json
+import shlex
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from distil.cli import main
+from distil.cli._texts import TextFile, read_lines
+from distil.common.errors import InputError
+from distil.pipelines import PIPELINES
+from support.folders import make_tokenizer
+from support.inference import FakeModel
+
+FILES = {
+    "lines.txt": b"\xef\xbb\xbfit is good\r\n\r\n  \nit is bad\n",
+    "rows.jsonl": b'"it is good"\n\n{"text": "it is bad", "id": 2}\n',
+    "pairs.jsonl": b'{"text": "it", "text_pair": "is"}\n{"text": "a", "text_pair": "film"}\n',
+    "named.jsonl": b'{"first": "it", "other": "is"}\n',
+    "rows.csv": b'\xef\xbb\xbfid,text\n1,"it is,\n""good"""\n2,it is bad\n',
+    "alone.csv": b"review\nit is good\nit is bad\n",
+    "rows.tsv": b'text\tlabel\nit is "good\t1\nit is bad\t0\n',
+    "rows.log": b"text\nit is good\n",
+    "questions.jsonl": b'{"question": "who?", "context": "it was paris"}\n',
+    "choices.jsonl": b'{"prompt": "it is", "choices": ["good", "bad"]}\n',
+}
+BAD = {
+    # What a file holds besides good rows, and the line that is bad.
+    "not UTF-8": ("lines.txt", b"it is\nf\xe4ilm\nit\n", 2, "not UTF-8"),
+    "UTF-16": ("lines.txt", "it is".encode("utf-16"), 1, "not UTF-8"),
+    "broken JSON": ("rows.jsonl", b'"it"\n{"text": "it"\n"is"\n', 2, "not JSON"),
+    "a nest of lists": ("rows.jsonl", b'"it"\n' + b"[" * 100_000 + b'\n"is"\n', 2, "not JSON"),
+    "a number": ("rows.jsonl", b'"it"\n7\n"is"\n', 2, "no text"),
+    "no text": ("rows.jsonl", b'"it"\n{"text": null}\n"is"\n', 2, "no text"),
+    "a surrogate": ("rows.jsonl", b'"it"\n"\\ud800"\n"is"\n', 2, "lone surrogate"),
+    "no field": ("rows.jsonl", b'"it"\n{"txt": "is"}\n"is"\n', 2, "--text-column"),
+    "an empty field": ("rows.csv", b"id,text\n1,it\n2,\n3,is\n", 3, "no text"),
+    "too many fields": ("rows.csv", b"id,text\n1,it\n2,a,b\n3,is\n", 3, "number of columns"),
+    "a field not UTF-8": ("rows.csv", b"id,text\n1,it\n2,f\xe4\n3,is\n", 3, "not UTF-8"),
+    "a NUL": ("rows.csv", b"id,text\n1,it\n2,\x00\n3,is\n", None, ""),
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name, data in FILES.items():
+        (tmp_path / name).write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read(name, format=None, columns=None):  # noqa: A002
+    return list(TextFile(Path(name), format).rows(columns or {"text": None}))
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("lines.txt", [(1, "it is good"), (4, "it is bad")]),
+            ("rows.jsonl", [(1, "it is good"), (3, "it is bad")]),
+            ("rows.csv", [(3, 'it is,\n"good"'), (4, "it is bad")]),
+            ("alone.csv", [(2, "it is good"), (3, "it is bad")]),
+            ("rows.tsv", [(2, 'it is "good'), (3, "it is bad")]),
+            ("rows.log", [(1, "text"), (2, "it is good")]),
+        ],
+    )
+    def test_rows_and_lines(self, folder, name, expected):
+        assert read(name) == expected
+
+    def test_a_format_that_is_said(self, folder):
+        assert read("rows.log", "csv") == [(2, "it is good")]
+
+    def test_columns(self, folder):
+        both = {"text": None, "text_pair": None}
+        assert read("pairs.jsonl", columns=both)[0] == (1, {"text": "it", "text_pair": "is"})
+        assert read("rows.jsonl", columns=both)[1] == (3, "it is bad")
+        named = {"text": "first", "text_pair": "other"}
+        assert read("named.jsonl", columns=named) == [(1, {"text": "it", "text_pair": "is"})]
+        assert read("rows.tsv", columns={"text": "label"}) == [(2, "1"), (3, "0")]
+
+    @pytest.mark.parametrize("column", ["text_pair", "nonsense"])
+    def test_a_column_that_is_not_there(self, folder, column):
+        columns = {"text": None, "text_pair": column}
+        with pytest.raises(InputError, match=r"no such column[\s\S]*rows.csv:1"):
+            read("rows.csv", columns=columns)
+        (_, first), (_, second) = read("rows.jsonl", columns=columns)
+        assert first == "it is good"
+        assert isinstance(second, InputError)
+
+    @pytest.mark.parametrize("name", ["nowhere.txt", "."])
+    def test_no_file(self, folder, name):
+        with pytest.raises(InputError, match="cannot be read"):
+            TextFile(Path(name))
+
+    def test_a_quote_that_is_never_closed(self, folder, monkeypatch):
+        monkeypatch.setattr("distil.cli._texts._LONGEST_FIELD", 1000)
+        Path("open.csv").write_text('text\n"it is\n' + "a film\n" * 10_000)
+        rows = read("open.csv")
+        assert isinstance(rows[0][1], InputError)
+        assert rows[-1] == (10_002, "a film")
+
+    def test_read_lines(self, folder):
+        assert read_lines(Path("lines.txt")) == ["it is good", "it is bad"]
+        Path("blank.txt").write_text(" \n")
+        with pytest.raises(InputError, match="there is no text"):
+            read_lines(Path("blank.txt"))
+
+
+@pytest.fixture
+def run(folder, monkeypatch, capsys):
+    """Run `distil predict` with a model that needs no framework; status, stdout, stderr."""
+
+    def run(line, task="sequence-classification", stdin=None):
+        def make(name, *, top_k=None, **options):
+            pipe = PIPELINES[task](FakeModel(task), make_tokenizer())
+            if task == "sequence-classification":
+                pipe.set_options(top_k=top_k or 1)
+            run.model = pipe.model
+            return pipe
+
+        monkeypatch.setattr("distil.prediction.make_pipeline", make)
+        if stdin is not None:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        status = main(["predict", "model", *shlex.split(line), "--framework", "pt"])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def written(name="out.jsonl"):
+    return [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]
+
+
+class TestCommand:
+    def test_output(self, run):
+        assert run("--file lines.txt --output out.jsonl") == (0, "", "")
+        found = written()
+        assert [(one["row"], one["text"]) for one in found] == [(1, "it is good"), (4, "it is bad")]
+        assert all(0 < one["result"][0]["score"] < 1 for one in found)
+
+    @pytest.mark.parametrize(
+        ("task", "line", "row"),
+        [
+            ("sequence-classification", "--file pairs.jsonl", {"text": "it", "text_pair": "is"}),
+            ("sequence-classification", "it --pair is", {"text": "it", "text_pair": "is"}),
+            ("sequence-classification", "--file rows.csv --pair it", {"text_pair": "it"}),
+            ("question-answering", "--file questions.jsonl", {"question": "who?"}),
+            ("question-answering", "who? --context 'it is'", {"question": "who?"}),
+            ("multiple-choice", "--file choices.jsonl", {"prompt": "it is"}),
+            ("multiple-choice", "--file lines.txt --choices a b", {"prompt": "it is good"}),
+            ("base", "--file rows.tsv --pooling cls", {"text": 'it is "good'}),
+            ("token-classification", "--file rows.csv --aggregation none", {}),
+            ("base", "it --stride 3", {"text": "it"}),
+        ],
+    )
+    def test_tasks(self, run, task, line, row):
+        status, _, err = run(f"{line} --output out.jsonl", task)
+        assert (status, err) == (0, "")
+        assert row.items() <= written()[0].items()
+        status, out, err = run(line, task)
+        assert (status, err) == (0, "")
+        assert out.strip()
+
+    @pytest.mark.parametrize("kind", BAD)
+    def test_a_bad_row(self, run, kind):
+        name, data, line, problem = BAD[kind]
+        Path(name).write_bytes(data)
+        status, out, err = run(f"--file {name} --output out.jsonl")
+        if line is None:
+            assert (status, len(written())) == (0, 3)
+            return
+        assert (status, out) == (2, "")
+        assert problem in err
+        assert f"{name}:{line}" in err
+        before = [row for row in (1, 2, 3) if row < line and not (row == 1 and "csv" in name)]
+        assert [one["row"] for one in written()] == before
+
+    @pytest.mark.parametrize("kind", BAD)
+    def test_passed_over(self, run, kind):
+        name, data, line, problem = BAD[kind]
+        Path(name).write_bytes(data)
+        status, out, err = run(f"--file {name} --output out.jsonl --skip-bad-rows")
+        if line is None:
+            return
+        if kind == "UTF-16":  # no row is left
+            assert status == 2
+            assert "every row was passed over" in err
+            return
+        assert (status, out) == (0, "")
+        first, last = err.splitlines()
+        assert first.startswith("warning: passed over: ")
+        assert problem in first
+        assert f"{name}:{line}" in first
+        assert last == "warning: 1 of 3 rows were passed over"
+        assert len(written()) == 2
+        assert line not in [one["row"] for one in written()]
+
+    def test_finished_rows_are_printed_before_an_error(self, run):
+        status, out, err = run("it '' --file rows.jsonl")
+        assert status == 2
+        assert "texts[1]" in err
+        assert "it" in out.split()
+
+    def test_interrupted(self, run, monkeypatch):
+        """What was predicted stays written."""
+        lines = b"".join(b"a film %s\n" % b" ".join(b"%c" % (97 + int(d)) for d in str(n))
+                         for n in range(100))  # fmt: skip
+        Path("many.txt").write_bytes(lines)
+        score = FakeModel.score
+
+        def interrupted(self, sequences, **rest):
+            if len(self.asked) == 2:
+                raise KeyboardInterrupt
+            return score(self, sequences, **rest)
+
+        monkeypatch.setattr(FakeModel, "score", interrupted)
+        assert run("--file many.txt --output out.jsonl")[0] == 130
+        assert [one["row"] for one in written()] == list(range(1, 16 + 32 + 1))
+
+    def test_output_that_cannot_be_written(self, run):
+        status, _, err = run("it --output nowhere/out.jsonl")
+        assert status == 2
+        assert "results cannot be written" in err
+
+    def test_texts_come_before_the_file(self, run):
+        run("one two --file lines.txt --output out.jsonl")
+        assert [one["row"] for one in written()] == [1, 2, 1, 4]
+
+    def test_json_lines_from_stdin(self, run):
+        status, out, _ = run("--format jsonl --json", stdin=b'"it is"\n')
+        assert status == 0
+        assert json.loads(out)["results"][0]["text"] == "it is"
+        status, _, err = run("--format jsonl", stdin=b'"it is"\n{\n')
+        assert status == 2
+        assert "stdin:2" in err
+
+    def test_tables_of_many_rows(self, run):
+        Path("many.txt").write_text("a film\n" * 450)
+        _, out, _ = run("--file many.txt")
+        assert out.count("score") == 3
+        assert out.count("a film") == 450
+
+    def test_memory_does_not_grow_with_the_file(self, run, monkeypatch):
+        score = FakeModel.score
+
+        def forgetful(self, sequences, **rest):
+            self.asked.clear()
+            return score(self, sequences, **rest)
+
+        monkeypatch.setattr(FakeModel, "score", forgetful)
+        monkeypatch.setattr("distil.pipelines.TextClassificationPipeline.memory", 100_000)
+
+        def peak(rows):
+            Path("many.txt").write_text("".join(f"a film {n}\n\n" for n in range(rows)))
+            gc.collect()
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            assert run("--file many.txt --output out.jsonl")[0] == 0
+            return tracemalloc.get_traced_memory()[1] - before
+
+        tracemalloc.start()
+        try:
+            peak(1000)
+            few, many = peak(2000), peak(8000)
+        finally:
+            tracemalloc.stop()
+        assert many < 1.2 * few
