@@ -135,7 +135,9 @@ def calibrate(folder: str | Path, texts: Sequence[str] | None = None) -> Path:
     folder = Path(folder)
     model = api.load(folder, framework="pt")
     ranges = _measured(model, _sequences(model.config, api.load_tokenizer(folder), texts))
-    quantization.save_ranges(folder, ranges, fingerprint=quantization.fingerprint(model))
+    quantization.save_ranges(
+        folder, ranges, fingerprint=quantization.fingerprint(model.named_arrays())
+    )
     return folder / quantization.FILE_NAME
 
 
@@ -154,7 +156,7 @@ def _ranges(folder: Path, model: Any, calibration: Sequence[str] | None) -> Acti
     """Those of the texts given, else those kept beside the checkpoint, else those of a sample."""
     if calibration is None:
         kept = quantization.load_ranges(
-            folder, model.config, fingerprint=quantization.fingerprint(model)
+            folder, model.config, fingerprint=quantization.fingerprint(model.named_arrays())
         )
         if kept is not None:
             return kept

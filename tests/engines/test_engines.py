@@ -225,7 +225,7 @@ def test_a_checkpoint_with_ranges(engine, tmp_path, monkeypatch):
     expected = engine_of(model, engine, dtype="int8", cache=tmp_path / "cache").score(sequences)
     [path] = (tmp_path / "cache").iterdir()
     ranges = calibration.read_json(path)
-    save_ranges(tmp_path, ranges, fingerprint=fingerprint(model))
+    save_ranges(tmp_path, ranges, fingerprint=fingerprint(model.named_arrays()))
     assert (tmp_path / FILE_NAME).is_file()
     monkeypatch.setattr(engines, "measured", None)
     found = engines.load(tmp_path, model.config, "base", engine=engine, dtype="int8")

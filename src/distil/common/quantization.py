@@ -12,17 +12,17 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distil.common.config import DistilBertConfig
 from distil.common.errors import CheckpointError, CheckpointWarning
 from distil.common.files import read_json, write_json
-from distil.common.pretrained import Pretrained
 from distil.common.spec import ENCODER_PREFIX, LAYER
 
 # By the module's name in the encoder ("transformer.layer.0.ffn.lin1"), whatever head is on it:
@@ -94,14 +94,17 @@ def _is_range(values: Any) -> bool:
     )
 
 
-def fingerprint(model: Pretrained) -> str:
+def fingerprint(weights: Iterable[tuple[str, NDArray[Any]]]) -> str:
     """A digest that tells a model's encoder from others, the same in both frameworks.
 
     Of the biases and norms alone: every step of training changes them, and they are a
     hundredth of the weights.
+
+    Args:
+        weights: Names and arrays, as a model's `named_arrays` gives them.
     """
     digest = hashlib.sha256()
-    for name, array in model.named_arrays():
+    for name, array in weights:
         # A model without a head has no prefix; what belongs to a head has no part in it.
         inner = name.removeprefix(f"{ENCODER_PREFIX}.")
         if array.ndim == 1 and inner.startswith(("embeddings.", "transformer.")):

@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -79,8 +79,7 @@ def load(
             weights[weight.name] = initial_weight(config, weight, 0)
     ranges = None
     if dtype == "int8" and kept_ranges:
-        owner: Any = SimpleNamespace(named_arrays=weights.items)
-        ranges = load_ranges(folder, config, fingerprint=fingerprint(owner))
+        ranges = load_ranges(folder, config, fingerprint=fingerprint(weights.items()))
     return _made(weights, config, task, engine, dtype, threads, calibration, ranges, cache)
 
 

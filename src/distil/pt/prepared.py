@@ -26,12 +26,21 @@ FUSED = {
     "relu": ("relu", ""),
 }
 
+# Rows that oneDNN lays weights out for; with fewer or more they serve as well.
+_ONEDNN_ROWS = 2048
+
+# Sums of so many products, over so many rows, oneDNN divides among its threads in such a way that
+# bfloat16 takes up to twice the time it takes in pieces (oneDNN 3, two cores with AMX).
+_LONG_SUM = 2048
+_BADLY_DIVIDED = range(450, 1300)
+_ROWS_OF_A_PIECE = 256
+
 
 def joined(modules: Sequence[nn.Linear], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Weight (o, i) and bias (o) of one product in place of several, all of the same input."""
     weight = torch.cat([module.weight.detach() for module in modules])
     bias = torch.cat([module.bias.detach() for module in modules])
-    return weight.to(dtype), bias.to(dtype)
+    return weight.to(dtype), bias.to(dtype)  # copies: cat makes one even of a single tensor
 
 
 def float_product(
@@ -40,7 +49,7 @@ def float_product(
     """One product for several linear layers of the same input, with the activation after it."""
     weight, bias = joined(modules, dtype)
     on_cpu = weight.device.type == "cpu"
-    if on_cpu and dtype == torch.float32 and capabilities.has_mkl():
+    if on_cpu and dtype == torch.float32 and capabilities.has_mkl(*weight.shape):
         return _finished(_mkl(weight, bias), activation)
     if on_cpu and capabilities.has_onednn():
         if activation in FUSED:
@@ -56,6 +65,7 @@ def _finished(product: Callable[[Tensor], Tensor], activation: str) -> Product:
     def call(x: Tensor, residual: Tensor | None = None) -> Tensor:
         y = product(x)
         if activation == "gelu":
+            # Fresh memory for the widest activations of all takes longer than computing them.
             torch.ops.aten.gelu_(y)
         elif activation != "linear":
             y = function(y)
@@ -88,15 +98,6 @@ def _onednn(
         return product(x)
 
     return in_pieces
-
-
-# Rows that weights are laid out for; with fewer or more they serve as well.
-_ONEDNN_ROWS = 2048
-# Long sums over this many rows oneDNN divides among threads so that bfloat16 takes twice the
-# time it takes in pieces.
-_LONG_SUM = 2048
-_BADLY_DIVIDED = range(450, 1300)
-_ROWS_OF_A_PIECE = 256
 
 
 def layer_norm(norm: nn.LayerNorm, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:

@@ -62,7 +62,10 @@ class QuantizedProduct:
             self._result = (*scale_and_zero_point(*outputs), torch.uint8)
 
     def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """The product of x (t, i), bytes already or not, plus a residual (t, o)."""
+        """The product of x (t, i), bytes already or not, plus a residual (t, o).
+
+        The sum takes the residual's place in memory.  No layer has both that and an activation.
+        """
         if x.dtype != torch.uint8:
             x = self._in_bytes(x)
         name, variant = self._post
