@@ -99,6 +99,31 @@ def test_every_command_has_examples_and_the_help_lists_it(run):
         assert f"\n  distil {name} " in parser.epilog
 
 
+@pytest.mark.pt
+@pytest.mark.parametrize(
+    "line",
+    [
+        "predict my-model 'a good film' 'a bad one' --framework pt --json",
+        "predict my-model --framework pt 'a good film' 'a bad one' --json",
+        "predict --framework pt --json my-model 'a good film' 'a bad one'",
+        "predict my-model 'a good film' --framework pt 'a bad one' --json",
+    ],
+)
+def test_options_stand_anywhere(run, line):
+    status, out, _ = run(line)
+    assert status == 0
+    assert [one["text"] for one in json.loads(out)["results"]] == ["a good film", "a bad one"]
+
+
+@pytest.mark.pt
+def test_a_table_shows_the_beginning_of_a_long_text(run):
+    text = "film " * 1000
+    status, out, _ = run(f"predict my-model '{text}' --framework pt")
+    assert status == 0
+    assert "film …" in out
+    assert len(out) < len(text)
+
+
 class TestStatus:
     def test_help_and_version(self, run):
         assert run("--help")[0] == 0

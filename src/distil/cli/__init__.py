@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import distil
 from distil.cli import _output
@@ -64,7 +65,9 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="`distil COMMAND --help` explains a command and gives examples.",
     )
     parser.add_argument("--version", action="version", version=f"distil {distil.__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=_Command
+    )
     for name in COMMANDS:
         module = importlib.import_module(f"distil.cli.{name}")
         command = commands.add_parser(
@@ -77,3 +80,18 @@ def make_parser() -> argparse.ArgumentParser:
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser
+
+
+class _Command(argparse.ArgumentParser):
+    """Takes options before, between and after texts: argparse by itself takes them only after."""
+
+    _inner = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._inner:  # argparse's own way to do it comes back here
+            return super().parse_known_args(args, namespace)
+        self._inner = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._inner = False

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # What a program at the other end of a pipe gets: every row on one line, however long.
 _WIDTH_WHEN_PIPED = 10_000
 
+# Characters that a table shows of a text; --json has all of them.
+_LONGEST_CELL = 1000
+
 GOOD, BAD, UNSURE, FAINT, HEADING = "green", "bold red", "yellow", "dim", "bold"
 
 
@@ -106,12 +109,17 @@ def print_table(
         table.add_column(text(column), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         cells = ("" if cell is None else cell for cell in row)
-        table.add_row(*(cell if isinstance(cell, Text) else text(cell) for cell in cells))
+        table.add_row(*(cell if isinstance(cell, Text) else text(_cut(cell)) for cell in cells))
     out = console()
     if title is not None:
         out.print()
         out.print(text(title, HEADING))
     out.print(table)
+
+
+def _cut(cell: object) -> str:
+    whole = str(cell)
+    return whole if len(whole) <= _LONGEST_CELL else whole[:_LONGEST_CELL] + "…"
 
 
 def print_fields(fields: Mapping[str, Any], *, title: str | None = None) -> None:
