@@ -10,6 +10,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR
@@ -56,6 +57,7 @@ class TextFile:
             self.format = _SUFFIXES.get(Path(self.where).suffix.lower(), "lines")
         self.position = 0
         self.size: int | None = None
+        self._stream: BinaryIO | None = None
         if not stdin:
             self._try(self._look)
 
@@ -76,6 +78,11 @@ class TextFile:
             raise InputError(
                 "texts cannot be read", expected="a file", found=error, where=self.where
             ) from None
+
+    def close(self) -> None:
+        """Close it, wherever reading has come to."""
+        if self._stream is not None:
+            self._stream.close()
 
     def place(self, line: int) -> str:
         """The name of a row in errors."""
@@ -233,10 +240,11 @@ def read_lines(path: Path | None) -> list[str]:
     """
     file = TextFile(path, "lines")
     texts = []
-    for _, row in file.rows({}):
-        if isinstance(row, InputError):
-            raise row
-        texts.append(row)
+    with closing(file):
+        for _, row in file.rows({}):
+            if isinstance(row, InputError):
+                raise row
+            texts.append(row)
     if not texts:
         raise InputError("there is no text", expected="a text a line", where=file.where)
     return texts

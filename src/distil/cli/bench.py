@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,9 @@ def _rows(arguments: argparse.Namespace) -> tuple[list[Any] | None, list[str] | 
     if arguments.label_column is not None:
         columns["label"] = arguments.label_column
     rows, labels = [], []
-    for _, row in islice(TextFile(arguments.file).rows(columns), arguments.rows):
+    with closing(TextFile(arguments.file)) as file:
+        read = [row for _, row in islice(file.rows(columns), arguments.rows)]
+    for row in read:
         if isinstance(row, InputError):
             raise row
         if arguments.label_column is not None:

@@ -240,6 +240,8 @@ def _predict(
     results: list[dict[str, Any]] = []
     rows, bad = 0, 0
     with ExitStack() as stack:
+        if file is not None:
+            stack.callback(file.close)
         output = None
         if arguments.output is not None:
             output = stack.enter_context(_open_output(arguments.output))
