@@ -21,7 +21,7 @@ _API = ("load", "load_tokenizer", "save")
 _ERRORS = (
     "CheckpointError", "CheckpointNotFoundError", "CheckpointWarning", "ConfigError",
     "DistilError", "FrameworkError", "HubError", "InputError", "TokenizerError",
-    "UnsafeCheckpointError", "WeightsError",
+    "TrainingError", "UnsafeCheckpointError", "WeightsError",
 )  # fmt: skip
 _TOKENIZERS = ("BatchEncoding", "DistilBertTokenizer", "DistilBertTokenizerFast")
 _MODELS = (
@@ -43,6 +43,7 @@ _HOMES = {
     "optimize": "distil.optimization",
     "pipeline": "distil.pipelines",
     "predict": "distil.prediction",
+    "train": "distil.training",
     **dict.fromkeys(_MODELS, "distil.pt"),
     **{f"TF{name}": "distil.tf" for name in _MODELS},
 }
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
         HubError,
         InputError,
         TokenizerError,
+        TrainingError,
         UnsafeCheckpointError,
         WeightsError,
     )
@@ -99,3 +101,4 @@ if TYPE_CHECKING:
     from distil.prediction import predict
     from distil.pt import *  # noqa: F403
     from distil.tf import *  # noqa: F403
+    from distil.training import train

@@ -1,13 +1,16 @@
+import gzip
 import io
 import itertools
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -35,10 +38,22 @@ def workplace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workplace")
     for name, task in MODELS.items():
         make_folder(folder / name, task)
+    make_folder(folder / "distilbert-base-uncased", "masked-lm", max_position_embeddings=128)
     (folder / "reviews.txt").write_text("A good film.\n\nA bad one, in Paris!\n")
     (folder / "reviews.csv").write_text(
         'id,review,label\n1,"A good, ""fine"" film.",LABEL_0\n2,A bad one!,LABEL_1\n'
     )
+    # What the recipes of the examples train on, a few rows of it.
+    shutil.copytree(Path(__file__).parents[2] / "configs", folder / "configs")
+    rows = ["A good film.\t1", "A bad one, in Paris!\t0"]
+    table = "\n".join(["sentence\tlabel", *rows * 3]) + "\n"
+    (folder / "data" / "sst2").mkdir(parents=True)
+    (folder / "data/sst2/dev.tsv").write_text(table)
+    (folder / "data/sst2/train.tsv.gz").write_bytes(gzip.compress(table.encode()))
+    pairs = "sentence1,sentence2,score\n" + "A film.,The film.,4.5\nGood.,Bad in Paris.,0.2\n" * 3
+    (folder / "data" / "stsb").mkdir()
+    for part in ("train", "dev"):
+        (folder / f"data/stsb/{part}.csv").write_text(pairs)
     return folder
 
 

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from distil.common.config import DistilBertConfig
 from distil.common.outputs import EncoderOutput
 from distil.pt.activations import ACTIVATIONS
+from distil.pt.dropout import Dropout, draws_cheaply
 
 LAYER_NORM_EPS = 1e-12
 
@@ -29,7 +30,7 @@ class Embeddings(nn.Module):
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.dim)
         self.position_embeddings.weight.requires_grad_(not config.sinusoidal_pos_embds)
         self.LayerNorm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self, input_ids: Tensor | None, position_ids: Tensor | None, inputs_embeds: Tensor | None
@@ -54,7 +55,7 @@ class MultiHeadSelfAttention(nn.Module):
         self.k_lin = nn.Linear(config.dim, width)
         self.v_lin = nn.Linear(config.dim, width)
         self.out_lin = nn.Linear(width, config.dim)
-        self.dropout = nn.Dropout(config.attention_dropout)
+        self.dropout = Dropout(config.attention_dropout)
 
     def forward(
         self,
@@ -78,7 +79,9 @@ class MultiHeadSelfAttention(nn.Module):
         k = self.split_heads(self.k_lin(x))
         v = self.split_heads(self.v_lin(x))
         weights = None
-        if output_attentions or head_mask is not None:
+        # The fused kernels have none for dropout on a CPU.
+        drops = self.training and self.dropout.p > 0 and draws_cheaply(x)
+        if output_attentions or head_mask is not None or drops:
             scores = q * self.head_dim**-0.5 @ k.transpose(2, 3)  # b h s s
             if attention_mask is not None:
                 scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
@@ -127,7 +130,7 @@ class FeedForward(nn.Module):
         self.lin1 = nn.Linear(config.dim, config.hidden_dim)
         self.lin2 = nn.Linear(config.hidden_dim, config.dim)
         self.activation = ACTIVATIONS[config.activation]
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Hidden states (b, s, d) to (b, s, d)."""

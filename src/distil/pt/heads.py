@@ -17,6 +17,7 @@ from distil.common.outputs import EncoderOutput, HeadOutput, QuestionAnsweringOu
 from distil.pt import losses
 from distil.pt.activations import ACTIVATIONS
 from distil.pt.checks import check_inputs
+from distil.pt.dropout import Dropout
 from distil.pt.encoder import LAYER_NORM_EPS, Embeddings, Transformer
 from distil.pt.model import DistilBertPreTrainedModel
 
@@ -171,7 +172,7 @@ class DistilBertForSequenceClassification(DistilBertHeadModel):
 
     def make_head(self, config: DistilBertConfig) -> None:  # noqa: D102
         self.pre_classifier = nn.Linear(config.dim, config.dim)
-        self.dropout = nn.Dropout(config.seq_classif_dropout)
+        self.dropout = Dropout(config.seq_classif_dropout)
         self.classifier = nn.Linear(config.dim, self.outputs(config))
 
     def outputs(self, config: DistilBertConfig) -> int:
@@ -207,7 +208,7 @@ class DistilBertForTokenClassification(DistilBertHeadModel):
     task = "token-classification"
 
     def make_head(self, config: DistilBertConfig) -> None:  # noqa: D102
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.classifier = nn.Linear(config.dim, config.num_labels)
 
     def head(self, hidden: Tensor) -> Tensor:  # noqa: D102
@@ -221,7 +222,7 @@ class DistilBertForQuestionAnswering(DistilBertHeadModel):
 
     def make_head(self, config: DistilBertConfig) -> None:  # noqa: D102
         rules.check_task(config, self.task)
-        self.dropout = nn.Dropout(config.qa_dropout)
+        self.dropout = Dropout(config.qa_dropout)
         self.qa_outputs = nn.Linear(config.dim, config.num_labels)
 
     def head(self, hidden: Tensor) -> Tensor:  # noqa: D102

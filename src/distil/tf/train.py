@@ -1,0 +1,190 @@
+"""One step of training, in TensorFlow; `distil.training` does all the rest.
+
+The twin of this file is `distil.pt.train`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from distil.common.batching import Batch
+from distil.common.recipe import Recipe
+from distil.common.spec import parameters
+from distil.common.stepping import (
+    MEAN,
+    SQUARE,
+    STEPS,
+    WEIGHT,
+    Evaluation,
+    decays,
+    seeds_for,
+)
+from distil.tf.forward import forward
+from distil.tf.model import TFDistilBertPreTrainedModel, encoder_of
+from distil.tf.weights import owner, to_numpy
+
+Array = NDArray[Any]
+
+
+class Step:
+    """Trains a model step by step; see `distil.common.stepping.Step`."""
+
+    def __init__(self, model: TFDistilBertPreTrainedModel, recipe: Recipe) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.steps = 0
+        table = list(parameters(model.config, model.task))
+        self.swapped = {weight.name: owner(model, weight)[2] for weight in table}
+        self.weights = {weight.name: _parameter(model, weight) for weight in table}
+        self.trained = {n: weight for n, weight in self.weights.items() if weight.trainable}
+        self.decayed = {weight.name for weight in table if decays(weight)}
+        self.means = {
+            (kind, name): tf.Variable(tf.zeros_like(weight.value), trainable=False)
+            for kind in (MEAN, SQUARE)
+            for name, weight in self.trained.items()
+        }
+        self._graphs: dict[Any, Callable[..., Any]] = {}
+        self._change = tf.function(self._adamw, autograph=False)
+
+    def train(
+        self, parts: Sequence[Batch], learning_rate: float, place: Sequence[int]
+    ) -> dict[str, float]:
+        """Change the weights once."""
+        counted = sum(part.counted for part in parts)
+        loss, gradients = 0.0, None
+        for number, part in enumerate(parts):
+            share = tf.constant(part.counted / max(1, counted), self.model.variable_dtype)
+            seeds = tf.constant(seeds_for(place, number, 2), tf.uint32)
+            others = (tf.TensorSpec([], share.dtype), tf.TensorSpec([2], seeds.dtype))
+            graph = self._graph(self._gradients, part.inputs, *others)
+            part_loss, found = graph(self._tensors(part.inputs), share, seeds)
+            gradients = found if gradients is None else list(map(tf.add, gradients, found))
+            loss += part_loss.numpy().item()
+        return {"loss": loss, "gradient_norm": self._apply(gradients, learning_rate)}
+
+    def _gradients(
+        self, inputs: Mapping[str, tf.Tensor], share: tf.Tensor, seeds: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """The share of a part in the loss, and its gradients."""
+        for model, seed in zip(
+            (self.model, encoder_of(self.model)), tf.unstack(seeds), strict=True
+        ):
+            model.dropout_seeds.state.assign(tf.stack([seed, tf.zeros_like(seed)]))
+        with tf.GradientTape() as tape:
+            loss = forward(self.model, inputs, training=True).loss
+            loss *= tf.cast(share, loss.dtype)
+        return loss, tape.gradient(
+            loss, [weight.value for weight in self.trained.values()], unconnected_gradients="zero"
+        )
+
+    def _apply(self, gradients: Sequence[tf.Tensor], learning_rate: float) -> float:
+        """Change the weights by their gradients, and give the norm of those."""
+        self.steps += 1
+        settings = self.recipe.optimizer
+        dtype = self.model.variable_dtype
+        # The kernel rounds these to the type of the weights; its corrections have to, as well.
+        beta_1, beta_2 = (
+            float(np.dtype(dtype).type(b)) for b in (settings.beta_1, settings.beta_2)
+        )
+        correction = 1 - beta_2**self.steps
+        scalars = {
+            "lr": learning_rate,
+            "beta1": beta_1,
+            "beta2": beta_2,
+            "beta1_power": beta_1**self.steps,
+            "beta2_power": beta_2**self.steps,
+            # PyTorch adds epsilon to the corrected root, this kernel to the root itself.
+            "epsilon": settings.epsilon * correction**0.5,
+        }
+        return (
+            self._change(
+                gradients, {name: tf.constant(value, dtype) for name, value in scalars.items()}
+            )
+            .numpy()
+            .item()
+        )
+
+    def _adamw(self, gradients: Sequence[tf.Tensor], scalars: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        settings = self.recipe.optimizer
+        norm = tf.linalg.global_norm(gradients)
+        if settings.clip is not None:
+            # As PyTorch has it.
+            factor = tf.minimum(settings.clip / (norm + 1e-6), 1)
+            gradients = [gradient * factor for gradient in gradients]
+        for (name, weight), gradient in zip(self.trained.items(), gradients, strict=True):
+            variable = weight.value
+            if name in self.decayed and settings.weight_decay:
+                variable.assign(variable * (1 - scalars["lr"] * settings.weight_decay))
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=self.means[MEAN, name].handle,
+                v=self.means[SQUARE, name].handle,
+                grad=gradient,
+                **scalars,
+            )
+        return norm
+
+    def evaluate(self, inputs: Mapping[str, Array]) -> Evaluation:
+        """Run the model without dropout."""
+        output = self._graph(self._outputs, inputs)(self._tensors(inputs))
+        loss = output.pop("loss").numpy().item()
+        return Evaluation(loss=loss, outputs={name: x.numpy() for name, x in output.items()})
+
+    def _outputs(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        output = forward(self.model, inputs, training=False)
+        if self.model.task == "masked-lm":
+            return {"loss": output.loss, "predicted": tf.argmax(output.logits, -1)}
+        logits = {name: tf.cast(x, tf.float32) for name, x in output.items() if name != "loss"}
+        return {"loss": output.loss, **logits}
+
+    def state(self) -> dict[str, Array]:
+        """All that the steps so far have left: weights and the optimizer's means."""
+        state = {STEPS: np.array([self.steps])}
+        for name, weight in self.weights.items():
+            state[WEIGHT + name] = self._turned(name, to_numpy(weight))
+        if self.steps:
+            for (kind, name), mean in self.means.items():
+                state[kind + name] = self._turned(name, mean.numpy())
+        return state
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go back to where `state` was taken."""
+        self.steps = int(state[STEPS][0])
+        for name, weight in self.weights.items():
+            weight.assign(self._turned(name, state[WEIGHT + name]))
+        for (kind, name), mean in self.means.items():
+            if kind + name in state:
+                mean.assign(self._turned(name, state[kind + name]))
+
+    def _turned(self, name: str, array: Array) -> Array:
+        return array.T if self.swapped[name] else array
+
+    def _graph(
+        self, function: Callable[..., Any], inputs: Mapping[str, Array], *others: tf.TensorSpec
+    ) -> Callable[..., Any]:
+        """A graph of `function` for inputs of any lengths, made once for each set of them."""
+        key = (function.__name__, *((name, x.shape[1:-1]) for name, x in inputs.items()))
+        if key not in self._graphs:
+            specs = {
+                # How many choices there are is not one of the lengths that change.
+                name: tf.TensorSpec([None, *x.shape[1:-1], None][: x.ndim], x.dtype, name)
+                for name, x in inputs.items()
+            }
+            self._graphs[key] = tf.function(
+                function, input_signature=[specs, *others], autograph=False
+            )
+        return self._graphs[key]
+
+    def _tensors(self, inputs: Mapping[str, Array]) -> dict[str, tf.Tensor]:
+        return {name: tf.constant(x) for name, x in inputs.items()}
+
+
+def _parameter(model: TFDistilBertPreTrainedModel, weight: Any) -> keras.Variable:
+    module, leaf, _ = owner(model, weight)
+    return getattr(module, leaf)

@@ -1,0 +1,129 @@
+"""Tokenized data kept on disk: tokenized once, and mapped into memory rather than read.
+
+Token ids are written to a file while they are made, so that a corpus may be larger than memory.
+Where all that a split comes to is numbers, they are kept, too, and the next training on the same
+files begins at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distil.common.batching import Features
+from distil.common.errors import InputError
+from distil.common.files import atomic_write
+from distil.common.recipe import Recipe
+
+Array = NDArray[Any]
+
+# Features of a split in its file of arrays.
+_TARGET, _TOKEN_TARGET = "target/", "token_target/"
+
+
+class IdsFile:
+    """Token ids on their way to a file.
+
+    Args:
+        path: The file; it is there once `finish` has returned.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._temporary.open("wb")
+        except OSError as error:
+            raise self._problem(error) from None
+
+    def add(self, ids: Array) -> None:
+        """Append int32 ids."""
+        try:
+            self._file.write(ids.astype("<i4").data)
+        except OSError as error:
+            raise self._problem(error) from None
+
+    def finish(self) -> Array:
+        """All ids, mapped from the file."""
+        try:
+            self._file.close()
+            self._temporary.replace(self._path)
+        except OSError as error:
+            raise self._problem(error) from None
+        return read_ids(self._path)
+
+    def _problem(self, error: OSError) -> InputError:
+        return InputError(
+            "tokenized data cannot be kept", found=error, where=self._path,
+            fix="make room, or choose another data.cache",
+        )  # fmt: skip
+
+
+def read_ids(path: Path) -> Array:
+    """The ids in a file, mapped into memory."""
+    if path.stat().st_size == 0:  # which cannot be mapped
+        return np.zeros(0, np.int32)
+    return np.memmap(path, dtype="<i4", mode="r")
+
+
+def cache_path(recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ...]) -> Path | None:
+    """Where the ids of a split are kept: a name for this data, tokenized in this way.
+
+    None where the recipe keeps nothing.
+    """
+    data = recipe.data
+    if data.cache is None:
+        return None
+    names = {"train": data.train, "dev": data.dev}[split] or ()
+    stats = [(Path(data.folder) / name).stat() for name in names]
+    table = recipe.to_table()["data"]
+    described = [
+        recipe.task, split, labels,
+        {name: value for name, value in table.items() if name not in ("cache", "labels")},
+        [(stat.st_size, stat.st_mtime_ns) for stat in stats],
+        tokenizer.backend_tokenizer.to_str(),
+    ]  # fmt: skip
+    key = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
+    return Path(data.cache) / f"{recipe.task}-{split}-{key}.ids"
+
+
+def load_features(path: Path) -> Features | None:
+    """What `save_features` kept, or None."""
+    arrays_path = path.with_suffix(".npz")
+    if not (path.exists() and arrays_path.exists()):
+        return None
+    with np.load(arrays_path) as arrays:
+        named = {name: arrays[name] for name in arrays.files}
+    return Features(
+        ids=read_ids(path),
+        starts=named["starts"],
+        choices=int(named["choices"]),
+        targets=_under(_TARGET, named),
+        token_targets=_under(_TOKEN_TARGET, named),
+    )
+
+
+def save_features(path: Path, features: Features) -> None:
+    """Keep what there is of features besides the ids, which are kept already."""
+    arrays = {"starts": features.starts, "choices": np.array(features.choices)}
+    arrays |= {_TARGET + name: array for name, array in features.targets.items()}
+    arrays |= {_TOKEN_TARGET + name: array for name, array in features.token_targets.items()}
+    with atomic_write(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def _under(prefix: str, arrays: dict[str, Array]) -> dict[str, Array]:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,139 @@
+"""How good a model is on the examples it is judged by, by its task's metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distil.common import metrics
+from distil.common.batching import Batch, collate, plan_evaluation, prefetched
+from distil.common.masking import Masking
+from distil.common.metrics import Metrics
+from distil.common.recipe import Recipe
+from distil.common.stepping import Step
+from distil.training.answers import read_answers
+from distil.training.features import Examples
+from distil.training.spans import NONE
+
+Array = NDArray[Any]
+
+# In place of an epoch, where masks are drawn to be judged by: the same at every evaluation.
+_EVALUATION = 2**31
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Judges a model.
+
+    Attributes:
+        recipe: Of the training.
+        examples: To be judged by.
+        labels: Names of the classes; none for regression.
+        pad: The padding token.
+        masking: Of masked-LM, else None.
+    """
+
+    recipe: Recipe
+    examples: Examples
+    labels: tuple[str, ...]
+    pad: int
+    masking: Masking | None = None
+
+    @property
+    def metric(self) -> str:
+        """What decides which model is the best."""
+        if self.recipe.evaluation.metric is not None:
+            return self.recipe.evaluation.metric
+        if self.recipe.task == "sequence-classification" and not self.labels:
+            return metrics.REGRESSION_METRIC
+        return metrics.MAIN_METRIC[self.recipe.task]
+
+    def is_better(self, found: float, best: float | None) -> bool:
+        """Whether a value of the metric is better than the best so far."""
+        if best is None or math.isnan(best):
+            return True
+        return found < best if self.metric in metrics.LESS_IS_BETTER else found > best
+
+    def judge(self, step: Step) -> Metrics:
+        """The metrics of a model, its loss among them."""
+        features = self.examples.features
+        plan = plan_evaluation(
+            features.lengths, tokens=self.recipe.evaluation.tokens, choices=features.choices
+        )
+        outputs: list[Any] = [None] * len(features)
+        loss, counted = 0.0, 0
+        for batch in prefetched(enumerate(plan), self._batch):
+            found = step.evaluate(batch.inputs)
+            loss += found.loss * batch.counted
+            counted += batch.counted
+            if self.recipe.task == "masked-lm":
+                outputs[batch.rows[0]] = found.outputs["predicted"] == batch.inputs["labels"]
+                continue
+            for place, row in enumerate(batch.rows):
+                outputs[row] = {name: values[place] for name, values in found.outputs.items()}
+        mean = loss / max(1, counted)
+        return {"loss": mean, **_METRICS[self.recipe.task](self, outputs, mean)}
+
+    def _batch(self, job: tuple[int, Array]) -> Batch:
+        number, rows = job
+        batch = collate(self.examples.features, rows, pad=self.pad)
+        if self.masking is None:
+            return batch
+        return self.masking.apply(batch, [self.recipe.seed, _EVALUATION, number])
+
+
+def _masked_lm(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+    right = np.concatenate([found for found in outputs if found is not None])
+    # What is past e^700 is no number any more.
+    return {"perplexity": math.exp(min(loss, 700)), "accuracy": float(right.mean())}
+
+
+def _classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+    logits = np.stack([output["logits"] for output in outputs])
+    labels = judge.examples.features.targets["labels"]
+    if not judge.labels:
+        return metrics.regression(logits[:, 0], labels)
+    return metrics.classes(logits.argmax(-1), labels)
+
+
+def _multiple_choice(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+    logits = np.stack([output["logits"] for output in outputs])
+    return metrics.choices(logits.argmax(-1), judge.examples.features.targets["labels"])
+
+
+def _token_classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+    features, details = judge.examples.features, judge.examples.details
+    predicted = []
+    outside = judge.labels.index("O") if "O" in judge.labels else 0
+    for number, tags in enumerate(details.tags):
+        words = details.words[features.starts[number] : features.starts[number + 1]]
+        tokens = np.flatnonzero(words != NONE)
+        # Words that were cut off, or that have no token, are taken for outside.
+        found = np.full(len(tags), outside)
+        found[words[tokens]] = outputs[number]["logits"][tokens].argmax(-1)
+        predicted.append([judge.labels[one] for one in found])
+    return metrics.entities(predicted, details.tags)
+
+
+def _question_answering(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+    features, windows = judge.examples.features, judge.examples.details
+    lengths = features.lengths
+    scores = [
+        [output[name][:length] for output, length in zip(outputs, lengths, strict=True)]
+        for name in ("start_logits", "end_logits")
+    ]
+    return metrics.answers(read_answers(*scores, features.starts, windows), windows.answers)
+
+
+_METRICS: dict[str, Callable[[Judge, Sequence[Any], float], Metrics]] = {
+    "masked-lm": _masked_lm,
+    "sequence-classification": _classification,
+    "multiple-choice": _multiple_choice,
+    "token-classification": _token_classification,
+    "question-answering": _question_answering,
+}

@@ -1,0 +1,264 @@
+"""The training loop, the same for both frameworks: which batches, at which rate, and what then.
+
+Where it stands is a few numbers (`Position`).  Batches, masks, learning rates and the seeds of
+dropout are functions of them and of the recipe, so that training which was interrupted goes on
+to the same weights, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from distil.common.batching import Batch, Features, collate, plan_epoch, prefetched
+from distil.common.errors import TrainingError
+from distil.common.masking import Masking
+from distil.common.recipe import Recipe
+from distil.common.schedule import rate_factor
+from distil.common.stepping import Step
+from distil.training.checkpoints import save_state
+from distil.training.evaluation import Judge
+from distil.training.log import Log
+
+# A running mean of about so many steps tells how fast it goes.
+_STEPS_OF_SPEED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a step leaves to be shown.
+
+    Attributes:
+        step: How many steps are done.
+        total: How many there are.
+        loss: Of the step.
+        tokens_per_second: Of the last steps, padding not counted.
+        seconds_left: Until the last step, at that speed.
+    """
+
+    step: int
+    total: int
+    loss: float
+    tokens_per_second: float
+    seconds_left: float
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Where training stands.
+
+    Attributes:
+        step: Steps done.
+        epoch: Which epoch comes next, or is under way.
+        batch: Which batch of it comes next.
+        sums: Of measurements since the last point of the curve, by name.
+        summed: Steps in those sums.
+        tokens: Tokens seen, padding not counted.
+        best: The best value of the metric so far.
+        best_step: When that was.
+        metrics: Of the last evaluation.
+        best_metrics: Of the best one.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    sums: Mapping[str, float] = field(default_factory=dict)
+    summed: int = 0
+    tokens: int = 0
+    best: float | None = None
+    best_step: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    best_metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Loop:
+    """Trains to the end of the recipe.
+
+    Attributes:
+        recipe: What is done.
+        step: The framework's part.
+        features: Examples to learn from.
+        pad: The padding token.
+        folder: For checkpoints.
+        log: For measurements.
+        judge: For evaluation, or None.
+        masking: Of masked-LM, else None.
+        save_model: Keeps the model as it is now.
+        identity: What a checkpoint must have been made with to be gone on with.
+        listener: Told of every step.
+        position: Where to begin.
+    """
+
+    recipe: Recipe
+    step: Step
+    features: Features
+    pad: int
+    folder: Path
+    log: Log
+    judge: Judge | None
+    masking: Masking | None
+    save_model: Callable[[], None]
+    identity: Mapping[str, Any]
+    listener: Listener | None = None
+    position: Position = field(default_factory=Position)
+
+    def run(self) -> Position:
+        """Train from `position` to the end.
+
+        Raises:
+            TrainingError: The loss or the gradients are not finite.
+            CheckpointError: A checkpoint or the model cannot be written.
+        """
+        schedule = self.recipe.schedule
+        total = self.total_steps()
+        speed = 0.0
+        while self.position.step < total:
+            epoch = self.position.epoch
+            for parts, following in self._steps(epoch, self.position.batch):
+                start = time.perf_counter()
+                rate = rate_factor(schedule, self.position.step, total)
+                found = self._train(parts, self.recipe.optimizer.learning_rate * rate)
+                seconds = time.perf_counter() - start
+                self.position = replace(
+                    self.position, epoch=epoch + (following == 0), batch=following
+                )
+                last = self.position.step == total
+                tokens = sum(part.tokens for part in parts) / seconds
+                speed += (tokens - speed) / min(self.position.step, _STEPS_OF_SPEED)
+                if last or self._is_due(self.recipe.log.every):
+                    self._note(rate, speed)
+                self._tell(found["loss"], speed, total)
+                if self.judge is not None and (last or self._is_due(self.recipe.evaluation.every)):
+                    self._evaluate(self.judge)
+                if last or self._is_due(self.recipe.checkpoints.every):
+                    self.save()
+                if last:
+                    break
+        return self.position
+
+    def total_steps(self) -> int:
+        """How many steps the recipe is for."""
+        if self.recipe.schedule.steps is not None:
+            return self.recipe.schedule.steps
+        return sum(
+            math.ceil(len(self._plan(epoch)) / self.recipe.batch.accumulation)
+            for epoch in range(self.recipe.schedule.epochs)
+        )
+
+    def save(self) -> None:
+        """Keep what is needed to go on from here."""
+        info = {"position": asdict(self.position), "identity": dict(self.identity)}
+        save_state(self.folder, self.step.state(), info)
+
+    def _plan(self, epoch: int) -> list[Any]:
+        return plan_epoch(
+            self.features.lengths,
+            self.recipe.batch,
+            choices=self.features.choices,
+            seed=self.recipe.seed,
+            epoch=epoch,
+        )
+
+    def _steps(self, epoch: int, first: int) -> Iterator[tuple[list[Batch], int]]:
+        """The batches of each step of an epoch from batch `first` on, and which comes next.
+
+        After the last step that is 0: the first of the next epoch.
+        """
+        plan = self._plan(epoch)
+        size = self.recipe.batch.accumulation
+
+        def batches(begin: int) -> list[Batch]:
+            numbers = range(begin, min(begin + size, len(plan)))
+            return [self._batch(plan[number], epoch, number) for number in numbers]
+
+        begins = range(first, len(plan), size)
+        for begin, parts in zip(begins, prefetched(begins, batches), strict=True):
+            yield parts, begin + size if begin + size < len(plan) else 0
+
+    def _batch(self, rows: Any, epoch: int, number: int) -> Batch:
+        batch = collate(self.features, rows, pad=self.pad)
+        if self.masking is None:
+            return batch
+        return self.masking.apply(batch, [self.recipe.seed, epoch, number])
+
+    def _train(self, parts: list[Batch], learning_rate: float) -> dict[str, float]:
+        """One step, and its measurements."""
+        number = self.position.step
+        found = self.step.train(parts, learning_rate, [self.recipe.seed, number])
+        wrong = [name for name, value in found.items() if not math.isfinite(value)]
+        if wrong:
+            rows = ", ".join(str(row) for part in parts for row in part.rows.tolist())
+            raise TrainingError(
+                f"{wrong[0]} is not finite",
+                found=found[wrong[0]],
+                where=f"step {number + 1}, examples {rows} of the training data",
+                fix="lower optimizer.learning_rate, or look at these examples; "
+                "what was kept before is still there",
+            )
+        self.position = replace(
+            self.position,
+            step=number + 1,
+            sums={name: self.position.sums.get(name, 0.0) + x for name, x in found.items()},
+            summed=self.position.summed + 1,
+            tokens=self.position.tokens + sum(part.tokens for part in parts),
+        )
+        return found
+
+    def _is_due(self, every: int | None) -> bool:
+        """Whether it is time for what comes every so many steps, or after each epoch."""
+        if every is None:
+            return self.position.batch == 0
+        return self.position.step % every == 0
+
+    def _note(self, rate: float, speed: float) -> None:
+        """Write a point of the curve."""
+        means = {name: x / self.position.summed for name, x in self.position.sums.items()}
+        self.log.write(
+            {
+                "step": self.position.step,
+                **means,
+                "learning_rate": self.recipe.optimizer.learning_rate * rate,
+                "tokens": self.position.tokens,
+                "tokens_per_second": round(speed, 1),
+            }
+        )
+        self.position = replace(self.position, sums={}, summed=0)
+
+    def _tell(self, loss: float, speed: float, total: int) -> None:
+        if self.listener is None:
+            return
+        step = self.position.step
+        self.listener(
+            Progress(
+                step=step,
+                total=total,
+                loss=loss,
+                tokens_per_second=speed,
+                seconds_left=(total - step) * self.position.tokens / step / speed,
+            )
+        )
+
+    def _evaluate(self, judge: Judge) -> None:
+        """Judge the model, and keep it if it is the best so far."""
+        metrics = judge.judge(self.step)
+        if judge.metric not in metrics:
+            raise TrainingError(
+                "there is no such metric", expected=", ".join(metrics), found=judge.metric,
+                where="evaluation.metric",
+            )  # fmt: skip
+        step, value = self.position.step, metrics[judge.metric]
+        self.log.write({"step": step, **{f"dev_{name}": x for name, x in metrics.items()}})
+        self.position = replace(self.position, metrics=metrics)
+        if judge.is_better(value, self.position.best):
+            self.position = replace(self.position, best=value, best_step=step, best_metrics=metrics)
+            if self.recipe.checkpoints.model == "best":
+                self.save_model()

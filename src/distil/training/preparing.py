@@ -1,0 +1,163 @@
+"""From a recipe to what the loop needs: tokenizer, labels, examples, model."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distil.common.errors import ConfigError, InputError
+from distil.common.labels import BINARY, REGRESSION
+from distil.common.masking import Masking
+from distil.common.recipe import Recipe
+from distil.training.cache import cache_path, load_features, save_features
+from distil.training.features import BUILDERS, Builder, Examples, Reader, check_some, labels_of
+from distil.training.reading import read_rows
+from distil.training.spans import question_answering, token_classification
+
+_BUILDERS: Mapping[str, Builder] = {
+    **BUILDERS,
+    "token-classification": token_classification,
+    "question-answering": question_answering,
+}
+_WITH_LABELS = ("sequence-classification", "token-classification")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """The data of a training.
+
+    Attributes:
+        tokenizer: Of the model.
+        labels: Names of the classes; none where the task has none, or for regression.
+        train: Examples to learn from.
+        dev: Examples to be judged by, or None.
+        masking: Of masked-LM, else None.
+    """
+
+    tokenizer: Any
+    labels: tuple[str, ...]
+    train: Examples
+    dev: Examples | None
+    masking: Masking | None
+
+    @property
+    def fingerprint(self) -> dict[str, int]:
+        """Numbers that tell other training data apart."""
+        features = self.train.features
+        sums = [features.starts, *features.targets.values(), *features.token_targets.values()]
+        check = zlib.crc32(features.ids)
+        for array in sums:
+            check = zlib.crc32(array, check)
+        return {"examples": len(features), "tokens": len(features.ids), "checksum": check}
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Read and tokenize what the recipe names.
+
+    Raises:
+        InputError: A file is missing, or a row of it is not as it should be.
+        ConfigError: The recipe asks for what cannot be.
+        TokenizerError: The model has no tokenizer.
+    """
+    import distil  # noqa: PLC0415 - which imports this package
+
+    tokenizer = distil.load_tokenizer(recipe.model.name, revision=recipe.model.revision)
+    labels = _labels(recipe, tokenizer)
+    splits = ["train"]
+    if recipe.data.dev or (recipe.data.hub and recipe.data.dev_split):
+        splits.append("dev")
+    examples = {split: _examples(recipe, split, tokenizer, labels) for split in splits}
+    masking = None
+    if recipe.task == "masked-lm":
+        masking = Masking.over(
+            examples["train"].features.ids,
+            recipe.masking,
+            vocabulary=len(tokenizer),
+            mask=tokenizer.mask_token_id,
+            special=tokenizer.all_special_ids,
+        )
+    return Prepared(
+        tokenizer=tokenizer,
+        labels=labels,
+        train=examples["train"],
+        dev=examples.get("dev"),
+        masking=masking,
+    )
+
+
+def _examples(recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ...]) -> Examples:
+    """The examples of a split, tokenized now or before."""
+    path = cache_path(recipe, split, tokenizer, labels)
+    # What is on the hub may change without anybody here noticing.
+    keeps = path is not None and recipe.data.hub is None
+    found = load_features(path) if keeps else None
+    if found is not None:
+        return Examples(features=found)
+    reader = Reader(data=recipe.data, tokenizer=tokenizer, labels=labels, ids_path=path)
+    rows = read_rows(recipe.data, split)
+    examples = check_some(_BUILDERS[recipe.task](rows, reader), split)
+    if keeps and examples.details is None:
+        save_features(path, examples.features)
+    return examples
+
+
+def load_model(recipe: Recipe, framework: str, labels: tuple[str, ...]) -> Any:
+    """The model to train, with the recipe's labels.
+
+    Raises:
+        ConfigError: It has no room for sequences as long as the recipe's.
+        CheckpointError: Its files are damaged or missing.
+    """
+    import distil  # noqa: PLC0415 - which imports this package
+
+    config = dict(recipe.model.config)
+    if labels:
+        config |= {
+            "id2label": dict(enumerate(labels)),
+            "label2id": {name: number for number, name in enumerate(labels)},
+        }
+    elif recipe.task == "sequence-classification":
+        config["num_labels"] = 1
+    mixed = recipe.precision == "bfloat16"
+    dtypes = {"pt": "float32", "tf": "mixed_bfloat16"}
+    model = distil.load(
+        recipe.model.name,
+        framework=framework,
+        task=recipe.task,
+        dtype=dtypes[framework] if mixed else recipe.precision,
+        revision=recipe.model.revision,
+        seed=recipe.seed,
+        ignore_mismatched_sizes=recipe.model.new_head,
+        **config,
+    )
+    longest = model.config.max_position_embeddings
+    if recipe.data.max_length > longest:
+        raise ConfigError(
+            "data.max_length is longer than the model allows",
+            expected=f"at most {longest}", found=recipe.data.max_length, where="data.max_length",
+        )  # fmt: skip
+    return model
+
+
+def _labels(recipe: Recipe, tokenizer: Any) -> tuple[str, ...]:
+    """The names of the classes, from the recipe or else from the training rows."""
+    kind = recipe.model.config.get("problem_type")
+    if recipe.task not in _WITH_LABELS or kind == REGRESSION:
+        return ()
+    if kind == BINARY:
+        raise ConfigError(
+            "a recipe cannot train for several labels at once", found=kind,
+            where="model.config.problem_type", fix="use a loop of your own; the model can",
+        )  # fmt: skip
+    labels = recipe.data.labels
+    if labels is None:
+        reader = Reader(data=recipe.data, tokenizer=tokenizer)
+        labels = labels_of(read_rows(recipe.data, "train"), reader, recipe.task)
+    if len(labels) == 1:  # which the model would take for regression
+        raise InputError(
+            "there is one class only", expected="two or more", found=labels[0],
+            where="data.labels", fix="list them, if not all are in the training rows",
+        )  # fmt: skip
+    return labels

@@ -1,0 +1,227 @@
+"""`distil.train`: from a recipe to a trained model in a folder."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distil.common.errors import TrainingError
+from distil.common.files import read_json, write_json
+from distil.common.recipe import Recipe, read_recipe
+from distil.common.recipe_rules import differences
+from distil.training import checkpoints
+from distil.training.evaluation import Judge
+from distil.training.log import Log, read_log
+from distil.training.loop import Listener, Loop, Position
+from distil.training.preparing import Prepared, load_model, prepare
+from distil.training.report import CURVES, draw_curves, write_card
+
+RESULT = "training.json"
+
+# What can be changed without changing what training comes to.
+_FREE = (
+    ("output",), ("log",), ("checkpoints", "every"), ("data", "folder"), ("data", "cache"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What training came to.
+
+    Attributes:
+        folder: Where the model is, with its tokenizer, its card, its curves and its log.
+        framework: It was trained in.
+        steps: How many there were.
+        metrics: Of the model that was kept, on the dev rows; none if there are no such rows.
+        metric: Which of them decided; None likewise.
+        best_step: After which step the model was as it was kept.
+        examples: To learn from, an epoch.
+        tokens: Seen in training, padding not counted.
+        seconds: It took; of training that was interrupted, since then.
+    """
+
+    folder: Path
+    framework: str
+    steps: int
+    metrics: Mapping[str, float]
+    metric: str | None
+    best_step: int
+    examples: int
+    tokens: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain data."""
+        return {**asdict(self), "folder": str(self.folder)}
+
+
+def train(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    *,
+    listener: Listener | None = None,
+    **assignments: Any,
+) -> TrainingResult:
+    """Train a model by a recipe.
+
+    Training that was interrupted is gone on with by the same call, and ends with the weights
+    that it would have ended with; once it is done, the same call gives its result again.
+
+    Args:
+        recipe: A YAML file (see `distil.common.recipe`), or what it would hold.
+        listener: Called after every step with a `distil.training.loop.Progress`.
+        **assignments: Values to set in the recipe, by dotted name:
+            `train("sst2.yaml", **{"optimizer.learning_rate": 1e-4})`.
+
+    Returns:
+        What it came to.
+
+    Raises:
+        ConfigError: The recipe is not valid.
+        InputError: A row of the data is not as it should be; says which.
+        TrainingError: The loss is not finite; says at which step, on which examples.  Or the
+            folder holds a training by another recipe.
+        CheckpointError: The model cannot be read, or something cannot be written.
+        FrameworkError: A package that this needs is not installed.
+    """
+    from distil.api import find_framework, import_framework  # noqa: PLC0415 - it imports this
+
+    recipe = read_recipe(recipe, assignments)
+    framework = find_framework(recipe.model.framework)
+    import_framework(framework)
+    start = time.monotonic()
+    folder = Path(recipe.output)
+    settings = _settings(recipe, framework)
+    finished = _finished(folder, settings)
+    if finished is not None:
+        return finished
+    prepared = prepare(recipe)
+    identity = {"recipe": settings, "data": prepared.fingerprint}
+    saved = checkpoints.load_state(folder)
+    if saved is not None:
+        _check_same(saved[1]["identity"], identity, folder)
+    model = load_model(recipe, framework, prepared.labels)
+    step = importlib.import_module(f"distil.{framework}.train").Step(model, recipe)
+    position = Position()
+    if saved is not None:
+        step.restore(saved[0])
+        position = Position(**saved[1]["position"])
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoints.remove_leftovers(folder)
+    judge = _judge(recipe, prepared)
+    log = Log(folder, step=position.step, tensorboard=recipe.log.tensorboard)
+
+    def save_model() -> None:
+        from distil.api import save  # noqa: PLC0415 - likewise
+
+        save(model, folder, tokenizer=prepared.tokenizer)
+
+    loop = Loop(
+        recipe=recipe,
+        step=step,
+        features=prepared.train.features,
+        pad=prepared.tokenizer.pad_token_id,
+        folder=folder,
+        log=log,
+        judge=judge,
+        masking=prepared.masking,
+        save_model=save_model,
+        identity=identity,
+        listener=listener,
+        position=position,
+    )
+    try:
+        position = loop.run()
+    finally:
+        log.close()
+    keeps_last = judge is None or recipe.checkpoints.model == "last"
+    if keeps_last:
+        save_model()
+    result = TrainingResult(
+        folder=folder,
+        framework=framework,
+        steps=position.step,
+        metrics=position.metrics if keeps_last else position.best_metrics,
+        metric=None if judge is None else judge.metric,
+        best_step=position.step if keeps_last else position.best_step,
+        examples=len(prepared.train.features),
+        tokens=position.tokens,
+        seconds=round(time.monotonic() - start, 1),
+    )
+    _report(result, recipe, prepared)
+    write_json(folder / RESULT, {"result": result.to_dict(), "recipe": settings})
+    checkpoints.remove_state(folder)
+    return result
+
+
+def _judge(recipe: Recipe, prepared: Prepared) -> Judge | None:
+    if prepared.dev is None:
+        return None
+    return Judge(
+        recipe=recipe,
+        examples=prepared.dev,
+        labels=prepared.labels,
+        pad=prepared.tokenizer.pad_token_id,
+        masking=prepared.masking,
+    )
+
+
+def _settings(recipe: Recipe, framework: str) -> dict[str, Any]:
+    """The recipe as far as it decides what training comes to."""
+    table = recipe.to_table()
+    for *sections, name in _FREE:
+        place = table
+        for section in sections:
+            place = place[section]
+        del place[name]
+    table["model"]["framework"] = framework
+    return table
+
+
+def _finished(folder: Path, settings: Mapping[str, Any]) -> TrainingResult | None:
+    """The result that is in the folder already, if there is one.
+
+    Raises:
+        TrainingError: It is that of another recipe.
+    """
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    found = read_json(path)
+    _check_same({"recipe": found.get("recipe")}, {"recipe": settings}, folder)
+    return TrainingResult(**{**found["result"], "folder": folder})
+
+
+def _check_same(before: Any, now: Any, folder: Path) -> None:
+    changed = differences(before, now)
+    if changed:
+        raise TrainingError(
+            "the folder holds a training by another recipe, or on other data",
+            found="; ".join(
+                f"{name.removeprefix('recipe.')} was {old!r}, is {new!r}"
+                for name, (old, new) in changed.items()
+            ),
+            where=folder,
+            fix="choose another output, or remove the folder",
+        )
+
+
+def _report(result: TrainingResult, recipe: Recipe, prepared: Prepared) -> None:
+    from distil import __version__  # noqa: PLC0415 - which imports this package
+
+    curves = result.folder / CURVES
+    draw_curves({result.framework: read_log(result.folder)}, curves, metric=result.metric)
+    features = prepared.train.features
+    facts = {
+        "examples": f"{result.examples:,} of {len(features.ids):,} tokens",
+        "steps": f"{result.steps:,}, {result.tokens:,} tokens seen",
+        "model kept": f"after step {result.best_step:,}",
+        "time": f"{result.seconds:,.0f} s",
+    }
+    write_card(
+        result.folder, recipe, framework=result.framework, metrics=result.metrics, facts=facts,
+        version=__version__,
+    )  # fmt: skip

@@ -1,0 +1,172 @@
+"""Features of the tasks that look at single tokens: tags of words, and answers in a context.
+
+Shapes: t tokens of all sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distil.common.config_rules import shown
+from distil.common.labels import IGNORED
+from distil.training.features import Examples, Reader, Sequences, in_blocks
+from distil.training.reading import Row
+
+Array = NDArray[Any]
+
+# In place of a word or an offset, for tokens that have none.
+NONE = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaggedWords:
+    """What entity metrics need.
+
+    Attributes:
+        tags: Of every word, for each sentence.
+        words: For each token (t) the number of the word that it begins, or `NONE`.
+    """
+
+    tags: list[list[str]]
+    words: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """What is needed to read answers out of windows.
+
+    Attributes:
+        rows: Number of the question that each window belongs to.
+        offsets: For each token (t 2) its first character in the context and the one after its
+            last, or `NONE` outside of the context.
+        contexts: Of each question.
+        answers: Right answers to each question.
+    """
+
+    rows: Array
+    offsets: Array
+    contexts: list[str]
+    answers: list[list[str]]
+
+
+def token_classification(rows: Iterable[Row], reader: Reader) -> Examples:
+    """Sentences of words with a tag each; the first token of a word learns its tag."""
+    sequences = Sequences(reader.ids_path)
+    labels: list[Array] = []
+    words_of: list[Array] = []
+    tags_of: list[list[str]] = []
+    for block in in_blocks(rows):
+        sentences = []
+        for row in block:
+            words, tags = reader.value(row, "words"), reader.value(row, "tags")
+            if not isinstance(words, list) or not isinstance(tags, list) or not words:
+                raise row.problem("words and tags are not lists", found=shown(words))
+            if len(words) != len(tags):
+                raise row.problem(
+                    "not a tag for each word", expected=f"{len(words)} tags", found=len(tags)
+                )
+            sentences.append(words)
+        encoded = reader.tokenize(sentences, is_split_into_words=True)
+        sequences.add(encoded["input_ids"])
+        for number, row in enumerate(block):
+            numbers = [reader.number(row, tag) for tag in reader.value(row, "tags")]
+            tags_of.append([reader.labels[one] for one in numbers])
+            words = _first_tokens(encoded.word_ids(number))
+            words_of.append(words)
+            labels.append(np.where(words == NONE, IGNORED, np.asarray(numbers)[words]))
+    token_targets = {"labels": np.concatenate([np.zeros(0, np.int32), *labels]).astype(np.int32)}
+    words = np.concatenate([np.zeros(0, np.int32), *words_of])
+    return Examples(
+        features=sequences.finish(token_targets=token_targets),
+        details=TaggedWords(tags=tags_of, words=words),
+    )
+
+
+def question_answering(rows: Iterable[Row], reader: Reader) -> Examples:
+    """Questions with the answer in a context; a long context is read through several windows.
+
+    A window without the whole answer learns to point at its first token, as in BERT's own
+    training on SQuAD.
+    """
+    sequences = Sequences(reader.ids_path)
+    questions = 0
+    starts, ends, rows_of = [], [], []
+    offsets: list[Array] = []
+    contexts: list[str] = []
+    answers: list[list[str]] = []
+    for block in in_blocks(rows):
+        spans = [_answer(row, reader) for row in block]
+        encoded = reader.tokenize(
+            [reader.text(row, "question") for row in block],
+            [reader.text(row, "context") for row in block],
+            truncation="only_second",
+            stride=reader.data.stride,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        sequences.add(encoded["input_ids"])
+        for window, number in enumerate(encoded["overflow_to_sample_mapping"]):
+            in_context = np.array(
+                [sequence == 1 for sequence in encoded.sequence_ids(window)], bool
+            )
+            here = np.asarray(encoded["offset_mapping"][window], np.int32)
+            here = np.where(in_context[:, None], here, NONE).astype(np.int32)  # tokens 2
+            start, end = _tokens_of(here, *spans[number][0])
+            starts.append(start)
+            ends.append(end)
+            rows_of.append(questions + number)
+            offsets.append(here)
+        questions += len(block)
+        contexts += [reader.text(row, "context") for row in block]
+        answers += [texts for _, texts in spans]
+    targets = {
+        "start_positions": np.array(starts, np.int32), "end_positions": np.array(ends, np.int32)
+    }  # fmt: skip
+    details = Windows(
+        rows=np.array(rows_of, np.int64),
+        offsets=np.concatenate([np.zeros((0, 2), np.int32), *offsets]),
+        contexts=contexts,
+        answers=answers,
+    )
+    return Examples(features=sequences.finish(targets=targets), details=details)
+
+
+def _first_tokens(word_ids: list[int | None]) -> Array:
+    """For each token the word that it begins."""
+    words = np.array([NONE if word is None else word for word in word_ids], np.int32)
+    again = np.zeros(len(words), bool)
+    again[1:] = words[1:] == words[:-1]
+    return np.where(again, NONE, words).astype(np.int32)
+
+
+def _answer(row: Row, reader: Reader) -> tuple[tuple[int, int], list[str]]:
+    """Characters of the first answer, and the texts of all."""
+    context, answers = reader.text(row, "context"), reader.value(row, "answers")
+    try:
+        texts, begins = list(answers["text"]), list(answers["answer_start"])
+        text, begin = texts[0], int(begins[0])
+        found = context[begin : begin + len(text)]
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise row.problem(
+            "no answer",
+            expected="texts and answer_starts, at least one", found=shown(answers),
+            fix="questions without an answer (SQuAD 2) are not supported",
+        ) from None  # fmt: skip
+    if found != text or not text:
+        raise row.problem(
+            "answer is not where it should be", expected=shown(text), found=shown(found)
+        )
+    return (begin, begin + len(text)), texts
+
+
+def _tokens_of(offsets: Array, begin: int, end: int) -> tuple[int, int]:
+    """First and last token of the characters from `begin` to `end`; (0, 0) if not all are there."""
+    context = np.flatnonzero(offsets[:, 0] != NONE)
+    inside = context[(offsets[context, 1] > begin) & (offsets[context, 0] < end)]
+    whole = len(inside) > 0 and offsets[inside[0], 0] <= begin and offsets[inside[-1], 1] >= end
+    return (int(inside[0]), int(inside[-1])) if whole else (0, 0)

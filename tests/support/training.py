@@ -1,0 +1,95 @@
+"""Tiny data sets and recipes for every task, and models to train on them."""
+
+import json
+import random
+
+from distil.common.recipe import read_recipe
+from support.folders import WORDS, make_folder
+
+TASKS = (
+    "masked-lm", "sequence-classification", "multiple-choice", "token-classification",
+    "question-answering",
+)  # fmt: skip
+
+NO_DROPOUT = dict.fromkeys(
+    ("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"), 0.0
+)
+
+
+def sentence(draw, least=3, most=9):
+    return [draw.choice(WORDS) for _ in range(draw.randint(least, most))]
+
+
+def write_rows(folder, task, split, rows):
+    """Rows that something can be learned from, in the format that is usual for the task."""
+    draw = random.Random(f"{task} {split}")
+    if task == "sequence-classification":
+        lines = ["sentence\tlabel"]
+        for _ in range(rows):
+            words = sentence(draw)
+            lines.append(f"{' '.join(words)}\t{'good' if 'good' in words else 'bad'}")
+        return write(folder / f"{split}.tsv", "\n".join(lines) + "\n")
+    if task == "multiple-choice":
+        lines = []
+        for _ in range(rows):
+            label = draw.randrange(3)
+            endings = [" ".join(sentence(draw)) for _ in range(3)]
+            endings[label] = "paris paris"
+            row = {"context": " ".join(sentence(draw)), "endings": endings, "label": label}
+            lines.append(json.dumps(row))
+        return write(folder / f"{split}.jsonl", "\n".join(lines) + "\n")
+    if task == "token-classification":
+        text = ""
+        for _ in range(rows):
+            for word in sentence(draw):
+                text += f"{word}\t{'B-LOC' if word == 'paris' else 'O'}\n"
+            text += "\n"
+        return write(folder / f"{split}.conll", text)
+    if task == "question-answering":
+        paragraphs = []
+        for number in range(rows):
+            words = sentence(draw, 6, 30)
+            place = draw.randrange(len(words))
+            words[place] = "paris"
+            context = " ".join(words)
+            answer = {"text": "paris", "answer_start": context.index("paris")}
+            question = {"id": str(number), "question": "who was born", "answers": [answer]}
+            paragraphs.append({"context": context, "qas": [question]})
+        return write(folder / f"{split}.json", json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    lines = [" ".join(sentence(draw, 5, 40)) for _ in range(rows)]
+    return write(folder / f"{split}.txt", "\n".join(lines) + "\n")
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path.name
+
+
+COLUMNS = {
+    "sequence-classification": {"text": "sentence"},
+    "multiple-choice": {"text": "context", "choices": "endings"},
+}
+
+
+def make_recipe(folder, task, framework, *, rows=40, **assignments):
+    """A recipe for a task, with its data and its model in `folder`."""
+    model = folder / "model"
+    if not model.exists():
+        make_folder(model, task, **({} if task != "token-classification" else {"num_labels": 2}))
+    table = {
+        "task": task,
+        "output": str(folder / f"trained-{framework}"),
+        "model": {"name": str(model), "framework": framework, "new_head": True},
+        "data": {
+            "folder": str(folder),
+            "train": write_rows(folder, task, "train", rows),
+            "dev": write_rows(folder, task, "dev", 10),
+            "columns": COLUMNS.get(task, {}),
+            "max_length": 24,
+            "stride": 4,
+        },
+        "batch": {"examples": 8},
+        "optimizer": {"learning_rate": 1e-3},
+        "schedule": {"epochs": 2},
+    }
+    return read_recipe(table, assignments)

@@ -1,0 +1,178 @@
+"""Training by a recipe, from rows to a folder, for all heads and in each framework."""
+
+import json
+
+import numpy as np
+import pytest
+
+import distil
+from distil.common.errors import CheckpointError, InputError, TrainingError
+from distil.training import train
+from distil.training.log import read_log
+from support.training import TASKS, make_recipe
+
+FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("pt", "tf")]
+
+pytestmark = pytest.mark.filterwarnings("ignore::distil.CheckpointWarning")
+
+METRICS = {
+    "masked-lm": {"loss", "perplexity", "accuracy"},
+    "sequence-classification": {"loss", "accuracy", "f1", "matthews"},
+    "multiple-choice": {"loss", "accuracy"},
+    "token-classification": {"loss", "precision", "recall", "f1", "accuracy"},
+    "question-answering": {"loss", "exact_match", "f1"},
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("task", TASKS)
+def test_every_head_learns(task, framework, tmp_path):
+    recipe = make_recipe(tmp_path, task, framework, **{"schedule.epochs": 6})
+    result = train(recipe)
+    points = [record for record in read_log(result.folder) if "loss" in record]
+    assert result.metrics.keys() == METRICS[task]
+    assert result.steps == points[-1]["step"]
+    assert points[-1]["loss"] < points[0]["loss"]
+    model = distil.load(result.folder, framework=framework)
+    assert model.task == task
+    assert {"README.md", "curves.png", "training.json", "vocab.txt"} <= {
+        path.name for path in result.folder.iterdir()
+    }
+    assert not (result.folder / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_labels_go_into_the_model(framework, tmp_path):
+    recipe = make_recipe(tmp_path, "sequence-classification", framework)
+    result = train(recipe, **{"schedule.steps": 1})
+    config = distil.DistilBertConfig.from_pretrained(result.folder)
+    assert config.id2label == {0: "bad", 1: "good"}
+    assert config.dtype == "float32"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_is_done_is_not_done_again(framework, tmp_path):
+    recipe = make_recipe(tmp_path, "sequence-classification", framework)
+    steps = []
+    first = train(recipe, listener=steps.append)
+    assert len(steps) == first.steps == 10
+    assert steps[-1].total == 10
+    assert train(recipe, listener=steps.append) == first
+    assert len(steps) == 10
+    with pytest.raises(TrainingError, match=r"optimizer.learning_rate was 0.001, is 0.01"):
+        train(recipe, **{"optimizer.learning_rate": 0.01})
+
+
+@pytest.mark.pt
+def test_accumulation_is_the_mean_over_all_labels(tmp_path):
+    """Four batches of two make the step of one batch of eight, however many labels each has."""
+    weights = []
+    for number, (examples, accumulation) in enumerate([(8, 1), (2, 4)]):
+        changes = {
+            "output": str(tmp_path / str(number)), "model.config": dict.fromkeys(
+                ("dropout", "attention_dropout", "seq_classif_dropout"), 0.0
+            ), "precision": "float64", "batch.examples": examples,
+            "batch.accumulation": accumulation, "schedule.steps": 1, "schedule.warmup": 0.0,
+        }  # fmt: skip
+        recipe = make_recipe(tmp_path, "token-classification", "pt", rows=8, **changes)
+        result = train(recipe)
+        model = distil.load(result.folder, framework="pt", dtype="float64")
+        weights.append(dict(model.named_arrays()))
+    for name, array in weights[0].items():
+        np.testing.assert_allclose(array, weights[1][name], rtol=0, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_loss_that_is_not_finite_stops_and_says_where(framework, tmp_path):
+    recipe = make_recipe(
+        tmp_path, "sequence-classification", framework,
+        **{"optimizer.learning_rate": 1e30, "schedule.warmup": 0.0, "checkpoints.every": 1},
+    )  # fmt: skip
+    with pytest.raises(TrainingError, match="not finite") as caught:
+        train(recipe)
+    assert "step 2, examples" in caught.value.where
+    rows = caught.value.where.split("examples ")[1].split(" of")[0].split(", ")
+    assert len(rows) == 8
+    assert {int(row) for row in rows} <= set(range(40))
+    assert (tmp_path / f"trained-{framework}" / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.pt
+def test_a_full_disk_is_said_and_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    recipe = make_recipe(tmp_path, "sequence-classification", "pt", **{"checkpoints.every": 2})
+    writer = "distil.training.checkpoints.SafetensorsWriter.add"
+    from distil.common.checkpoint.safetensors_file import SafetensorsWriter
+
+    written = []
+    add = SafetensorsWriter.add
+
+    def full(self, name, array):
+        written.append(name)
+        if len(written) > 150:
+            raise OSError(28, "No space left on device")
+        add(self, name, array)
+
+    monkeypatch.setattr(writer, full)
+    with pytest.raises(CheckpointError, match="No space left") as caught:
+        train(recipe)
+    assert "make room" in str(caught.value)
+    folder = tmp_path / "trained-pt"
+    assert (folder / "checkpoint.safetensors").exists()
+    assert not list(folder.glob(".*"))
+    monkeypatch.undo()
+    assert train(recipe).steps == 10
+
+
+@pytest.mark.pt
+def test_other_data_is_not_gone_on_with(tmp_path):
+    recipe = make_recipe(
+        tmp_path, "sequence-classification", "pt",
+        **{"optimizer.learning_rate": 1e30, "schedule.warmup": 0.0, "checkpoints.every": 1},
+    )  # fmt: skip
+    with pytest.raises(TrainingError):
+        train(recipe)
+    path = tmp_path / "train.tsv"
+    path.write_text(path.read_text().replace("good", "paris", 3), encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"data\.checksum was"):
+        train(recipe)
+
+
+@pytest.mark.pt
+def test_the_last_model_and_the_best(tmp_path):
+    recipe = make_recipe(tmp_path, "sequence-classification", "pt", **{"schedule.epochs": 4})
+    best = train(recipe)
+    last = train(recipe, **{"checkpoints.model": "last", "output": str(tmp_path / "last")})
+    values = [record["dev_accuracy"] for record in read_log(best.folder) if "dev_loss" in record]
+    assert len(values) == 4
+    assert best.metrics["accuracy"] == max(values)
+    assert best.best_step == 5 * (1 + values.index(max(values)))
+    assert last.metrics["accuracy"] == values[-1]
+    assert last.best_step == last.steps == 20
+
+
+@pytest.mark.pt
+def test_too_long_for_the_model_is_an_error(tmp_path):
+    recipe = make_recipe(tmp_path, "sequence-classification", "pt")
+    with pytest.raises(distil.ConfigError, match="at most 40"):
+        train(recipe, **{"data.max_length": 41})
+
+
+@pytest.mark.pt
+def test_an_unknown_metric_is_an_error(tmp_path):
+    recipe = make_recipe(tmp_path, "sequence-classification", "pt")
+    with pytest.raises(TrainingError, match="accuracy, f1"):
+        train(recipe, **{"evaluation.metric": "acuracy", "schedule.steps": 1})
+
+
+@pytest.mark.pt
+def test_no_rows_is_an_error(tmp_path):
+    recipe = make_recipe(tmp_path, "sequence-classification", "pt")
+    (tmp_path / "train.tsv").write_text("sentence\tlabel\n")
+    with pytest.raises(InputError, match="no examples"):
+        train(recipe, **{"data.labels": ["bad", "good"]})
+
+
+@pytest.mark.pt
+def test_the_result_is_plain_data(tmp_path):
+    result = train(make_recipe(tmp_path, "sequence-classification", "pt", **{"schedule.steps": 1}))
+    assert json.loads(json.dumps(result.to_dict()))["steps"] == 1

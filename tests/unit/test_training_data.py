@@ -1,0 +1,370 @@
+"""Data: every format read, every task's features, and bad rows named by file and line."""
+
+import gzip
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from distil.common.errors import FrameworkError, InputError
+from distil.common.labels import IGNORED
+from distil.common.recipe import DataSection
+from distil.common.tokenizer import DistilBertTokenizerFast
+from distil.training import features, preparing, spans
+from distil.training.answers import read_answers
+from distil.training.reading import Row, read_rows
+from support.folders import VOCABULARY, make_folder
+from support.training import make_recipe
+
+
+@pytest.fixture
+def tokenizer(tmp_path):
+    path = tmp_path / "vocab.txt"
+    path.write_text("".join(f"{token}\n" for token in VOCABULARY))
+    return DistilBertTokenizerFast(path)
+
+
+def rows(folder, name, content, **options):
+    """What is read from a file: the values of each row, and its line."""
+    data = content if isinstance(content, bytes) else content.encode()
+    (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    section = DataSection(folder=str(folder), train=(name,), **options)
+    return [(dict(row.values), row.where[1]) for row in read_rows(section, "train")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "expected"),
+    [
+        ("a.tsv", 'x\ty\n"it\t"" is"\t1\n', {}, [({"x": 'it\t" is', "y": "1"}, 2)]),
+        ("a.tsv.gz", "x\ty\n1\t2\n\n3\t4\n", {}, [
+            ({"x": "1", "y": "2"}, 2), ({"x": "3", "y": "4"}, 4),
+        ]),
+        ("a.tsv", 'x\ty\n"a\tb"\n', {"quoting": False}, [({"x": '"a', "y": 'b"'}, 2)]),
+        ("a.tsv", "a\tb\n", {"header": ("x", "y")}, [({"x": "a", "y": "b"}, 1)]),
+        ("a.csv", 'x,y\n"a,\nb",c\n', {}, [({"x": "a,\nb", "y": "c"}, 3)]),
+        ("a.csv", "\ufeffx,y\n1,2\n", {}, [({"x": "1", "y": "2"}, 2)]),
+        ("a.jsonl", '{"x": [1]}\n\n{"x": null}\n', {}, [({"x": [1]}, 1), ({"x": None}, 3)]),
+        ("a.txt", "one\n\n two \n", {}, [({"text": "one"}, 1), ({"text": "two"}, 3)]),
+        ("a.txt", "one\ntwo\n\n\nthree", {"unit": "paragraph"}, [
+            ({"text": "one two"}, 3), ({"text": "three"}, 5),
+        ]),
+        ("a.conll", "-DOCSTART- O\n\nin\tO\nparis\tB-LOC\n\t\nit x y O\n", {}, [
+            ({"words": ["in", "paris"], "tags": ["O", "B-LOC"]}, 3),
+            ({"words": ["it"], "tags": ["O"]}, 6),
+        ]),
+        ("data", "x\ty\n1\t2\n", {"format": "tsv"}, [({"x": "1", "y": "2"}, 2)]),
+    ],
+)  # fmt: skip
+def test_formats(name, content, options, expected, tmp_path):
+    assert rows(tmp_path, name, content, **options) == expected
+
+
+def test_squad(tmp_path):
+    answers = [{"text": "b", "answer_start": 2}, {"text": "a", "answer_start": 0}]
+    paragraph = {"context": "a b", "qas": [{"id": "1", "question": "q", "answers": answers}]}
+    found = rows(tmp_path, "a.json", json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    assert found == [
+        (
+            {
+                "id": "1", "question": "q", "context": "a b",
+                "answers": {"text": ["b", "a"], "answer_start": [2, 0]},
+            },
+            1,
+        )
+    ]  # fmt: skip
+
+
+def test_several_files_and_a_limit(tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("one\ntwo\n")
+    section = DataSection(folder=str(tmp_path), train=("a.txt", "b.txt"), max_train_rows=3)
+    assert [row.where[1] for row in read_rows(section, "train")] == [1, 2, 1]
+    assert list(read_rows(section, "dev")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "problem", "line"),
+    [
+        ("a.tsv", "x\ty\n1\t2\n1\n", {}, "another number of columns", 3),
+        ("a.tsv", "x\ty\n1\t2\t3\n", {}, "another number of columns", 2),
+        ("a.tsv", b"x\ty\n1\t\xff\n", {}, "not UTF-8", 2),
+        ("a.csv", 'x,y\n1,"a\n2,b\n', {}, "row cannot be read", 3),
+        ("a.jsonl", '{"x": 1}\n{"x": \n', {}, "not JSON", 2),
+        ("a.jsonl", "[1]\n", {}, "not a JSON object", 1),
+        ("a.conll", "in O\nparis\n", {}, "word without a tag", 2),
+    ],
+)
+def test_rows_that_cannot_be_read(name, content, options, problem, line, tmp_path):
+    with pytest.raises(InputError, match=problem) as caught:
+        rows(tmp_path, name, content, **options)
+    assert caught.value.where == f"{tmp_path / name}, line {line}"
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    section = DataSection(folder=str(tmp_path), train=("no.tsv",))
+    with pytest.raises(InputError, match="missing"):
+        list(read_rows(section, "train"))
+    with pytest.raises(InputError, match="unknown kind"):
+        rows(tmp_path, "a.docx", "x")
+    with pytest.raises(InputError, match="not a SQuAD file"):
+        rows(tmp_path, "a.json", '{"data": [{}]}')
+    (tmp_path / "b.txt.gz").write_bytes(b"\x1f\x8bno")
+    with pytest.raises(InputError, match="cannot be read"):
+        list(read_rows(DataSection(folder=str(tmp_path), train=("b.txt.gz",)), "train"))
+
+
+def test_parquet_goes_through_datasets(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(FrameworkError, match=r"distil\[train\]"):
+        rows(tmp_path, "a.parquet", "x")
+
+
+def reader(tokenizer, labels=(), **options):
+    section = {"train": ("x",), "max_length": 12, "stride": 2} | options
+    return features.Reader(data=DataSection(**section), tokenizer=tokenizer, labels=labels)
+
+
+def made(build, tokenizer, values, labels=(), **options):
+    source = [Row(one, ("file", number)) for number, one in enumerate(values, 1)]
+    return build(source, reader(tokenizer, labels, **options))
+
+
+def sequences(found):
+    one = found.features
+    return [one.ids[a:b].tolist() for a, b in zip(one.starts[:-1], one.starts[1:], strict=True)]
+
+
+def test_classification(tokenizer):
+    values = [
+        {"text": "good film", "text_pair": "it is", "label": "yes"},
+        {"text": "bad " * 20, "text_pair": "it", "label": 0},
+    ]
+    found = made(features.classification, tokenizer, values, ("no", "yes"))
+    assert found.features.ids.dtype == np.int32
+    assert found.features.targets["labels"].tolist() == [1, 0]
+    assert found.features.targets["labels"].dtype == np.int32
+    first, second = sequences(found)
+    assert tokenizer.convert_ids_to_tokens(first) == [
+        "[CLS]", "good", "film", "[SEP]", "it", "is", "[SEP]",
+    ]  # fmt: skip
+    assert len(second) == 12
+
+
+def test_regression(tokenizer):
+    found = made(features.classification, tokenizer, [{"text": "it", "label": "2.5"}])
+    assert found.features.targets["labels"].tolist() == [2.5]
+    assert found.features.targets["labels"].dtype == np.float32
+
+
+def test_columns_by_other_names(tokenizer):
+    values = [{"a": "who", "b": "was", "c": "born", "label": 1}]
+    columns = {"text": "a", "choices": ("b", "c")}
+    found = made(features.multiple_choice, tokenizer, values, columns=columns)
+    assert (found.features.choices, len(found.features)) == (2, 1)
+    assert found.features.targets["labels"].tolist() == [1]
+    assert tokenizer.decode(sequences(found)[1], skip_special_tokens=True) == "who born"
+
+
+def test_masked_lm_cuts_and_drops(tokenizer):
+    values = [
+        {"text": "good " * 25},  # 10 + 10 + 5 tokens: the last is too short
+        {"text": "short"},
+        {"text": "語 " * 9 + "good"},
+    ]
+    found = made(features.masked_lm, tokenizer, values)
+    assert [len(ids) for ids in sequences(found)] == [12, 12]
+    assert all(ids[0] == 2 and ids[-1] == 3 for ids in sequences(found))
+    assert found.left_out == 3
+
+
+def test_the_first_token_of_a_word_learns_its_tag(tokenizer):
+    values = [{"words": ["in", "pariss", "\u200b", "it"], "tags": ["O", "LOC", "O", "LOC"]}]
+    found = made(spans.token_classification, tokenizer, values, ("O", "LOC"))
+    tokens = tokenizer.convert_ids_to_tokens(sequences(found)[0])
+    assert tokens == ["[CLS]", "in", "paris", "##s", "it", "[SEP]"]
+    no = IGNORED
+    assert found.features.token_targets["labels"].tolist() == [no, 0, 1, no, 1, no]
+    assert found.details.words.tolist() == [-1, 0, 1, -1, 3, -1]
+    assert found.details.tags == [["O", "LOC", "O", "LOC"]]
+
+
+def question(context, answer):
+    answers = {"text": [answer], "answer_start": [context.index(answer)]}
+    return {"question": "who", "context": context, "answers": answers}
+
+
+def test_answers_in_windows(tokenizer):
+    context = "it is the good film in paris who was born in a bad bad film"
+    found = made(spans.question_answering, tokenizer, [question(context, "in paris")])
+    one = found.features
+    starts, ends = one.targets["start_positions"], one.targets["end_positions"]
+    assert len(one) > 1
+    assert found.details.rows.tolist() == [0] * len(one)
+    answers = []
+    for window, ids in enumerate(sequences(found)):
+        words = tokenizer.convert_ids_to_tokens(ids)
+        if starts[window]:
+            answers.append(words[starts[window] : ends[window] + 1])
+        else:
+            assert ends[window] == 0
+            assert "in paris" not in " ".join(words)
+    assert answers
+    assert all(answer == ["in", "paris"] for answer in answers)
+    # Windows overlap by two tokens, and together are the context.
+    offsets = found.details.offsets
+    assert offsets.max() == len(context)
+    assert (offsets[one.starts[:-1]] == -1).all()
+
+
+def test_answers_are_read_from_the_best_window(tokenizer):
+    context = "it is the good film in paris who was born in a bad bad film"
+    found = made(spans.question_answering, tokenizer, [question(context, "in paris")])
+    one, details = found.features, found.details
+    scores = [np.zeros((2, length)) for length in one.lengths]
+    for window, begin in enumerate(one.targets["start_positions"]):
+        scores[window][:, 0] = 9  # [CLS] is no answer, however sure the model is
+        if begin:
+            scores[window][0, begin] = 5
+            scores[window][1, one.targets["end_positions"][window]] = 5
+    starts, ends = [s[0] for s in scores], [s[1] for s in scores]
+    assert read_answers(starts, ends, one.starts, details) == ["in paris"]
+
+
+def test_an_answer_does_not_end_before_it_starts(tokenizer):
+    found = made(spans.question_answering, tokenizer, [question("it is good", "is")])
+    length = int(found.features.lengths[0])  # [CLS] who [SEP] it is good [SEP]
+    start, end = np.zeros(length), np.zeros(length)
+    start[5], end[3], end[5] = 5, 5, 1
+    (answer,) = read_answers([start], [end], found.features.starts, found.details)
+    assert answer == "good"
+
+
+@pytest.mark.parametrize(
+    ("build", "values", "labels", "problem"),
+    [
+        (features.classification, {"text": "it"}, ("a",), "row has no 'label'"),
+        (features.classification, {"text": None, "label": "a"}, ("a",), "row has no 'text'"),
+        (features.classification, {"text": 3, "label": "a"}, ("a",), "text is not a text"),
+        (features.classification, {"text": "it", "label": "b"}, ("a",), "label is unknown"),
+        (features.classification, {"text": "it", "label": 1}, ("a",), "label is unknown"),
+        (features.classification, {"text": "it", "label": -1}, ("a",), "label is unknown"),
+        (features.classification, {"text": "it", "label": 0.0}, ("a",), "label is unknown"),
+        (features.classification, {"text": "it", "label": ""}, ("a",), "label is unknown"),
+        (features.classification, {"text": "it", "label": "nan"}, (), "not a number"),
+        (features.classification, {"text": "it", "label": True}, (), "not a number"),
+        (features.multiple_choice, {"text": "a", "choices": ["b"], "label": 0}, (), "choices"),
+        (features.multiple_choice, {"text": "a", "choices": "bc", "label": 0}, (), "choices"),
+        (features.multiple_choice, {"text": "a", "choices": ["b", "c"], "label": 2}, (), "label"),
+        (spans.token_classification, {"words": ["a"], "tags": ["X"]}, ("O",), "label is unknown"),
+        (spans.token_classification, {"words": ["a"], "tags": []}, ("O",), "a tag for each"),
+        (spans.token_classification, {"words": "a", "tags": "O"}, ("O",), "not lists"),
+        (
+            spans.question_answering,
+            {"question": "q", "context": "abc", "answers": {"text": ["b"], "answer_start": [2]}},
+            (),
+            "not where it should be",
+        ),
+        (
+            spans.question_answering,
+            {"question": "q", "context": "abc", "answers": {"text": [], "answer_start": []}},
+            (),
+            "no answer",
+        ),
+    ],
+)
+def test_bad_rows_say_where(build, values, labels, problem, tokenizer):
+    with pytest.raises(InputError, match=problem) as caught:
+        made(build, tokenizer, [values], labels)
+    assert caught.value.where == "file, line 1"
+
+
+def test_labels_in_the_data(tokenizer):
+    def found(*labels):
+        source = [Row({"label": label}, ("file", 1)) for label in labels]
+        return features.labels_of(source, reader(tokenizer), "sequence-classification")
+
+    assert found("pos", "neg", "pos") == ("neg", "pos")
+    assert found("10", "2") == ("2", "10")
+    tags = [Row({"tags": ["O", "B-X"]}, ("file", 1))]
+    assert features.labels_of(tags, reader(tokenizer), "token-classification") == ("B-X", "O")
+
+
+class FakeDatasets:
+    """The package `datasets`, as far as it is used."""
+
+    class ClassLabel:
+        names = ("neg", "pos")
+
+    class Found(list):
+        pass
+
+    def load_dataset(self, name, subset=None, *, split=None):
+        if name != "glue":
+            raise ConnectionError("no such data set")
+        assert (subset, split) == ("sst2", "train")
+        found = self.Found([{"text": "it", "label": 1}, {"text": "is", "label": -1}])
+        found.features = {"text": None, "label": self.ClassLabel()}
+        return found
+
+
+def test_a_data_set_of_the_hub_gives_labels_by_name(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", FakeDatasets())
+    found = list(read_rows(DataSection(hub="glue", subset="sst2"), "train"))
+    assert [row.values for row in found] == [
+        {"text": "it", "label": "pos"}, {"text": "is", "label": None},
+    ]  # fmt: skip
+    assert found[1].where == ("glue, train", 2)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        list(read_rows(DataSection(hub="other"), "train"))
+
+
+def test_tokenized_data_is_kept_and_mapped(tmp_path, monkeypatch):
+    options = {"data.cache": str(tmp_path / "cache"), "model.framework": "pt"}
+    recipe = make_recipe(tmp_path, "sequence-classification", None, **options)
+    make_folder(tmp_path / "model", "sequence-classification")
+    first = preparing.prepare(recipe)
+    plain = preparing.prepare(recipe.replace(**{"data.cache": None}))
+    monkeypatch.setattr(preparing, "read_rows", None)  # nothing is read a second time
+    second = preparing.prepare(recipe.replace(**{"data.labels": ["bad", "good"]}))
+    for found in (first, second):
+        assert isinstance(found.train.features.ids, np.memmap)
+        for one, other in ((found.train, plain.train), (found.dev, plain.dev)):
+            for name in ("ids", "starts"):
+                expected = getattr(other.features, name)
+                assert getattr(one.features, name).dtype == expected.dtype
+                np.testing.assert_array_equal(getattr(one.features, name), expected)
+            np.testing.assert_array_equal(
+                one.features.targets["labels"], other.features.targets["labels"]
+            )
+        assert found.fingerprint == plain.fingerprint
+
+
+def test_other_files_are_tokenized_again(tmp_path):
+    recipe = make_recipe(
+        tmp_path, "masked-lm", "pt", **{"data.cache": str(tmp_path / "cache")}
+    )  # fmt: skip
+    first = preparing.prepare(recipe)
+    with (tmp_path / "train.txt").open("a") as file:
+        file.write("good bad film who was born in paris it is the good bad film\n")
+    second = preparing.prepare(recipe)
+    assert len(second.train.features) == len(first.train.features) + 1
+    third = preparing.prepare(recipe.replace(**{"data.max_length": 16}))
+    assert third.train.features.lengths.max() == 16
+
+
+def test_one_class_is_not_taken_for_regression(tmp_path):
+    recipe = make_recipe(tmp_path, "sequence-classification", "pt")
+    (tmp_path / "train.tsv").write_text("sentence\tlabel\nit is\tgood\n")
+    with pytest.raises(InputError, match="one class only"):
+        preparing.prepare(recipe)
+
+
+def test_data_needs_no_framework():
+    code = (
+        "import sys, distil.training; "
+        "print(*sorted({'torch', 'tensorflow', 'keras', 'sklearn', 'matplotlib'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,101 @@
+"""What training writes down: its log, its curves, its card; and the command line."""
+
+import json
+import sys
+
+import pytest
+import yaml
+
+from distil.cli import train as command
+from distil.common.errors import FrameworkError
+from distil.common.recipe import read_recipe
+from distil.training.log import Log, read_log
+from distil.training.report import draw_curves, write_card
+from support.training import make_recipe
+
+PNG = b"\x89PNG\r\n"
+
+
+def test_a_log_is_gone_on_with_from_a_step(tmp_path):
+    log = Log(tmp_path, step=0, tensorboard=False)
+    for step in (1, 2, 3):
+        log.write({"step": step, "loss": step / 3})
+    log.close()
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 4, "lo')  # a kill came in between
+    assert [record["step"] for record in read_log(tmp_path)] == [1, 2, 3]
+    log = Log(tmp_path, step=2, tensorboard=False)
+    log.write({"step": 3, "loss": 0.5})
+    assert read_log(tmp_path) == [
+        {"step": 1, "loss": 1 / 3}, {"step": 2, "loss": 2 / 3}, {"step": 3, "loss": 0.5},
+    ]  # fmt: skip
+
+
+def test_tensorboard_that_is_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
+    with pytest.raises(FrameworkError, match="tensorboard is not installed"):
+        Log(tmp_path, step=0, tensorboard=True)
+
+
+def test_tensorboard_gets_every_point(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    log = Log(tmp_path, step=0, tensorboard=True)
+    log.write({"step": 7, "loss": 0.25})
+    log.close()
+    (path,) = (tmp_path / "tensorboard").iterdir()
+    events = [event for event in EventFileLoader(str(path)).Load() if event.step == 7]
+    assert [value.tag for value in events[0].summary.value] == ["loss"]
+
+
+def test_curves_of_two_trainings(tmp_path):
+    points = [{"step": n, "loss": 1 / (n + 1), "learning_rate": 1e-4} for n in range(5)]
+    points.append({"step": 4, "dev_loss": 0.2, "dev_accuracy": 0.9})
+    path = tmp_path / "curves.png"
+    draw_curves({"pt": points, "tf": points}, path, metric="accuracy")
+    assert path.read_bytes().startswith(PNG)
+
+
+def test_curves_without_matplotlib(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(FrameworkError, match="matplotlib is not installed"):
+        draw_curves({"pt": [{"step": 1, "loss": 1.0}]}, tmp_path / "curves.png", metric=None)
+
+
+def test_the_card_holds_the_recipe(tmp_path):
+    recipe = read_recipe(
+        {
+            "task": "masked-lm", "output": str(tmp_path), "model": {"name": "some-model"},
+            "data": {"train": "a.txt"}, "batch": {"examples": 3},
+        }
+    )  # fmt: skip
+    write_card(
+        tmp_path, recipe, framework="tf", metrics={"loss": 1.5}, facts={"steps": 3}, version="1.2"
+    )
+    text = (tmp_path / "README.md").read_text()
+    assert yaml.safe_load(text.split("---")[1])["base_model"] == "some-model"
+    assert "| loss | 1.5000 |" in text
+    assert "in TensorFlow by distil 1.2" in text
+    inside = text.split("```yaml\n")[1].split("```")[0]
+    assert read_recipe(yaml.safe_load(inside)) == recipe
+
+
+@pytest.mark.pt
+@pytest.mark.filterwarnings("ignore::distil.CheckpointWarning")
+def test_the_command(tmp_path, capsys):
+    import argparse
+
+    recipe = make_recipe(tmp_path, "sequence-classification", None)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe.to_table()))
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    line = [str(path), "schedule.steps=2", f"output={tmp_path / 'x'}", "--framework", "pt"]
+    assert command.run(parser.parse_args(line)) == 0
+    shown = capsys.readouterr().out
+    assert "pt" in shown
+    assert "accuracy" in shown
+    assert command.run(parser.parse_args([*line, "--json"])) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 2
