@@ -105,7 +105,7 @@ class TransformersTF(Peer):
         import tensorflow as tf
         from transformers import TFAutoModelForSequenceClassification
 
-        model = TFAutoModelForSequenceClassification.from_pretrained(self.name)
+        model = TFAutoModelForSequenceClassification.from_pretrained(self.name, from_pt=True)
         spec = tf.TensorSpec([None, None], tf.int64)
         self.call = tf.function(
             lambda ids, mask: model(input_ids=ids, attention_mask=mask, training=False).logits,
