@@ -3,13 +3,18 @@
 import pytest
 
 from distil import benchmarking
-from distil.benchmarking import entrants
+from distil.benchmarking import entrants, workers
 from distil.benchmarking.entrants import Entrant, Way
 from distil.benchmarking.workers import Candidate, Worker, WorkerError
 from distil.common.config import DistilBertConfig
 from distil.common.errors import InputError
 
 RUNNER = "support.runners"
+
+
+@pytest.fixture(autouse=True)
+def restless(monkeypatch):
+    monkeypatch.setattr(workers, "REST", 0)
 
 
 def candidate(name, **options):

@@ -19,6 +19,10 @@ from typing import Any
 from distil.common.errors import DistilError
 
 
+# Seconds before each turn: threads of the last one wait actively for a while before they sleep.
+REST = 0.2
+
+
 class WorkerError(DistilError):
     """A candidate cannot do what it was asked for."""
 
@@ -99,6 +103,7 @@ class Worker:
         Raises:
             WorkerError: The method failed, or the process ended.
         """
+        time.sleep(REST)
         try:
             self._requests.write(json.dumps({"do": do, **arguments}) + "\n")
             self._requests.flush()
