@@ -135,7 +135,7 @@ def test_the_environment_chooses_the_framework(framework, tmp_path, monkeypatch)
         ({"n_heads": 5}, distil.ConfigError, "n_heads"),
         ({"dropout": "high"}, distil.ConfigError, "dropout"),
         ({"hidden_dim": 7}, distil.WeightsError, "ffn.lin1"),
-        ({"dtype": "int8"}, distil.InputError, "dtype"),
+        ({"dtype": "int4"}, distil.InputError, "dtype"),
     ],
 )
 def test_bad_arguments_get_one_clear_error(framework, change, error, words, tmp_path):

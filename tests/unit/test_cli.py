@@ -208,9 +208,10 @@ class TestTexts:
         assert texts("", stdin="\ufeffein Fuß\r\n \nzwei".encode()) == ["ein Fuß", "zwei"]
         assert texts("--file -", stdin=b"three\n") == ["three"]
 
+    @pytest.mark.pt
     @pytest.mark.parametrize("stdin", [b"", b" \n\n", b"\xff\xfe"])
     def test_nothing_on_stdin(self, run, stdin):
-        status, out, err = run("predict my-model", stdin=stdin)
+        status, out, err = run("predict my-model --framework pt", stdin=stdin)
         assert (status, out) == (2, "")
         assert "stdin" in err
 

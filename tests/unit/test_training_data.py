@@ -117,7 +117,7 @@ def test_files_that_cannot_be_read(tmp_path):
 
 def test_parquet_goes_through_datasets(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(FrameworkError, match=r"distil\[train\]"):
+    with pytest.raises(FrameworkError, match=r"distil\[datasets\]"):
         rows(tmp_path, "a.parquet", "x")
 
 
