@@ -23,6 +23,7 @@ from distil.common.recipe_rules import (
     FILES,
     NAMES,
     NATURAL,
+    NUMBERS,
     OPTIONS,
     POSITIVE,
     SEED,
@@ -51,18 +52,70 @@ class ModelSection(Section):
     """What is trained.
 
     Attributes:
-        name: A folder, a bundled checkpoint, or a name on the hub.
+        name: A folder, a bundled checkpoint, or a name on the hub; None makes a student of the
+            recipe's teacher.
         framework: "pt" or "tf"; None as `distil.load` chooses.
         revision: Branch, tag or commit on the hub.
         config: Fields of the configuration to set (`dropout: 0.0`).
         new_head: Make the head anew where the checkpoint has one for other labels.
     """
 
-    name: str = setting(TEXT)
+    name: str | None = setting(or_none(TEXT), None)
     framework: str | None = setting(one_of(("pt", "tf"), or_none=True), None)
     revision: str | None = setting(or_none(TEXT), None)
     config: dict[str, Any] = field(default_factory=dict, metadata={"rule": OPTIONS})
     new_head: bool = setting(FLAG, False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSection(Section):
+    """Whom the model learns from besides the data.
+
+    Attributes:
+        name: A folder, a bundled checkpoint, or a name on the hub, of a model that was trained
+            for the recipe's task.
+        revision: Branch, tag or commit on the hub.
+        layers: Those of its layers that a student is made of; None takes every other one, from
+            the first.
+    """
+
+    name: str = setting(TEXT)
+    revision: str | None = setting(or_none(TEXT), None)
+    layers: tuple[int, ...] | None = setting(or_none(NUMBERS), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationSection(Section):
+    """What a student learns from its teacher: losses that are added up, each times its weight.
+
+    A loss whose weight is 0 is not computed.  Those of masked-LM are the triple loss of Sanh et
+    al. 2019, with their weights.
+
+    Attributes:
+        temperature: What logits are divided by for L_ce.
+        alpha_ce: Of L_ce, between the predictions of the two; for regression, of the mean
+            squared difference of their scores.
+        alpha_task: Of the loss of the labels, for masked-LM L_mlm.
+        alpha_cos: Of L_cos, the cosine distance of the last hidden states.
+        alpha_hidden: Of the mean squared difference of hidden states, layer by layer.
+        alpha_attention: Of that of attention weights, in training those after dropout.
+        restrict_to_mask: Compute L_ce of masked-LM at the hidden tokens alone, not at all.
+    """
+
+    temperature: float = setting(POSITIVE, 2.0)
+    alpha_ce: float = setting(AMOUNT, 5.0)
+    alpha_task: float = setting(AMOUNT, 2.0)
+    alpha_cos: float = setting(AMOUNT, 1.0)
+    alpha_hidden: float = setting(AMOUNT, 0.0)
+    alpha_attention: float = setting(AMOUNT, 0.0)
+    restrict_to_mask: bool = setting(FLAG, False)
+
+    def check_together(self) -> None:  # noqa: D102
+        weights = (
+            self.alpha_ce, self.alpha_task, self.alpha_cos, self.alpha_hidden, self.alpha_attention
+        )  # fmt: skip
+        if not any(weights):
+            raise refused("alpha_ce", "one of the weights above 0", self.alpha_ce)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,13 +303,17 @@ class Recipe(Section):
         output: Folder for the model, its checkpoints and its curves.
         seed: Of new weights, order, masking and dropout.
         precision: Of the arithmetic; weights are float32 with "bfloat16" as well.
+        teacher: For distillation; None for training by the data alone.
+        distillation: What is learned from the teacher.
     """
 
     task: str = setting(one_of(_TRAINED_TASKS))
     output: str = setting(TEXT)
-    model: ModelSection
     data: DataSection
     batch: BatchSection
+    model: ModelSection = field(default_factory=ModelSection)
+    teacher: TeacherSection | None = None
+    distillation: DistillationSection = field(default_factory=DistillationSection)
     seed: int = setting(SEED, 0)
     precision: str = setting(one_of(PRECISIONS), "float32")
     optimizer: OptimizerSection = field(default_factory=OptimizerSection)
@@ -265,6 +322,30 @@ class Recipe(Section):
     evaluation: EvaluationSection = field(default_factory=EvaluationSection)
     checkpoints: CheckpointsSection = field(default_factory=CheckpointsSection)
     log: LogSection = field(default_factory=LogSection)
+
+    def check_together(self) -> None:  # noqa: D102
+        if self.teacher is None:
+            if self.model.name is None:
+                raise ConfigError("model.name is missing", where="model.name")
+            if self.distillation != DistillationSection():
+                raise ConfigError(
+                    "there is nobody to learn from", expected="a section `teacher`",
+                    where="distillation",
+                )  # fmt: skip
+        elif self.model.name is not None and self.teacher.layers is not None:
+            raise ConfigError(
+                "a student is loaded, or made of layers of its teacher",
+                expected="model.name or teacher.layers",
+                found=f"{self.model.name!r} and {list(self.teacher.layers)}",
+                where="teacher.layers", fix="set one of them to null",
+            )  # fmt: skip
+
+    @property
+    def origin(self) -> ModelSection | TeacherSection:
+        """Where the model's first weights come from, and its tokenizer."""
+        if self.model.name is not None or self.teacher is None:
+            return self.model
+        return self.teacher
 
     def to_table(self) -> Table:
         """The recipe as plain data, every default written out."""

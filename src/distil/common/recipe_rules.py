@@ -47,6 +47,10 @@ FILES = Rule(
     "a file, or a list of them",
     lambda v: isinstance(v, tuple) and len(v) > 0 and all(map(_is_text, v)),
 )
+NUMBERS = Rule(
+    "a list of integers, 0 or more",
+    lambda v: isinstance(v, tuple) and len(v) > 0 and all(map(NATURAL.holds, v)),
+)
 COLUMNS = Rule(
     "a table from what is needed to the name of a column, or a list of names",
     lambda v: isinstance(v, dict) and all(_is_text(c) or NAMES.holds(c) for c in v.values()),
