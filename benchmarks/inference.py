@@ -237,6 +237,7 @@ def plot(results, folder):
         for bar, row in zip(bars, rows, strict=True):
             bar.set_alpha(0.45 if row["name"].startswith("transformers") else 1.0)
         axes.bar_label(bars, [f"{row['x']:.1f}x" for row in rows], padding=3, fontsize=8)
+        axes.margins(x=0.08)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlabel("times as fast as transformers PyTorch, padded batches of 32")
         axes.set_title(
