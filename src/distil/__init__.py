@@ -39,6 +39,7 @@ _HOMES = {
     "calibrate": "distil.optimization",
     "compare": "distil.parity",
     "convert": "distil.conversion",
+    "distill": "distil.training",
     "info": "distil.inspection",
     "optimize": "distil.optimization",
     "pipeline": "distil.pipelines",
@@ -101,4 +102,4 @@ if TYPE_CHECKING:
     from distil.prediction import predict
     from distil.pt import *  # noqa: F403
     from distil.tf import *  # noqa: F403
-    from distil.training import train
+    from distil.training import distill, train

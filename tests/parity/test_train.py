@@ -8,13 +8,12 @@ import pytest
 import distil
 from distil.common.batching import Batch
 from distil.common.masking import PLACES
-from distil.common.recipe import read_recipe
 from distil.common.spec import parameters
 from distil.common.stepping import MEAN, SQUARE, WEIGHT, decays
 from distil.training import train
 from distil.training.log import read_log
 from support.models import NO_DROPOUT, batch_for, build, config_for, measure, spread
-from support.training import TASKS, make_recipe
+from support.training import TASKS, make_recipe, part, recipe_for, tame
 
 pytestmark = [
     pytest.mark.pt, pytest.mark.tf, pytest.mark.filterwarnings("ignore::distil.CheckpointWarning")
@@ -28,36 +27,8 @@ RATE = 2**-11
 TOLERANCES = {"float64": 1e-12, "float32": 1e-5}
 
 
-def recipe_for(task, **assignments):
-    table = {
-        "task": task, "output": "x", "model": {"name": "x"}, "data": {"train": "x"},
-        "batch": {"examples": 3}, "optimizer": {"weight_decay": 0.01},
-    }  # fmt: skip
-    return read_recipe(table, assignments)
-
-
 def step_for(framework, model, recipe):
     return import_module(f"distil.{framework}.train").Step(model, recipe)
-
-
-def part(config, task, seed, **options):
-    """A batch as the loop makes them, of numbers at random."""
-    inputs = batch_for(config, task, seed=seed, **options)
-    counted = inputs["input_ids"].shape[0]
-    if task == "masked-lm":
-        labels = inputs.pop("labels").ravel()
-        places = np.flatnonzero(labels != -100)
-        inputs |= {"labels": labels[places], PLACES: places}
-        counted = len(places)
-    inputs = {name: array.astype(np.int32) for name, array in inputs.items()}
-    return Batch(inputs=inputs, rows=np.arange(3), tokens=1, size=1, counted=counted)
-
-
-def tame(weights):
-    """Matrices of half the size, see test_training.py."""
-    return {
-        name: w / 2 if w.ndim == 2 and "embed" not in name else w for name, w in weights.items()
-    }
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

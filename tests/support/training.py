@@ -3,17 +3,46 @@
 import json
 import random
 
+import numpy as np
+
+from distil.common.batching import Batch
+from distil.common.masking import PLACES
 from distil.common.recipe import read_recipe
 from support.folders import WORDS, make_folder
+from support.models import batch_for
 
 TASKS = (
     "masked-lm", "sequence-classification", "multiple-choice", "token-classification",
     "question-answering",
 )  # fmt: skip
 
-NO_DROPOUT = dict.fromkeys(
-    ("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"), 0.0
-)
+
+def recipe_for(task, **assignments):
+    table = {
+        "task": task, "output": "x", "model": {"name": "x"}, "data": {"train": "x"},
+        "batch": {"examples": 3}, "optimizer": {"weight_decay": 0.01},
+    }  # fmt: skip
+    return read_recipe(table, assignments)
+
+
+def part(config, task, seed, **options):
+    """A batch as the loop makes them, of numbers at random."""
+    inputs = batch_for(config, task, seed=seed, **options)
+    counted = inputs["input_ids"].shape[0]
+    if task == "masked-lm":
+        labels = inputs.pop("labels").ravel()
+        places = np.flatnonzero(labels != -100)
+        inputs |= {"labels": labels[places], PLACES: places}
+        counted = len(places)
+    inputs = {name: array.astype(np.int32) for name, array in inputs.items()}
+    return Batch(inputs=inputs, rows=np.arange(3), tokens=1, size=1, counted=counted)
+
+
+def tame(weights):
+    """Matrices of half the size, see test_training.py."""
+    return {
+        name: w / 2 if w.ndim == 2 and "embed" not in name else w for name, w in weights.items()
+    }
 
 
 def sentence(draw, least=3, most=9):

@@ -39,6 +39,8 @@ def workplace(tmp_path_factory):
     for name, task in MODELS.items():
         make_folder(folder / name, task)
     make_folder(folder / "distilbert-base-uncased", "masked-lm", max_position_embeddings=128)
+    teacher = folder / "trained" / "sst2-teacher"
+    make_folder(teacher, "sequence-classification", max_position_embeddings=128, num_labels=2)
     (folder / "reviews.txt").write_text("A good film.\n\nA bad one, in Paris!\n")
     (folder / "reviews.csv").write_text(
         'id,review,label\n1,"A good, ""fine"" film.",LABEL_0\n2,A bad one!,LABEL_1\n'

@@ -1,15 +1,17 @@
-"""Recipes: read, checked, overridden; every file in configs/finetune."""
+"""Recipes: read, checked, overridden; every file in configs."""
 
 from pathlib import Path
 
 import pytest
 
 from distil.common.errors import CheckpointNotFoundError, ConfigError
-from distil.common.recipe import Recipe, ScheduleSection, read_recipe
+from distil.common.recipe import DistillationSection, Recipe, ScheduleSection, read_recipe
 from distil.common.recipe_rules import differences, read_assignments
 from distil.common.schedule import rate_factor
 
-FILES = sorted((Path(__file__).parents[2] / "configs" / "finetune").glob("*.yaml"))
+CONFIGS = Path(__file__).parents[2] / "configs"
+FILES = sorted((CONFIGS / "finetune").glob("*.yaml"))
+DISTILLATION = sorted((CONFIGS / "distill").glob("*.yaml"))
 
 TABLE = {
     "task": "sequence-classification",
@@ -27,6 +29,23 @@ def test_every_recipe_is_one_and_says_its_command_and_its_result(path):
     _, command, result, *_ = path.read_text(encoding="utf-8").splitlines()
     assert command.startswith(f"#   distil train configs/finetune/{path.name} ")
     assert result.startswith("# Result: ")
+
+
+@pytest.mark.parametrize("path", DISTILLATION, ids=lambda path: path.stem)
+def test_every_recipe_of_distillation_is_one_and_says_the_same(path):
+    recipe = read_recipe(path)
+    assert recipe.teacher is not None
+    assert recipe.output == f"distilled/{path.stem}"
+    _, command, result, *_ = path.read_text(encoding="utf-8").splitlines()
+    assert command.startswith(f"#   distil distill configs/distill/{path.name} ")
+    assert result.startswith("# Result: ")
+
+
+def test_distillation_has_the_weights_of_the_paper():
+    (path,) = (path for path in DISTILLATION if path.stem == "mlm")
+    recipe = read_recipe(path)
+    assert recipe.distillation == DistillationSection()
+    assert (recipe.model.name, recipe.teacher.layers) == (None, (0, 2, 4, 7, 9, 11))
 
 
 def test_there_is_a_recipe_for_every_head():
@@ -50,6 +69,10 @@ def test_to_table_and_back():
     recipe = read_recipe(TABLE, {"data.labels": ["a", "b"], "data.columns": {"text": "x"}})
     assert read_recipe(recipe.to_table()) == recipe
     assert recipe.replace(seed=3).seed == 3
+    taught = recipe.replace(**{"model.name": None, "teacher.name": "t", "teacher.layers": [0, 2]})
+    assert taught.teacher.layers == (0, 2)
+    assert read_recipe(taught.to_table()) == taught
+    assert (recipe.origin, taught.origin) == (recipe.model, taught.teacher)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +100,20 @@ def test_to_table_and_back():
         ({"schedule.kind": "step"}, "linear, cosine, constant"),
         ({"model.name": ""}, "a text"),
         ({"seed.x": 1}, "seed is unknown|not a section"),
+        ({"model.name": None}, r"model\.name is missing"),
+        ({"teacher": {}}, r"teacher\.name is missing"),
+        ({"teacher.name": "t", "teacher.layer": [0]}, "did you mean teacher.layers"),
+        ({"teacher.name": "t", "teacher.layers": []}, "a list of integers"),
+        ({"teacher.name": "t", "teacher.layers": [-1]}, "a list of integers"),
+        ({"teacher.name": "t", "teacher.layers": [0]}, "made of layers of its teacher"),
+        ({"teacher.name": "t", "distillation.temperature": 0}, "a number above 0"),
+        ({"teacher.name": "t", "distillation.alpha_ce": -1}, "a number, 0 or more"),
+        (
+            {"teacher.name": "t"}
+            | {f"distillation.alpha_{name}": 0 for name in ("ce", "task", "cos")},
+            "one of the weights above 0",
+        ),
+        ({"distillation.alpha_ce": 1}, "nobody to learn from"),
     ],
 )
 def test_what_is_wrong_is_named(assignments, words):

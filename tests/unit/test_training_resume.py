@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import distil
+from distil import training
 from distil.training import train
 from distil.training.log import read_log
 from support.training import make_recipe
@@ -29,7 +30,7 @@ pytestmark = [
 CHILD = """
 import json, os, signal, sys, warnings
 import distil.training.checkpoints as checkpoints
-from distil.training import train
+from distil.training import distill, train
 
 warnings.simplefilter("ignore")
 table, kill_at, while_saving = json.loads(sys.argv[1])
@@ -47,7 +48,7 @@ def write(self, name, array):
     add(self, name, array)
 
 checkpoints.SafetensorsWriter.add = write
-train(table, listener=listen)
+(distill if table["teacher"] else train)(table, listener=listen)
 """
 
 
@@ -67,12 +68,19 @@ def weights(folder):
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("task", ["sequence-classification", "masked-lm"])
+@pytest.mark.parametrize("task", ["sequence-classification", "masked-lm", "distillation"])
 def test_the_same_weights_after_a_kill(task, framework, tmp_path):
     changes = {
         "checkpoints.every": 3, "checkpoints.model": "last", "batch.examples": 3,
         "batch.accumulation": 2, "log.every": 2,
     }  # fmt: skip
+    train = training.train
+    if task == "distillation":
+        task, train = "masked-lm", training.distill
+        changes |= {
+            "model.name": None, "teacher.name": str(tmp_path / "model"),
+            "distillation.alpha_hidden": 1.0,
+        }  # fmt: skip
     recipe = make_recipe(tmp_path, task, framework, **changes)
     other = recipe.replace(output=str(tmp_path / "killed"))
     steps = []

@@ -18,7 +18,6 @@ from typing import Any
 
 from distil.common.errors import DistilError
 
-
 # Seconds before each turn: threads of the last one wait actively for a while before they sleep.
 REST = 0.2
 

@@ -50,7 +50,8 @@ class Step(Protocol):
             place: What dropout depends on: the seed and the number of the step.
 
         Returns:
-            Measurements by name: `loss`, and `gradient_norm` before clipping.
+            Measurements by name: `loss`, what it is made of, if that is more than one, and
+            `gradient_norm` before clipping.
         """
 
     def evaluate(self, inputs: Mapping[str, Array]) -> Evaluation:
@@ -69,6 +70,11 @@ class Step(Protocol):
 def decays(weight: Weight) -> bool:
     """Whether weight decay applies: not to biases, nor to any LayerNorm."""
     return weight.leaf != "bias" and weight.row.kind != "norm"
+
+
+def summed(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The measurements of a step from those of its parts."""
+    return {name: sum(part[name] for part in parts) for name in parts[0]}
 
 
 def seeds_for(place: Sequence[int], part: int, count: int) -> list[int]:

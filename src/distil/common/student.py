@@ -28,6 +28,7 @@ def make_student(
     layers: Sequence[int] | None = None,
     tokens: Sequence[int] | None = None,
     seed: int | None = None,
+    dtype: str = "float32",
     **changes: Any,
 ) -> Pretrained:
     """A new model of the teacher's class and framework, with its weights where it has them.
@@ -38,6 +39,7 @@ def make_student(
             other one, from the first.
         tokens: Ids of the tokens that the student knows, in its own order; None keeps all.
         seed: For weights that have another shape in the student, after `changes`.
+        dtype: Of the student's weights.
         **changes: Fields of the student's configuration, such as `dropout`.
 
     Raises:
@@ -48,7 +50,7 @@ def make_student(
     config = student_config(teacher.config, layers, tokens).replace(**changes)
     arrays = dict(teacher.named_arrays())
     read = student_weights(arrays, config, teacher.task, layers, tokens)
-    return teacher.restore(config, read, seed=seed, dtype="float32", device=None)
+    return teacher.restore(config, read, seed=seed, dtype=dtype, device=None)
 
 
 def chosen_layers(config: DistilBertConfig, layers: Sequence[int] | None) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from distil.common.stepping import (
     Evaluation,
     decays,
     seeds_for,
+    summed,
 )
 from distil.pt.forward import forward
 from distil.pt.model import DistilBertPreTrainedModel
@@ -67,19 +68,26 @@ class Step:
         """Change the weights once."""
         self.model.train()
         counted = sum(part.counted for part in parts)
-        loss = 0.0
+        found: list[dict[str, float]] = []
         for number, part in enumerate(parts):
             share = part.counted / max(1, counted)
-            loss += self._gradients(self._tensors(part.inputs), share, seeds_for(place, number, 1))
-        return {"loss": loss, "gradient_norm": self._apply(learning_rate)}
+            seeds = seeds_for(place, number, 1)
+            found.append(self._gradients(self._tensors(part.inputs), share, seeds))
+        return {**summed(found), "gradient_norm": self._apply(learning_rate)}
 
-    def _gradients(self, inputs: Mapping[str, Tensor], share: float, seeds: Sequence[int]) -> float:
-        """The share of a part in the loss; its gradients are added to those of other parts."""
+    def _gradients(
+        self, inputs: Mapping[str, Tensor], share: float, seeds: Sequence[int]
+    ) -> dict[str, float]:
+        """The share of a part in the losses; its gradients are added to those of other parts."""
         torch.manual_seed(seeds[0])
         with self._precision():
-            loss = forward(self.model, inputs).loss * share
-        loss.backward()
-        return loss.item()
+            losses = {name: loss * share for name, loss in self._losses(inputs).items()}
+        losses["loss"].backward()
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def _losses(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What is made smaller, `loss`, and what else is to be known of it."""
+        return {"loss": forward(self.model, inputs).loss}
 
     def _apply(self, learning_rate: float) -> float:
         """Change the weights by their gradients, and give the norm of those."""

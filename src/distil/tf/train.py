@@ -24,6 +24,7 @@ from distil.common.stepping import (
     Evaluation,
     decays,
     seeds_for,
+    summed,
 )
 from distil.tf.forward import forward
 from distil.tf.model import TFDistilBertPreTrainedModel, encoder_of
@@ -57,31 +58,36 @@ class Step:
     ) -> dict[str, float]:
         """Change the weights once."""
         counted = sum(part.counted for part in parts)
-        loss, gradients = 0.0, None
+        losses, gradients = [], None
         for number, part in enumerate(parts):
             share = tf.constant(part.counted / max(1, counted), self.model.variable_dtype)
             seeds = tf.constant(seeds_for(place, number, 2), tf.uint32)
             others = (tf.TensorSpec([], share.dtype), tf.TensorSpec([2], seeds.dtype))
             graph = self._graph(self._gradients, part.inputs, *others)
-            part_loss, found = graph(self._tensors(part.inputs), share, seeds)
+            part_losses, found = graph(self._tensors(part.inputs), share, seeds)
             gradients = found if gradients is None else list(map(tf.add, gradients, found))
-            loss += part_loss.numpy().item()
-        return {"loss": loss, "gradient_norm": self._apply(gradients, learning_rate)}
+            losses.append({name: loss.numpy().item() for name, loss in part_losses.items()})
+        return {**summed(losses), "gradient_norm": self._apply(gradients, learning_rate)}
 
     def _gradients(
         self, inputs: Mapping[str, tf.Tensor], share: tf.Tensor, seeds: tf.Tensor
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The share of a part in the loss, and its gradients."""
+    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+        """The share of a part in the losses, and its gradients."""
         for model, seed in zip(
             (self.model, encoder_of(self.model)), tf.unstack(seeds), strict=True
         ):
             model.dropout_seeds.state.assign(tf.stack([seed, tf.zeros_like(seed)]))
         with tf.GradientTape() as tape:
-            loss = forward(self.model, inputs, training=True).loss
-            loss *= tf.cast(share, loss.dtype)
-        return loss, tape.gradient(
-            loss, [weight.value for weight in self.trained.values()], unconnected_gradients="zero"
-        )
+            losses = {
+                name: loss * tf.cast(share, loss.dtype)
+                for name, loss in self._losses(inputs).items()
+            }
+        trained = [weight.value for weight in self.trained.values()]
+        return losses, tape.gradient(losses["loss"], trained, unconnected_gradients="zero")
+
+    def _losses(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What is made smaller, `loss`, and what else is to be known of it."""
+        return {"loss": forward(self.model, inputs, training=True).loss}
 
     def _apply(self, gradients: Sequence[tf.Tensor], learning_rate: float) -> float:
         """Change the weights by their gradients, and give the norm of those."""

@@ -1,5 +1,5 @@
 """Training by recipes, the same for both frameworks: data, loop, checkpoints, report."""
 
-from distil.training.run import TrainingResult, train
+from distil.training.run import TrainingResult, distill, train
 
-__all__ = ["TrainingResult", "train"]
+__all__ = ["TrainingResult", "distill", "train"]

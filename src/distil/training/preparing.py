@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from distil.common.config import DistilBertConfig
 from distil.common.errors import ConfigError, InputError
 from distil.common.labels import BINARY, REGRESSION
 from distil.common.masking import Masking
 from distil.common.recipe import Recipe
+from distil.common.student import make_student
 from distil.training.cache import cache_path, load_features, save_features
 from distil.training.features import BUILDERS, Builder, Examples, Reader, check_some, labels_of
 from distil.training.reading import read_rows
@@ -63,7 +65,7 @@ def prepare(recipe: Recipe) -> Prepared:
     """
     import distil  # noqa: PLC0415 - which imports this package
 
-    tokenizer = distil.load_tokenizer(recipe.model.name, revision=recipe.model.revision)
+    tokenizer = distil.load_tokenizer(recipe.origin.name, revision=recipe.origin.revision)
     labels = _labels(recipe, tokenizer)
     splits = ["train"]
     if recipe.data.dev or (recipe.data.hub and recipe.data.dev_split):
@@ -103,11 +105,18 @@ def _examples(recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ...
     return examples
 
 
-def load_model(recipe: Recipe, framework: str, labels: tuple[str, ...]) -> Any:
+def load_model(recipe: Recipe, framework: str, labels: tuple[str, ...], teacher: Any = None) -> Any:
     """The model to train, with the recipe's labels.
+
+    Args:
+        recipe: What to load.
+        framework: To load it in.
+        labels: Names of the classes; none where there are none, or for regression.
+        teacher: That a student is made of where the recipe names no model.
 
     Raises:
         ConfigError: It has no room for sequences as long as the recipe's.
+        InputError: The teacher has no such layers.
         CheckpointError: Its files are damaged or missing.
     """
     import distil  # noqa: PLC0415 - which imports this package
@@ -120,25 +129,44 @@ def load_model(recipe: Recipe, framework: str, labels: tuple[str, ...]) -> Any:
         }
     elif recipe.task == "sequence-classification":
         config["num_labels"] = 1
-    mixed = recipe.precision == "bfloat16"
-    dtypes = {"pt": "float32", "tf": "mixed_bfloat16"}
-    model = distil.load(
-        recipe.model.name,
-        framework=framework,
-        task=recipe.task,
-        dtype=dtypes[framework] if mixed else recipe.precision,
-        revision=recipe.model.revision,
-        seed=recipe.seed,
-        ignore_mismatched_sizes=recipe.model.new_head,
-        **config,
-    )
-    longest = model.config.max_position_embeddings
+    dtype = dtype_of(recipe, framework)
+    if recipe.model.name is None:
+        layers = recipe.teacher.layers
+        model = make_student(teacher, layers=layers, seed=recipe.seed, dtype=dtype, **config)
+    else:
+        model = distil.load(
+            recipe.model.name,
+            framework=framework,
+            task=recipe.task,
+            dtype=dtype,
+            revision=recipe.model.revision,
+            seed=recipe.seed,
+            ignore_mismatched_sizes=recipe.model.new_head,
+            **config,
+        )
+    check_length(recipe, model.config)
+    return model
+
+
+def dtype_of(recipe: Recipe, framework: str) -> str:
+    """The type that a model of the recipe's precision is loaded in."""
+    if recipe.precision != "bfloat16":
+        return recipe.precision
+    return {"pt": "float32", "tf": "mixed_bfloat16"}[framework]
+
+
+def check_length(recipe: Recipe, config: DistilBertConfig) -> None:
+    """See that a model has room for the recipe's sequences.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    longest = config.max_position_embeddings
     if recipe.data.max_length > longest:
         raise ConfigError(
             "data.max_length is longer than the model allows",
             expected=f"at most {longest}", found=recipe.data.max_length, where="data.max_length",
         )  # fmt: skip
-    return model
 
 
 def _labels(recipe: Recipe, tokenizer: Any) -> tuple[str, ...]:

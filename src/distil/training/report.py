@@ -84,15 +84,16 @@ def write_card(
         facts: What else is to be said, by name.
         version: Of this library.
     """
+    taught = "" if recipe.teacher is None else f" and taught by `{recipe.teacher.name}`"
     lines = [
         "---",
         "library_name: distil",
-        f"base_model: {recipe.model.name}",
+        f"base_model: {recipe.origin.name}",
         "tags: [distilbert]",
         "---",
         f"# {folder.resolve().name}",
         "",
-        f"A DistilBERT for {recipe.task}, trained from `{recipe.model.name}` in "
+        f"A DistilBERT for {recipe.task}, trained from `{recipe.origin.name}`{taught} in "
         f"{_TITLES[framework]} by distil {version}.  It loads in PyTorch and in TensorFlow:",
         "",
         "```python",

@@ -1,4 +1,4 @@
-"""`distil.train`: from a recipe to a trained model in a folder."""
+"""`distil.train` and `distil.distill`: from a recipe to a trained model in a folder."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distil.common.errors import TrainingError
+from distil.common.errors import ConfigError, TrainingError
 from distil.common.files import read_json, write_json
 from distil.common.recipe import Recipe, read_recipe
 from distil.common.recipe_rules import differences
+from distil.common.stepping import Step
 from distil.training import checkpoints
 from distil.training.evaluation import Judge
 from distil.training.log import Log, read_log
 from distil.training.loop import Listener, Loop, Position
 from distil.training.preparing import Prepared, load_model, prepare
 from distil.training.report import CURVES, draw_curves, write_card
+from distil.training.teacher import check_lesson, load_teacher
 
 RESULT = "training.json"
 
@@ -65,7 +67,7 @@ def train(
     listener: Listener | None = None,
     **assignments: Any,
 ) -> TrainingResult:
-    """Train a model by a recipe.
+    """Train a model by a recipe, without a teacher; `distil.distill` is for those with one.
 
     Training that was interrupted is gone on with by the same call, and ends with the weights
     that it would have ended with; once it is done, the same call gives its result again.
@@ -87,9 +89,52 @@ def train(
         CheckpointError: The model cannot be read, or something cannot be written.
         FrameworkError: A package that this needs is not installed.
     """
+    recipe = read_recipe(recipe, assignments)
+    if recipe.teacher is not None:
+        raise ConfigError(
+            "the recipe is one of distillation", found=f"teacher {recipe.teacher.name!r}",
+            where="teacher", fix="use `distil distill`, in Python distil.distill",
+        )  # fmt: skip
+    return _run(recipe, listener)
+
+
+def distill(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    *,
+    listener: Listener | None = None,
+    **assignments: Any,
+) -> TrainingResult:
+    """Train a student by a recipe that names its teacher.
+
+    Everything else is as with `train`.
+
+    Args:
+        recipe: As of `train`, with a section `teacher`.
+        listener: As of `train`.
+        **assignments: As of `train`.
+
+    Returns:
+        What it came to.
+
+    Raises:
+        ConfigError: The recipe is not valid, or student and teacher do not fit together.
+        InputError: As of `train`; or the teacher has no such layers.
+        TrainingError: As of `train`.
+        CheckpointError: As of `train`.
+        FrameworkError: As of `train`.
+    """
+    recipe = read_recipe(recipe, assignments)
+    if recipe.teacher is None:
+        raise ConfigError(
+            "the recipe has no teacher", expected="a section `teacher`", where="teacher",
+            fix="use `distil train`, in Python distil.train, or set teacher.name",
+        )  # fmt: skip
+    return _run(recipe, listener)
+
+
+def _run(recipe: Recipe, listener: Listener | None) -> TrainingResult:
     from distil.api import find_framework, import_framework  # noqa: PLC0415 - it imports this
 
-    recipe = read_recipe(recipe, assignments)
     framework = find_framework(recipe.model.framework)
     import_framework(framework)
     start = time.monotonic()
@@ -103,8 +148,7 @@ def train(
     saved = checkpoints.load_state(folder)
     if saved is not None:
         _check_same(saved[1]["identity"], identity, folder)
-    model = load_model(recipe, framework, prepared.labels)
-    step = importlib.import_module(f"distil.{framework}.train").Step(model, recipe)
+    model, step = _model_and_step(recipe, framework, prepared)
     position = Position()
     if saved is not None:
         step.restore(saved[0])
@@ -157,6 +201,18 @@ def train(
     return result
 
 
+def _model_and_step(recipe: Recipe, framework: str, prepared: Prepared) -> tuple[Any, Step]:
+    """The model to train, and what trains it."""
+    if recipe.teacher is None:
+        model = load_model(recipe, framework, prepared.labels)
+        return model, importlib.import_module(f"distil.{framework}.train").Step(model, recipe)
+    teacher = load_teacher(recipe, framework, prepared)
+    model = load_model(recipe, framework, prepared.labels, teacher)
+    check_lesson(recipe, model, teacher, prepared.labels)
+    module = importlib.import_module(f"distil.{framework}.teaching")
+    return model, module.TeachingStep(model, recipe, teacher)
+
+
 def _judge(recipe: Recipe, prepared: Prepared) -> Judge | None:
     if prepared.dev is None:
         return None
@@ -178,6 +234,8 @@ def _settings(recipe: Recipe, framework: str) -> dict[str, Any]:
             place = place[section]
         del place[name]
     table["model"]["framework"] = framework
+    if recipe.teacher is None:
+        del table["teacher"], table["distillation"]
     return table
 
 
