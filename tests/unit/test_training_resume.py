@@ -1,8 +1,8 @@
 """Training that is killed ends, once it is started again, with the weights it would have had.
 
-A child trains with dropout and random masks, and kills itself in the middle.  Another goes on from
-what it left, and is compared with one that nobody disturbed, bit for bit.  All are processes of their
-own: what else a process has loaded may change how PyTorch rounds.
+A child trains with dropout and random masks, and kills itself in the middle.  Another goes on
+from what it left, and is compared with one that nobody disturbed, bit for bit.  Each is a process
+of its own: what else a process has loaded may change how PyTorch rounds.
 """
 
 import json
