@@ -115,16 +115,16 @@ VOCABULARY = {
 
 
 def test_a_smaller_vocabulary_keeps_characters_and_what_occurs_most():
-    sequences = [[5, 5, 7], [7, 7, 6]]
-    kept = smaller_vocabulary(VOCABULARY, [0, 1], sequences, 8)
+    counts = np.bincount([5, 5, 7, 7, 7, 6], minlength=len(VOCABULARY))
+    kept = smaller_vocabulary(VOCABULARY, [0, 1], counts, 8)
     assert kept == [0, 1, 2, 3, 5, 7, 8, 9]
 
 
 def test_among_equals_the_first_stays():
-    assert smaller_vocabulary(VOCABULARY, [0, 1], [], 7) == [0, 1, 2, 3, 4, 8, 9]
+    assert smaller_vocabulary(VOCABULARY, [0, 1], np.zeros(10, int), 7) == [0, 1, 2, 3, 4, 8, 9]
 
 
 def test_a_vocabulary_too_small_for_its_characters_is_refused():
     with pytest.raises(InputError, match="cannot be that small") as caught:
-        smaller_vocabulary(VOCABULARY, [0, 1], [], 5)
+        smaller_vocabulary(VOCABULARY, [0, 1], np.zeros(10, int), 5)
     assert caught.value.found == 5

@@ -51,6 +51,25 @@ def test_labels_go_into_the_model(framework, tmp_path):
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_smaller_vocabulary(framework, tmp_path):
+    recipe = make_recipe(tmp_path, "sequence-classification", framework)
+    whole = distil.load_tokenizer(recipe.model.name)
+    size = len(whole) - 2
+    result = train(recipe, **{"schedule.steps": 1, "model.vocabulary": size})
+    tokenizer = distil.load_tokenizer(result.folder)
+    assert tokenizer.get_vocab().keys() < whole.get_vocab().keys()
+    tokens = whole.convert_tokens_to_ids(tokenizer.convert_ids_to_tokens(range(size)))
+    words = "distilbert.embeddings.word_embeddings.weight"
+    kept, given = (
+        dict(distil.load(name, framework=framework).named_arrays())[words]
+        for name in (result.folder, recipe.model.name)
+    )
+    assert kept.shape == (size, given.shape[1])
+    # The rate of the only step is 0: the rows are those of the same tokens.
+    np.testing.assert_array_equal(kept, given[tokens])
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_what_is_done_is_not_done_again(framework, tmp_path):
     recipe = make_recipe(tmp_path, "sequence-classification", framework)
     steps = []

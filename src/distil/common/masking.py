@@ -62,11 +62,7 @@ class Masking:
             mask: The token [MASK].
             special: Tokens that are never drawn.
         """
-        counts = np.zeros(vocabulary, np.int64)
-        # Piece by piece: the ids may be mapped from a file that is larger than memory.
-        for begin in range(0, len(ids), _COUNTED_AT_ONCE):
-            counts += np.bincount(ids[begin : begin + _COUNTED_AT_ONCE], minlength=vocabulary)
-        weights = np.maximum(counts, 1.0) ** -section.smoothing
+        weights = np.maximum(token_counts(ids, vocabulary), 1.0) ** -section.smoothing
         weights[list(special)] = 0
         return cls(section=section, weights=weights, mask=mask)
 
@@ -113,3 +109,17 @@ def draw(weights: Array, count: int, random: np.random.Generator) -> Array:
     with np.errstate(divide="ignore"):
         keys = random.exponential(size=len(weights)) / weights
     return np.argpartition(keys, count - 1)[:count] if count else np.zeros(0, np.int64)
+
+
+def token_counts(ids: Array, vocabulary: int) -> Array:
+    """How often each token of a vocabulary occurs (v), int64.
+
+    Args:
+        ids: Token ids (t).
+        vocabulary: Number of tokens there are, v.
+    """
+    counts = np.zeros(vocabulary, np.int64)
+    # Piece by piece: the ids may be mapped from a file that is larger than memory.
+    for begin in range(0, len(ids), _COUNTED_AT_ONCE):
+        counts += np.bincount(ids[begin : begin + _COUNTED_AT_ONCE], minlength=vocabulary)
+    return counts

@@ -58,6 +58,8 @@ class ModelSection(Section):
         revision: Branch, tag or commit on the hub.
         config: Fields of the configuration to set (`dropout: 0.0`).
         new_head: Make the head anew where the checkpoint has one for other labels.
+        vocabulary: How many tokens to keep: special tokens, single characters, and of the others
+            those that occur most often in the training rows.  None keeps all.
     """
 
     name: str | None = setting(or_none(TEXT), None)
@@ -65,6 +67,7 @@ class ModelSection(Section):
     revision: str | None = setting(or_none(TEXT), None)
     config: dict[str, Any] = field(default_factory=dict, metadata={"rule": OPTIONS})
     new_head: bool = setting(FLAG, False)
+    vocabulary: int | None = setting(or_none(COUNT), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,6 +335,12 @@ class Recipe(Section):
                     "there is nobody to learn from", expected="a section `teacher`",
                     where="distillation",
                 )  # fmt: skip
+        elif self.model.vocabulary is not None:
+            raise ConfigError(
+                "a student reads what its teacher reads", expected="null",
+                found=self.model.vocabulary, where="model.vocabulary",
+                fix="set it in the recipe that trains the teacher",
+            )  # fmt: skip
         elif self.model.name is not None and self.teacher.layers is not None:
             raise ConfigError(
                 "a student is loaded, or made of layers of its teacher",

@@ -6,7 +6,6 @@ layers, and starts from one out of two of them.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -125,7 +124,7 @@ def student_weights(
 def smaller_vocabulary(
     vocabulary: Mapping[str, int],
     special: Iterable[int],
-    sequences: Iterable[Sequence[int]],
+    counts: Array,
     size: int,
 ) -> list[int]:
     """Ids of the tokens worth keeping in a vocabulary of `size`, in the order of their ids.
@@ -136,7 +135,7 @@ def smaller_vocabulary(
     Args:
         vocabulary: Ids by token, of a WordPiece tokenizer.
         special: Ids of the tokens that stay whatever happens.
-        sequences: Token ids of texts like those that will come.
+        counts: How often each token occurs in texts like those that will come, by its id.
         size: How many tokens are to stay.
 
     Raises:
@@ -149,7 +148,6 @@ def smaller_vocabulary(
             expected=f"at least {len(needed)}: special tokens and single characters",
             found=size, where="size",
         )  # fmt: skip
-    counts = Counter(token for sequence in sequences for token in sequence)
     # The most frequent first; among equals, the lower id: vocabularies begin with what is common.
     others = sorted(set(vocabulary.values()) - needed, key=lambda token: (-counts[token], token))
     return sorted({*needed, *others[: size - len(needed)]})

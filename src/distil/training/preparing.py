@@ -10,9 +10,9 @@ from typing import Any
 from distil.common.config import DistilBertConfig
 from distil.common.errors import ConfigError, InputError
 from distil.common.labels import BINARY, REGRESSION
-from distil.common.masking import Masking
+from distil.common.masking import Masking, token_counts
 from distil.common.recipe import Recipe
-from distil.common.student import make_student
+from distil.common.student import make_student, smaller_vocabulary
 from distil.training.cache import cache_path, load_features, save_features
 from distil.training.features import BUILDERS, Builder, Examples, Reader, check_some, labels_of
 from distil.training.reading import read_rows
@@ -36,6 +36,7 @@ class Prepared:
         train: Examples to learn from.
         dev: Examples to be judged by, or None.
         masking: Of masked-LM, else None.
+        tokens: Ids that the model has for those that it keeps; None where it keeps all.
     """
 
     tokenizer: Any
@@ -43,6 +44,7 @@ class Prepared:
     train: Examples
     dev: Examples | None
     masking: Masking | None
+    tokens: tuple[int, ...] | None = None
 
     @property
     def fingerprint(self) -> dict[str, int]:
@@ -67,6 +69,9 @@ def prepare(recipe: Recipe) -> Prepared:
 
     tokenizer = distil.load_tokenizer(recipe.origin.name, revision=recipe.origin.revision)
     labels = _labels(recipe, tokenizer)
+    tokens = _tokens_to_keep(recipe, tokenizer, labels)
+    if tokens is not None:
+        tokenizer = tokenizer.keep_tokens(tokens)
     splits = ["train"]
     if recipe.data.dev or (recipe.data.hub and recipe.data.dev_split):
         splits.append("dev")
@@ -86,7 +91,21 @@ def prepare(recipe: Recipe) -> Prepared:
         train=examples["train"],
         dev=examples.get("dev"),
         masking=masking,
+        tokens=tokens,
     )
+
+
+def _tokens_to_keep(
+    recipe: Recipe, tokenizer: Any, labels: tuple[str, ...]
+) -> tuple[int, ...] | None:
+    """Ids of the tokens that a smaller vocabulary keeps; None if that would be all."""
+    size = recipe.model.vocabulary
+    if size is None or size >= len(tokenizer):
+        return None
+    ids = _examples(recipe, "train", tokenizer, labels).features.ids
+    special = (*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder)
+    counts = token_counts(ids, len(tokenizer))
+    return tuple(smaller_vocabulary(tokenizer.get_vocab(), special, counts, size))
 
 
 def _examples(recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ...]) -> Examples:
@@ -105,13 +124,13 @@ def _examples(recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ...
     return examples
 
 
-def load_model(recipe: Recipe, framework: str, labels: tuple[str, ...], teacher: Any = None) -> Any:
-    """The model to train, with the recipe's labels.
+def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any = None) -> Any:
+    """The model to train, with the labels and the vocabulary of its data.
 
     Args:
         recipe: What to load.
         framework: To load it in.
-        labels: Names of the classes; none where there are none, or for regression.
+        prepared: The data.
         teacher: That a student is made of where the recipe names no model.
 
     Raises:
@@ -122,6 +141,7 @@ def load_model(recipe: Recipe, framework: str, labels: tuple[str, ...], teacher:
     import distil  # noqa: PLC0415 - which imports this package
 
     config = dict(recipe.model.config)
+    labels = prepared.labels
     if labels:
         config |= {
             "id2label": dict(enumerate(labels)),
@@ -144,6 +164,9 @@ def load_model(recipe: Recipe, framework: str, labels: tuple[str, ...], teacher:
             ignore_mismatched_sizes=recipe.model.new_head,
             **config,
         )
+    if prepared.tokens is not None:
+        every = range(model.config.n_layers)
+        model = make_student(model, layers=every, tokens=prepared.tokens, dtype=dtype)
     check_length(recipe, model.config)
     return model
 

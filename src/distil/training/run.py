@@ -204,10 +204,10 @@ def _run(recipe: Recipe, listener: Listener | None) -> TrainingResult:
 def _model_and_step(recipe: Recipe, framework: str, prepared: Prepared) -> tuple[Any, Step]:
     """The model to train, and what trains it."""
     if recipe.teacher is None:
-        model = load_model(recipe, framework, prepared.labels)
+        model = load_model(recipe, framework, prepared)
         return model, importlib.import_module(f"distil.{framework}.train").Step(model, recipe)
     teacher = load_teacher(recipe, framework, prepared)
-    model = load_model(recipe, framework, prepared.labels, teacher)
+    model = load_model(recipe, framework, prepared, teacher)
     check_lesson(recipe, model, teacher, prepared.labels)
     module = importlib.import_module(f"distil.{framework}.teaching")
     return model, module.TeachingStep(model, recipe, teacher)

@@ -43,6 +43,32 @@ def test_other_special_tokens(kind, vocab_file, vocabulary):
     assert batch.input_ids[1] == tokenizer.convert_tokens_to_ids(batch.tokens(1))
 
 
+def test_keeping_some_tokens(tokenizer, vocabulary, tmp_path):
+    tokenizer.add_tokens("<x>")
+    text = "the dog jumps <x>"
+    tokens = tokenizer(text).tokens()
+    ids = sorted(tokenizer.convert_tokens_to_ids({*tokens, *tokenizer.all_special_tokens}))
+    kept = tokenizer.keep_tokens(reversed(ids))
+    assert type(kept) is type(tokenizer)
+    assert len(kept) == kept.vocab_size + 1 == len(ids)
+    assert kept.get_vocab() == {tokenizer.convert_ids_to_tokens(i): n for n, i in enumerate(ids)}
+    assert [ids[number] for number in kept(text)["input_ids"]] == tokenizer(text)["input_ids"]
+    assert kept("fox").tokens() == ["[CLS]", "[UNK]", "[SEP]"]
+    kept.save_pretrained(tmp_path)
+    assert type(kept).from_pretrained(tmp_path)(text) == kept(text)
+    # The other one is as it was.
+    assert len(tokenizer) == len(vocabulary) + 1
+    assert tokenizer("fox").tokens() == ["[CLS]", "fox", "[SEP]"]
+
+
+def test_special_and_added_tokens_are_kept(tokenizer):
+    with pytest.raises(InputError, match="have to stay") as caught:
+        tokenizer.keep_tokens(range(4))
+    assert caught.value.found == r"no [MASK]"
+    with pytest.raises(InputError, match="not in the vocabulary"):
+        tokenizer.keep_tokens([*range(5), 10_000])
+
+
 def test_adding_tokens(tokenizer, vocabulary):
     size = len(vocabulary)
     assert tokenizer.add_tokens(["<x>", "<y>", "<x>", "dog"]) == 2

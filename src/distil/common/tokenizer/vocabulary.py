@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, Self, overload
 
 from distil.common.errors import InputError, TokenizerError
 from distil.common.tokenizer.added_tokens import AddedToken
-from distil.common.tokenizer.definition import Definition
+from distil.common.tokenizer.definition import Definition, refuse_foreign
 from distil.common.tokenizer.pipeline import Pipeline
 from distil.common.tokenizer.tensors import to_lists
 
@@ -209,6 +211,45 @@ class Vocabulary(ABC):
         # None leaves it to the token itself whether it is special.
         added = [AddedToken.read(token, special=special_tokens or None) for token in tokens]
         return self._add(added)
+
+    def keep_tokens(self, ids: Iterable[int]) -> Self:
+        """Return a tokenizer that knows some of the tokens only, for a model with fewer words.
+
+        Words that it lacks are written with shorter pieces.
+
+        Args:
+            ids: Those tokens.  Their new ids are 0, 1, 2, ... in ascending order of the old ones.
+
+        Raises:
+            InputError: An id is not in the vocabulary, or an added or special token is missing.
+            TokenizerError: The tokenizer is not a BERT's.
+        """
+        refuse_foreign(self._definition, where="keep_tokens")
+        tokens = self.convert_ids_to_tokens(sorted(set(ids)))
+        new_ids = {token: number for number, token in enumerate(tokens)}
+        missing = [token for token in self._added if token not in new_ids]
+        if missing:
+            raise InputError(
+                "added and special tokens have to stay",
+                expected=", ".join(self._added), found="no " + ", ".join(missing), where="ids",
+            )  # fmt: skip
+        added = {new_ids[token]: entry for token, (entry, _) in self._added.items()}
+        vocabulary = {
+            token: number
+            for token, number in new_ids.items()
+            if token in self._definition.vocabulary
+        }
+        kept = copy.copy(self)
+        kept._definition = dataclasses.replace(
+            self._definition, vocabulary=vocabulary, added_tokens=added
+        )
+        kept._tokens = tokens
+        kept._base_size = len(vocabulary)
+        kept._added = {entry.content: (entry, number) for number, entry in added.items()}
+        kept._additional_special_tokens = self.additional_special_tokens
+        kept._special_tokens = dict(self._special_tokens)
+        kept._pipeline = kept._make_pipeline()
+        return kept
 
     def add_special_tokens(
         self,
