@@ -77,7 +77,7 @@ class Prediction:
 
 
 def predict(
-    name: str | Path,
+    name: str | Path | None,
     texts: str | Sequence[str],
     *,
     task: str | None = None,
@@ -90,7 +90,7 @@ def predict(
     """Load a model and let it say what it can about texts.
 
     Args:
-        name: As in `distil.load`.
+        name: As in `distil.load`; None takes the model that comes with the package.
         texts: One or several: what is classified, embedded or has masks; questions; prompts.
         task: As in `distil.pipeline`; the checkpoint has to have the head for it.
         framework: As in `distil.load`, or "both" to run both and compare their scores.
@@ -123,12 +123,16 @@ def predict(
 
 
 def make_pipeline(
-    name: str | Path, *, framework: str | None = None, top_k: int | None = None, **options: Any
+    name: str | Path | None,
+    *,
+    framework: str | None = None,
+    top_k: int | None = None,
+    **options: Any,
 ) -> Pipeline:
     """A pipeline as `distil.pipeline` makes it, or one of both frameworks, which are compared.
 
     Args:
-        name: As in `distil.load`.
+        name: As in `predict`.
         framework: As in `distil.load`, or "both".
         top_k: How many labels, words, choices or answers to give; None for what is usual.
         **options: Further ones of `distil.pipeline`.

@@ -242,6 +242,29 @@ def test_cache_that_cannot_be_written(
         hub.snapshot(NAME, cache_dir=tmp_path / "file" / "cache")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sst2-small", True),
+        ("someone/tiny", True),
+        ("./no folder", True),
+        ("~/no folder", True),
+        ("C:\\no folder", True),
+        ("/", True),
+        ("", False),
+        ("A fine film.", False),
+        ("fine!", False),
+        ("5/10 or 6/10", False),
+        ("...", True),
+        ("été", False),
+        ("x" * 5000 + " ", False),
+        ("\0", False),
+    ],
+)
+def test_what_can_be_a_name(text: str, expected: bool) -> None:
+    assert hub.can_be_name(text) is expected
+
+
 def test_bundled_names_come_before_the_hub(server: HubServer) -> None:
     for name, folder in hub.bundled().items():
         assert hub.snapshot(name) == folder

@@ -340,9 +340,9 @@ class TestBadRows:
 
 
 class TestMaking:
-    def test_a_model_is_needed(self):
-        with pytest.raises(InputError, match="there is no model"):
-            pipeline("text-classification")
+    def test_a_model_is_needed_for_other_tasks_than_the_bundled_one_has(self):
+        with pytest.raises(InputError, match="no model for this task"):
+            pipeline("ner")
 
     def test_a_model_in_memory_needs_a_tokenizer(self):
         with pytest.raises(InputError, match="no tokenizer"):

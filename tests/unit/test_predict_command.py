@@ -116,8 +116,9 @@ class TestFiles:
 def run(folder, monkeypatch, capsys):
     """Run `distil predict` with a model that needs no framework; status, stdout, stderr."""
 
-    def run(line, task="sequence-classification", stdin=None):
+    def run(line, task="sequence-classification", stdin=None, name="model"):
         def make(name, *, top_k=None, **options):
+            run.name = name
             pipe = PIPELINES[task](FakeModel(task), make_tokenizer())
             if task == "sequence-classification":
                 pipe.set_options(top_k=top_k or 1)
@@ -127,7 +128,8 @@ def run(folder, monkeypatch, capsys):
         monkeypatch.setattr("distil.prediction.make_pipeline", make)
         if stdin is not None:
             monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        status = main(["predict", "model", *shlex.split(line), "--framework", "pt"])
+        names = [] if name is None else [name]
+        status = main(["predict", *names, *shlex.split(line), "--framework", "pt"])
         return status, *capsys.readouterr()
 
     return run
@@ -135,6 +137,39 @@ def run(folder, monkeypatch, capsys):
 
 def written(name="out.jsonl"):
     return [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]
+
+
+class TestWhichModel:
+    @pytest.mark.parametrize(
+        ("line", "name", "texts"),
+        [
+            ("'it is good'", None, ["it is good"]),
+            ("'it is good' --json 'it is bad'", None, ["it is good", "it is bad"]),
+            ("good!", None, ["good!"]),
+            ("model good", "model", ["good"]),
+            ("someone/model good", "someone/model", ["good"]),
+            ("'a folder' good", "a folder", ["good"]),
+            ("'./no such folder' good", "./no such folder", ["good"]),
+            ("--model model good", "model", ["good"]),
+            ("good bad --model model", "model", ["good", "bad"]),
+        ],
+    )
+    def test_name_or_text(self, run, line, name, texts):
+        Path("a folder").mkdir()
+        status, out, _ = run(line + " --json", name=None)
+        assert status == 0
+        assert run.name == name
+        assert [one["text"] for one in json.loads(out)["results"]] == texts
+
+    def test_a_file_alone(self, run):
+        assert run("--file lines.txt --output out.jsonl", name=None)[0] == 0
+        assert run.name is None
+
+    def test_a_word_alone_may_be_meant_as_text(self, run, monkeypatch):
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        status, _, err = run("good", name=None)
+        assert status == 2
+        assert "if 'good' is the text, name the model with --model" in " ".join(err.split())
 
 
 class TestCommand:

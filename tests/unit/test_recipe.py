@@ -106,6 +106,7 @@ def test_to_table_and_back():
         ({"teacher.name": "t", "teacher.layers": []}, "a list of integers"),
         ({"teacher.name": "t", "teacher.layers": [-1]}, "a list of integers"),
         ({"teacher.name": "t", "teacher.layers": [0]}, "made of layers of its teacher"),
+        ({"teacher.name": "t", "model.vocabulary": 9}, "reads what its teacher reads"),
         ({"teacher.name": "t", "distillation.temperature": 0}, "a number above 0"),
         ({"teacher.name": "t", "distillation.alpha_ce": -1}, "a number, 0 or more"),
         (

@@ -320,6 +320,30 @@ def test_a_data_set_of_the_hub_gives_labels_by_name(monkeypatch):
         list(read_rows(DataSection(hub="other"), "train"))
 
 
+def test_data_sets_as_the_package_loads_them(tmp_path, monkeypatch):
+    """The package itself, on files that it takes for a data set of the hub."""
+    datasets = pytest.importorskip(
+        "datasets", minversion="3", reason="the extra `datasets` is not installed"
+    )
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    tags = datasets.Sequence(datasets.ClassLabel(names=["O", "B-LOC"]))
+    features = datasets.Features(
+        {"words": datasets.Sequence(datasets.Value("string")), "tags": tags}
+    )
+    rows = {"words": [["in", "paris"], ["it", "is"]], "tags": [[0, 1], [0, 0]]}
+    whole = datasets.Dataset.from_dict(rows, features=features)
+    (tmp_path / "data").mkdir()
+    whole.to_parquet(tmp_path / "data" / "train.parquet")
+    from_hub = DataSection(hub=str(tmp_path / "data"))
+    from_file = DataSection(folder=str(tmp_path / "data"), train=("train.parquet",))
+    for section in (from_hub, from_file):
+        found = [row.values for row in read_rows(section, "train")]
+        assert found == [
+            {"words": ["in", "paris"], "tags": ["O", "B-LOC"]},
+            {"words": ["it", "is"], "tags": ["O", "O"]},
+        ]
+
+
 def test_tokenized_data_is_kept_and_mapped(tmp_path, monkeypatch):
     options = {"data.cache": str(tmp_path / "cache"), "model.framework": "pt"}
     recipe = make_recipe(tmp_path, "sequence-classification", None, **options)

@@ -29,10 +29,13 @@ _LONGEST_CELL = 1000
 GOOD, BAD, UNSURE, FAINT, HEADING = "green", "bold red", "yellow", "dim", "bold"
 
 
-def add_name(parser: argparse.ArgumentParser) -> None:
+def add_name(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """The argument NAME, and where on the hub it is looked for."""
     parser.add_argument(
-        "name", metavar="NAME", help="a folder, a bundled checkpoint, or a name on the hub"
+        "name",
+        nargs="?" if optional else None,
+        metavar="NAME",
+        help="a folder, a bundled checkpoint, or a name on the hub",
     )
     parser.add_argument("--revision", help="branch, tag or commit on the hub")
 

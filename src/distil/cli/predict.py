@@ -15,12 +15,17 @@ from distil.cli._progress import progress
 from distil.cli._rows import Rows
 from distil.cli._texts import FORMATS, TextFile
 from distil.common.errors import InputError
+from distil.common.hub import can_be_name
 
 SUMMARY = "let a model classify, tag, answer, fill in, choose or embed texts"
 DESCRIPTION = """\
 Load a model and let it say what it can about texts: labels, names of people and
 places and so on, answers, words for [MASK], choices, or, without a head,
 sentence embeddings and how similar they are.
+
+Without NAME the model is one that comes with the package and tells positive from
+negative sentences: what cannot be a name, a folder's or one of the hub's, is a
+text.  A text that could be one, such as a single word, needs --model NAME.
 
 Texts come from the command line, from a file or, if there are neither, from
 what is piped in: a text a line (blank lines are left out), .jsonl (strings, or
@@ -33,8 +38,9 @@ Exit status: 0 if every row was predicted, or passed over with --skip-bad-rows a
 long as some row was not; 1 if --framework both was asked for and the frameworks'
 scores differ by more than 1e-4; 2 if a row is bad, or all are."""
 EXAMPLES = (
+    ("sentiment", 'distil predict "A joy from start to end."'),
     (
-        "sentiment",
+        "the same by another model",
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         '"A joy from start to end." "Two hours I will not get back."',
     ),
@@ -81,7 +87,7 @@ _ROWS_OF_A_TABLE = 200
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    _output.add_name(parser)
+    _output.add_name(parser, optional=True)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text, question or prompt")
     parser.add_argument("--task", help="what to load the model for; its own task otherwise")
     _add_input(parser)
@@ -122,6 +128,9 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", metavar="NAME", help="what NAME says; then all that stands alone is text"
+    )
     parser.add_argument(
         "--framework", choices=("pt", "tf", "both"), help="PyTorch, TensorFlow, or both compared"
     )
@@ -165,6 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
         make_pipeline,
     )
 
+    _tell_name_from_texts(arguments)
     file = _file(arguments)
     if _needs_tensorflow(arguments):
         _output.start_tensorflow()
@@ -192,6 +202,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if prediction.agrees else 1
 
 
+def _tell_name_from_texts(arguments: argparse.Namespace) -> None:
+    """Set `name` to the model's, None for the bundled one, and `texts` to all texts."""
+    first = arguments.name
+    if first is not None and (arguments.model is not None or not can_be_name(first)):
+        arguments.texts.insert(0, first)
+        arguments.name = None
+    arguments.name = arguments.model or arguments.name
+
+
 def _file(arguments: argparse.Namespace) -> TextFile | None:
     """Where further texts come from, if anywhere."""
     if arguments.file is not None:
@@ -199,9 +218,10 @@ def _file(arguments: argparse.Namespace) -> TextFile | None:
     if not arguments.texts and not sys.stdin.isatty():
         return TextFile(None, arguments.format)
     if not arguments.texts:
-        raise InputError(
-            "there is no text", fix="add texts or --file FILE, or pipe texts in, one a line"
-        )
+        fix = "add texts or --file FILE, or pipe texts in, one a line"
+        if arguments.name is not None and arguments.model is None:
+            fix += f"; if {arguments.name!r} is the text, name the model with --model"
+        raise InputError("there is no text", fix=fix)
     return None
 
 

@@ -7,6 +7,7 @@ a folder nor a bundled checkpoint.  What looks like a path never leaves the mach
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -19,15 +20,32 @@ TOKENIZER_FILES = (
     "special_tokens_map.json", "added_tokens.json",
 )  # fmt: skip
 
+# The bundled checkpoint for those who name none.
+DEFAULT = "sst2-small"
+
 _HUB_OPTIONS = ("revision", "cache_dir", "local_files_only", "token")
 _SECONDS_TO_ANSWER = 10.0
 _LONGEST_NAME = 200
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
 def bundled() -> dict[str, Path]:
     """The checkpoints that come with the package: their folders by name."""
     root = Path(__file__).parents[1] / "bundled"
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CONFIG_FILE}"))}
+
+
+def can_be_name(text: str) -> bool:
+    """Whether a text could be the name of a checkpoint: a folder, a path, or a name on the hub.
+
+    Sentences cannot, unless there is a folder of that name; a single word can.
+    """
+    if text.startswith(("/", "./", "../", "~", ".\\", "..\\")) or PureWindowsPath(text).drive:
+        return True
+    try:
+        return _HUB_NAME.fullmatch(text) is not None or (text != "" and Path(text).is_dir())
+    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
+        return False
 
 
 def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -20,7 +20,7 @@ from distil.common import hub
 from distil.common.config import DistilBertConfig
 from distil.common.errors import InputError, WeightsError
 from distil.common.inference import PACKED, InferenceModel
-from distil.common.tasks import find_task
+from distil.common.tasks import Task, find_task
 from distil.pipelines.answering import QuestionAnsweringPipeline
 from distil.pipelines.base import Pipeline
 from distil.pipelines.choices import MultipleChoicePipeline
@@ -68,7 +68,8 @@ def pipeline(
             "sentence-embeddings", which a model without a head is taken for; None takes the
             model's own.
         model: A name as in `distil.load`, a model of this library, or an inference-only form of
-            one (see `distil.optimize`).
+            one (see `distil.optimize`).  None takes the one that comes with the package, which
+            tells positive from negative sentences.
         framework: As in `distil.load`.
         dtype: To compute in: "float32", "bfloat16" or "int8".
         engine: What computes: None or "packed", the framework itself, without padding; "openvino"
@@ -96,7 +97,7 @@ def pipeline(
         "token": token,
     }  # fmt: skip
     if model is None:
-        raise InputError("there is no model", fix="name one: model=...", where="model")
+        model = _bundled(asked)
     if isinstance(tokenizer, str | Path):
         tokenizer = api.load_tokenizer(tokenizer, **hub_options)
     if isinstance(model, str | Path):
@@ -121,6 +122,17 @@ def pipeline(
     name = model.task if asked is None else asked.name
     features = task is not None and task.replace("_", "-").lower() == _FEATURES
     return (FeatureExtractionPipeline if features else PIPELINES[name])(model, tokenizer, **options)
+
+
+def _bundled(asked: Task | None) -> str:
+    """The checkpoint for those who name none."""
+    if asked is not None and asked.name != "sequence-classification":
+        raise InputError(
+            "the package comes with no model for this task",
+            expected="text-classification", found=asked.name, where="model",
+            fix="name one: model=...",
+        )  # fmt: skip
+    return hub.DEFAULT
 
 
 def _check_head(folder: Path, config: DistilBertConfig, task: Any, name: str | Path) -> None:

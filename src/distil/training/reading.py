@@ -223,14 +223,24 @@ def _through_datasets(where: str, *name: str | None, **options: Any) -> Iterator
         found = datasets.load_dataset(*name, **options)
     except Exception as error:  # of many kinds
         raise InputError("data set cannot be loaded", found=error, where=where) from None
-    names = {
-        column: feature.names
-        for column, feature in found.features.items()
-        if isinstance(feature, datasets.ClassLabel)
-    }
+    names = {column: _class_names(feature) for column, feature in found.features.items()}
     for number, values in enumerate(found, start=1):
-        for column, labels in names.items():
-            label = values[column]
-            # Hidden labels of test splits are -1.
-            values[column] = labels[label] if label is not None and label >= 0 else None
+        for column, classes in names.items():
+            if classes is not None:
+                values[column] = _named(values[column], classes)
         yield Row(values, (where, number))
+
+
+def _class_names(feature: Any) -> Sequence[str] | None:
+    """The names of the classes in a column of `datasets`, or in its lists; None if it has none."""
+    import datasets  # noqa: PLC0415 - as above
+
+    feature = getattr(feature, "feature", feature)
+    return feature.names if isinstance(feature, datasets.ClassLabel) else None
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    if isinstance(value, list):
+        return [_named(one, names) for one in value]
+    # Hidden labels of test splits are -1.
+    return names[value] if value is not None and value >= 0 else None
