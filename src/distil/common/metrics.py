@@ -1,8 +1,8 @@
 """How good predictions are, by the metrics that the field uses for each task.
 
-Those of classes and of numbers are scikit-learn's and scipy's.  Those of entities follow CoNLL-2003
-(Tjong Kim Sang and De Meulder 2003), and those of answers SQuAD (Rajpurkar et al. 2016,
-evaluate-v1.1.py).
+Those of classes and of numbers are scikit-learn's and scipy's, those of entities seqeval's, which
+follows CoNLL-2003 (Tjong Kim Sang and De Meulder 2003).  Those of answers follow SQuAD
+(Rajpurkar et al. 2016, evaluate-v1.1.py).
 """
 
 from __future__ import annotations
@@ -90,48 +90,24 @@ def regression(predicted: Array, labels: Array) -> Metrics:
 def entities(predicted: Sequence[Sequence[str]], labels: Sequence[Sequence[str]]) -> Metrics:
     """Precision, recall and F1 of whole entities, and the accuracy of tags.
 
-    An entity counts if its words and its type are right, as for CoNLL-2003 and in seqeval.
+    An entity counts if all its words and its type are right.
 
     Args:
         predicted: Tags of the words of each sentence: O, and B- and I- with a type.
         labels: The right ones.
+
+    Raises:
+        FrameworkError: seqeval is not installed.
     """
-    found, right = _all_spans(predicted), _all_spans(labels)
-    common = len(found & right)
-    precision = common / len(found) if found else 0.0
-    recall = common / len(right) if right else 0.0
-    tags = [
-        one == other
-        for sentences in zip(predicted, labels, strict=True)
-        for one, other in zip(*sentences, strict=True)
-    ]
+    scores = _optional("seqeval.metrics", "seqeval")
     return {
-        "precision": precision,
-        "recall": recall,
-        "f1": 2 * precision * recall / (precision + recall) if common else 0.0,
-        "accuracy": float(np.mean(tags)),
-    }
-
-
-def spans(tags: Sequence[str]) -> list[tuple[int, int, str]]:
-    """First word, last word and type of each entity in a sentence.
-
-    An I- begins one where none of its type goes on, as in the evaluation of CoNLL-2003.
-    """
-    found = []
-    begin, kind = 0, ""
-    for number, tag in enumerate([*tags, "O"]):
-        prefix, _, own = tag.partition("-")
-        if kind and (prefix != "I" or own != kind):
-            found.append((begin, number - 1, kind))
-            kind = ""
-        if prefix != "O" and not kind:
-            begin, kind = number, own
-    return found
-
-
-def _all_spans(sentences: Sequence[Sequence[str]]) -> set[tuple[int, int, int, str]]:
-    return {(number, *span) for number, tags in enumerate(sentences) for span in spans(tags)}
+        name: float(score(labels, predicted, zero_division=0))
+        for name, score in (
+            ("precision", scores.precision_score),
+            ("recall", scores.recall_score),
+            ("f1", scores.f1_score),
+        )
+    } | {"accuracy": float(scores.accuracy_score(labels, predicted))}
 
 
 def answers(predicted: Sequence[str], labels: Sequence[Sequence[str]]) -> Metrics:
