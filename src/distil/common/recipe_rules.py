@@ -116,7 +116,7 @@ def read_section(section: type[SectionType], table: Any, where: str = "") -> Sec
     kinds = get_type_hints(section)
     values = {}
     for name, item in known.items():
-        kind = _section_of(kinds[name])
+        kind = section_of(kinds[name])
         if name not in table:
             if item.default is MISSING and item.default_factory is MISSING:
                 raise ConfigError(f"{where}{name} is missing", where=where + name)
@@ -203,7 +203,7 @@ def _fields(section: type) -> tuple[Field[Any], ...]:
     return fields(section)
 
 
-def _section_of(kind: Any) -> type[Section] | None:
+def section_of(kind: Any) -> type[Section] | None:
     """The section class that a field is of, alone or beside None."""
     for one in _kinds(kind):
         if isinstance(one, type) and issubclass(one, Section):
