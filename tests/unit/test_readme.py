@@ -73,4 +73,4 @@ def test_command(command, tmp_path, monkeypatch, capsys):
 
 def test_there_is_something_to_run():
     assert len(BLOCKS) == 5
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 7
