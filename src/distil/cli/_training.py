@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distil.cli import _output
+from distil.common.errors import DistilError
+
+if TYPE_CHECKING:
+    from distil.common.recipe import Recipe
+    from distil.common.workers import Workers
+    from distil.training import TrainingResult
+
+_FAILED = 2  # see `distil.cli`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,18 +35,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
     """Train by `train`, and show what it came to; gives the exit status."""
-    from distil.common.recipe_rules import read_assignments  # noqa: PLC0415 - after --help
+    from distil.api import find_framework  # noqa: PLC0415 - after --help
+    from distil.common.recipe import read_recipe  # noqa: PLC0415
+    from distil.common.recipe_rules import read_assignments  # noqa: PLC0415
+    from distil.training.run import open_workers  # noqa: PLC0415
 
     assignments = read_assignments(arguments.assignments)
     if arguments.framework is not None:
         assignments["model.framework"] = arguments.framework
-    if assignments.get("model.framework") != "pt":
+    recipe = read_recipe(arguments.recipe, assignments)
+    framework = find_framework(recipe.model.framework)
+    if framework == "tf":
         _output.start_tensorflow()
-    with _progress_bar() as listener:
-        result = train(arguments.recipe, listener=listener, **assignments)
-    if arguments.json:
+    with open_workers(framework) as workers:
+        try:
+            result = _train(train, recipe, workers)
+        except DistilError as error:
+            if workers.is_first or not error.shared:
+                _output.print_error(str(error))
+            if error.shared:
+                # What starts workers ends all of them as soon as one has ended.
+                workers.gather(None)
+            return _FAILED
+        if workers.is_first:
+            _show(result, as_json=arguments.json)
+    return 0
+
+
+def _train(
+    train: Callable[..., TrainingResult], recipe: Recipe, workers: Workers
+) -> TrainingResult:
+    """Train; the first worker shows how far it is, and says the warnings."""
+    if workers.is_first:
+        with _progress_bar() as listener:
+            return train(recipe, listener=listener, workers=workers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return train(recipe, workers=workers)
+
+
+def _show(result: TrainingResult, *, as_json: bool) -> None:
+    """Print what training came to."""
+    if as_json:
         _output.print_json(result.to_dict())
-        return 0
+        return
     fields = {
         "model": result.folder,
         "framework": result.framework,
@@ -50,7 +91,6 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
         rows = [(name, f"{value:.4f}") for name, value in result.metrics.items()]
         title = f"dev rows, after step {result.best_step:,}"
         _output.print_table(("metric", "value"), rows, right=("value",), title=title)
-    return 0
 
 
 @contextmanager

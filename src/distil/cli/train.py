@@ -22,6 +22,10 @@ EXAMPLES = (
         "distil train configs/finetune/sst2.yaml optimizer.learning_rate=1e-4 output=sst2-tf "
         "--framework tf",
     ),
+    (
+        "on 8 GPUs (docs/scaling.md has more)",
+        "torchrun --nproc-per-node 8 -m distil train configs/finetune/sst2.yaml",
+    ),
     ("for a program", "distil train configs/finetune/stsb.yaml --json"),
 )
 

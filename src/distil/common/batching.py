@@ -162,7 +162,7 @@ def collate(features: Features, rows: Integers, *, pad: int) -> Batch:
         inputs[name] = values[rows]
     return Batch(
         inputs=inputs, rows=rows, tokens=len(places), size=shown.size,
-        counted=_counted(inputs, len(rows)),
+        counted=count_labels(inputs, len(rows)),
     )  # fmt: skip
 
 
@@ -184,6 +184,12 @@ def prefetched(
                 task.cancel()
 
 
+def count_labels(inputs: Mapping[str, Array], rows: int) -> int:
+    """How many labels of a batch's inputs are not ignored; the rows, where it has no labels."""
+    labels = inputs.get("labels")
+    return rows if labels is None else int((labels != IGNORED).sum())
+
+
 def padding_share(batches: Iterable[Batch]) -> float:
     """How much of what the model computes on is padding, from 0 to 1."""
     tokens, size = np.array([(batch.tokens, batch.size) for batch in batches]).sum(axis=0)
@@ -193,8 +199,3 @@ def padding_share(batches: Iterable[Batch]) -> float:
 def _fitting(lengths: Integers, tokens: int | None, choices: int) -> float:
     assert tokens is not None
     return tokens / (choices * float(lengths.mean()))
-
-
-def _counted(inputs: Mapping[str, Array], rows: int) -> int:
-    labels = inputs.get("labels")
-    return rows if labels is None else int((labels != IGNORED).sum())

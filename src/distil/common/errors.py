@@ -21,7 +21,12 @@ class DistilError(Exception):
         found: What was there instead.
         where: The file, weight, argument or row concerned.
         fix: What the reader can do about it.
+
+    Attributes:
+        shared: Whether all of those who train together have it, so that one may speak for all.
     """
+
+    shared = False
 
     def __init__(
         self,
@@ -93,6 +98,8 @@ class FrameworkError(DistilError, ImportError):
 
 class TrainingError(DistilError, RuntimeError):
     """Training cannot go on, or cannot be gone on with."""
+
+    shared = True
 
 
 class CheckpointWarning(UserWarning):

@@ -44,6 +44,8 @@ class Step(Protocol):
     ) -> dict[str, float]:
         """Change the weights once.
 
+        Every worker is given the same batches, and computes its slices of them.
+
         Args:
             parts: Batches that make one step; the loss is the mean over the labels of all.
             learning_rate: Of this step.
@@ -51,7 +53,7 @@ class Step(Protocol):
 
         Returns:
             Measurements by name: `loss`, what it is made of, if that is more than one, and
-            `gradient_norm` before clipping.
+            `gradient_norm` before clipping; the same in every worker.
         """
 
     def evaluate(self, inputs: Mapping[str, Array]) -> Evaluation:
@@ -73,8 +75,16 @@ def decays(weight: Weight) -> bool:
 
 
 def summed(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The measurements of a step from those of its parts."""
+    """Numbers by name, added up."""
     return {name: sum(part[name] for part in parts) for name in parts[0]}
+
+
+def shares_of(counts: Mapping[str, int], totals: Mapping[str, int]) -> dict[str, float]:
+    """What each loss of a part counts in that of its step.
+
+    A loss is a mean: over so many labels, tokens or rows of the part, of so many of the step.
+    """
+    return {name: count / max(1, totals[name]) for name, count in counts.items()}
 
 
 def seeds_for(place: Sequence[int], part: int, count: int) -> list[int]:

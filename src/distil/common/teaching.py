@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from distil.common.batching import Batch
 from distil.common.config import DistilBertConfig
 from distil.common.errors import ConfigError
 from distil.common.recipe import DistillationSection
 
 # In place of an answer's scores at padding, where there is nothing to be learned: e to this is 0.
 NO_SCORE = -1e30
+
+# Names of the losses, each with its weight `alpha_...` in the recipe.
+LOSSES = ("ce", "task", "cos", "hidden", "attention")
 
 # Arguments that hold what a model is to learn.
 TARGETS = ("labels", "start_positions", "end_positions")
@@ -37,6 +43,33 @@ def matched_layers(
         return (*layers[1:], teacher.n_layers)
     own, theirs = student.n_layers, teacher.n_layers
     return tuple(-(-number * theirs // own) for number in range(1, own + 1))
+
+
+def counts_of(batch: Batch, task: str, settings: DistillationSection) -> dict[str, int]:
+    """How much of a batch each loss is the mean of, by its name.
+
+    Args:
+        batch: Or a slice of one, maybe without rows.
+        task: Of the recipe.
+        settings: Likewise.
+    """
+    if not len(batch.rows):
+        return dict.fromkeys(LOSSES, 0)
+    ids, mask = batch.inputs["input_ids"], batch.inputs.get("attention_mask")
+    lengths = (np.ones_like(ids) if mask is None else mask != 0).sum(axis=-1, dtype=np.int64)
+    tokens = int(lengths.sum())
+    predictions = len(batch.rows)
+    if task == "token-classification":
+        predictions = tokens
+    elif task == "masked-lm":
+        predictions = batch.counted if settings.restrict_to_mask else tokens
+    return {
+        "ce": predictions,
+        "task": batch.counted,
+        "cos": tokens,
+        "hidden": tokens,
+        "attention": int((lengths**2).sum()),  # pairs of tokens
+    }
 
 
 def check_pair(

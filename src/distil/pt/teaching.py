@@ -12,10 +12,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from distil.common.batching import Batch
 from distil.common.masking import PLACES
 from distil.common.outputs import HeadOutput, ModelOutput
 from distil.common.recipe import Recipe
-from distil.common.teaching import NO_SCORE, TARGETS, matched_layers
+from distil.common.teaching import NO_SCORE, TARGETS, counts_of, matched_layers
 from distil.pt import losses
 from distil.pt.distillation import (
     attention_difference,
@@ -26,6 +27,7 @@ from distil.pt.distillation import (
 from distil.pt.forward import forward
 from distil.pt.model import DistilBertPreTrainedModel, encoder_of
 from distil.pt.train import Step
+from distil.pt.workers import Workers
 
 
 class TeachingStep(Step):
@@ -38,6 +40,7 @@ class TeachingStep(Step):
         model: The student.
         recipe: With a teacher.
         teacher: Of the student's task and vocabulary; it is not changed.
+        workers: Who take the steps together; None for this process alone.
     """
 
     def __init__(
@@ -45,15 +48,24 @@ class TeachingStep(Step):
         model: DistilBertPreTrainedModel,
         recipe: Recipe,
         teacher: DistilBertPreTrainedModel,
+        workers: Workers | None = None,
     ) -> None:
-        super().__init__(model, recipe)
         self.settings = recipe.distillation
-        self.teacher = teacher.eval().requires_grad_(False)
+        # Hidden states and attentions alone teach the head nothing.
+        unused = not (self.settings.alpha_ce or self.settings.alpha_task)
+        super().__init__(model, recipe, workers, unused=unused)
+        self.teacher = teacher.to(self.workers.device).eval().requires_grad_(False)
         for weight in teacher.parameters():
             weight.data = weight.data.clone()  # as in Step
         self.matched = matched_layers(model.config, teacher.config, recipe.teacher.layers)
 
-    def _losses(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def counts(self, part: Batch) -> dict[str, int]:
+        """How much of a part each loss is the mean of."""
+        return counts_of(part, self.model.task, self.settings)
+
+    def _losses(
+        self, inputs: Mapping[str, Tensor], shares: Mapping[str, float]
+    ) -> dict[str, Tensor]:
         settings = self.settings
         asked = {name: x for name, x in inputs.items() if name not in TARGETS}
         shown = _shown(inputs)  # b s
@@ -80,6 +92,7 @@ class TeachingStep(Step):
                 attention_difference(own, teacher.attentions[number - 1], shown)
                 for own, number in zip(student.attentions, self.matched, strict=True)
             ) / len(self.matched)
+        found = {name: loss * shares[name] for name, loss in found.items()}
         total = sum(getattr(settings, f"alpha_{name}") * loss for name, loss in found.items())
         return {"loss": total, **{f"loss_{name}": loss for name, loss in found.items()}}
 

@@ -5,8 +5,8 @@ The twin of this file is `distil.tf.train`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from distil.common.batching import Batch
 from distil.common.recipe import Recipe
+from distil.common.slicing import slice_of
 from distil.common.spec import parameters
 from distil.common.stepping import (
     MEAN,
@@ -25,20 +26,37 @@ from distil.common.stepping import (
     Evaluation,
     decays,
     seeds_for,
+    shares_of,
     summed,
 )
 from distil.pt.forward import forward
 from distil.pt.model import DistilBertPreTrainedModel
 from distil.pt.weights import owner, to_numpy, to_tensor
+from distil.pt.workers import Workers
 
 Array = NDArray[Any]
 
 
 class Step:
-    """Trains a model step by step; see `distil.common.stepping.Step`."""
+    """Trains a model step by step; see `distil.common.stepping.Step`.
 
-    def __init__(self, model: DistilBertPreTrainedModel, recipe: Recipe) -> None:
-        self.model = model
+    Args:
+        model: To be trained.
+        recipe: How.
+        workers: Who take the steps together; None for this process alone.
+        unused: Whether the losses leave weights of the model without gradients.
+    """
+
+    def __init__(
+        self,
+        model: DistilBertPreTrainedModel,
+        recipe: Recipe,
+        workers: Workers | None = None,
+        *,
+        unused: bool = False,
+    ) -> None:
+        self.workers = workers or Workers()
+        self.model = model.to(self.workers.device)
         self.recipe = recipe
         self.steps = 0
         table = list(parameters(model.config, model.task))
@@ -61,33 +79,46 @@ class Step:
             weight_decay=settings.weight_decay,
             fused=True,
         )
+        self.replica = self.workers.parallel(_Losses(self.model, self._losses), unused=unused)
 
     def train(
         self, parts: Sequence[Batch], learning_rate: float, place: Sequence[int]
     ) -> dict[str, float]:
         """Change the weights once."""
         self.model.train()
-        counted = sum(part.counted for part in parts)
+        totals = summed([self.counts(part) for part in parts])
+        rank, size = self.workers.rank, self.workers.size
         found: list[dict[str, float]] = []
-        for number, part in enumerate(parts):
-            share = part.counted / max(1, counted)
-            seeds = seeds_for(place, number, 1)
-            found.append(self._gradients(self._tensors(part.inputs), share, seeds))
-        return {**summed(found), "gradient_norm": self._apply(learning_rate)}
+        for number, part in enumerate(parts, start=1):
+            own = slice_of(part, rank, size)
+            shares = shares_of(self.counts(own), totals)
+            seeds = seeds_for(place, (number - 1) * size + rank, 1)
+            # Workers add up their gradients when each has those of all parts.
+            waits = size > 1 and number < len(parts)
+            with self.replica.no_sync() if waits else nullcontext():
+                found.append(self._gradients(self._tensors(own.inputs), shares, seeds))
+        return {**self.workers.summed(summed(found)), "gradient_norm": self._apply(learning_rate)}
 
     def _gradients(
-        self, inputs: Mapping[str, Tensor], share: float, seeds: Sequence[int]
+        self, inputs: Mapping[str, Tensor], shares: Mapping[str, float], seeds: Sequence[int]
     ) -> dict[str, float]:
         """The share of a part in the losses; its gradients are added to those of other parts."""
         torch.manual_seed(seeds[0])
         with self._precision():
-            losses = {name: loss * share for name, loss in self._losses(inputs).items()}
-        losses["loss"].backward()
+            losses = self.replica(inputs, shares)
+        # What is added up over the workers is divided by their number, too.
+        (losses["loss"] * self.workers.size).backward()
         return {name: loss.item() for name, loss in losses.items()}
 
-    def _losses(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What is made smaller, `loss`, and what else is to be known of it."""
-        return {"loss": forward(self.model, inputs).loss}
+    def counts(self, part: Batch) -> dict[str, int]:
+        """How much of a part each loss is the mean of."""
+        return {"loss": part.counted}
+
+    def _losses(
+        self, inputs: Mapping[str, Tensor], shares: Mapping[str, float]
+    ) -> dict[str, Tensor]:
+        """What is made smaller, `loss`, and what else is to be known, each times its share."""
+        return {"loss": forward(self.model, inputs).loss * shares["loss"]}
 
     def _apply(self, learning_rate: float) -> float:
         """Change the weights by their gradients, and give the norm of those."""
@@ -140,7 +171,7 @@ class Step:
         for name, weight in self.trained.items():
             if MEAN + name in state:
                 self.optimizer.state[weight] = {
-                    "step": torch.tensor(float(self.steps)),
+                    "step": torch.tensor(float(self.steps), device=weight.device),
                     "exp_avg": to_tensor(state[MEAN + name]).to(weight, copy=True),
                     "exp_avg_sq": to_tensor(state[SQUARE + name]).to(weight, copy=True),
                 }
@@ -151,6 +182,26 @@ class Step:
 
     def _tensors(self, inputs: Mapping[str, Array]) -> dict[str, Tensor]:
         return {name: torch.from_numpy(x).to(self.model.device) for name, x in inputs.items()}
+
+
+class _Losses(nn.Module):
+    """The losses as a module, since DistributedDataParallel looks at the calls of one.
+
+    Args:
+        model: Whose weights get gradients.
+        losses: What computes them.
+    """
+
+    def __init__(self, model: nn.Module, losses: Callable[..., dict[str, Tensor]]) -> None:
+        super().__init__()
+        self.model = model
+        self.losses = losses
+
+    def forward(
+        self, inputs: Mapping[str, Tensor], shares: Mapping[str, float]
+    ) -> dict[str, Tensor]:
+        """The losses of a part."""
+        return self.losses(inputs, shares)
 
 
 def _parameter(model: DistilBertPreTrainedModel, weight: Any) -> nn.Parameter:

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from distil.common.batching import Batch
 from distil.common.masking import PLACES
 from distil.common.outputs import HeadOutput, ModelOutput
 from distil.common.recipe import Recipe
-from distil.common.teaching import NO_SCORE, TARGETS, matched_layers
+from distil.common.teaching import NO_SCORE, TARGETS, counts_of, matched_layers
 from distil.tf import losses
 from distil.tf.distillation import (
     attention_difference,
@@ -25,6 +26,7 @@ from distil.tf.distillation import (
 from distil.tf.forward import forward
 from distil.tf.model import TFDistilBertPreTrainedModel, dropout_seed, encoder_of
 from distil.tf.train import Step
+from distil.tf.workers import Workers
 
 
 class TeachingStep(Step):
@@ -37,6 +39,7 @@ class TeachingStep(Step):
         model: The student.
         recipe: With a teacher.
         teacher: Of the student's task and vocabulary; it is not changed.
+        workers: Who take the steps together; None for this process alone.
     """
 
     def __init__(
@@ -44,13 +47,20 @@ class TeachingStep(Step):
         model: TFDistilBertPreTrainedModel,
         recipe: Recipe,
         teacher: TFDistilBertPreTrainedModel,
+        workers: Workers | None = None,
     ) -> None:
-        super().__init__(model, recipe)
+        super().__init__(model, recipe, workers)
         self.settings = recipe.distillation
         self.teacher = teacher
         self.matched = matched_layers(model.config, teacher.config, recipe.teacher.layers)
 
-    def _losses(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def counts(self, part: Batch) -> dict[str, int]:
+        """How much of a part each loss is the mean of."""
+        return counts_of(part, self.model.task, self.settings)
+
+    def _losses(
+        self, inputs: Mapping[str, tf.Tensor], shares: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
         settings = self.settings
         asked = {name: x for name, x in inputs.items() if name not in TARGETS}
         shown = _shown(inputs)  # b s
@@ -77,6 +87,7 @@ class TeachingStep(Step):
                 attention_difference(own, teacher.attentions[number - 1], shown)
                 for own, number in zip(student.attentions, self.matched, strict=True)
             ) / len(self.matched)
+        found = {name: loss * tf.cast(shares[name], loss.dtype) for name, loss in found.items()}
         total = sum(getattr(settings, f"alpha_{name}") * loss for name, loss in found.items())
         return {"loss": total, **{f"loss_{name}": loss for name, loss in found.items()}}
 

@@ -6,6 +6,7 @@ The twin of this file is `distil.pt.train`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from distil.common.batching import Batch
 from distil.common.recipe import Recipe
+from distil.common.slicing import slice_of
 from distil.common.spec import parameters
 from distil.common.stepping import (
     MEAN,
@@ -24,19 +26,33 @@ from distil.common.stepping import (
     Evaluation,
     decays,
     seeds_for,
+    shares_of,
     summed,
 )
 from distil.tf.forward import forward
 from distil.tf.model import TFDistilBertPreTrainedModel, encoder_of
 from distil.tf.weights import owner, to_numpy
+from distil.tf.workers import Workers
 
 Array = NDArray[Any]
 
 
 class Step:
-    """Trains a model step by step; see `distil.common.stepping.Step`."""
+    """Trains a model step by step; see `distil.common.stepping.Step`.
 
-    def __init__(self, model: TFDistilBertPreTrainedModel, recipe: Recipe) -> None:
+    Args:
+        model: To be trained.
+        recipe: How.
+        workers: Who take the steps together; None for this process alone.
+    """
+
+    def __init__(
+        self,
+        model: TFDistilBertPreTrainedModel,
+        recipe: Recipe,
+        workers: Workers | None = None,
+    ) -> None:
+        self.workers = workers or Workers()
         self.model = model
         self.recipe = recipe
         self.steps = 0
@@ -51,46 +67,64 @@ class Step:
             for name, weight in self.trained.items()
         }
         self._graphs: dict[Any, Callable[..., Any]] = {}
-        self._change = tf.function(self._adamw, autograph=False)
+        self._sum = self.workers.graph(partial(tf.nest.map_structure, tf.add))
+        self._change = self.workers.graph(self._adamw)
 
     def train(
         self, parts: Sequence[Batch], learning_rate: float, place: Sequence[int]
     ) -> dict[str, float]:
         """Change the weights once."""
-        counted = sum(part.counted for part in parts)
-        losses, gradients = [], None
+        dtype = self.model.variable_dtype
+        totals = summed([self.counts(part) for part in parts])
+        own, size = self.workers.own_replicas, self.workers.replicas
+        found = None
         for number, part in enumerate(parts):
-            share = tf.constant(part.counted / max(1, counted), self.model.variable_dtype)
-            seeds = tf.constant(seeds_for(place, number, 2), tf.uint32)
-            others = (tf.TensorSpec([], share.dtype), tf.TensorSpec([2], seeds.dtype))
-            graph = self._graph(self._gradients, part.inputs, *others)
-            part_losses, found = graph(self._tensors(part.inputs), share, seeds)
-            gradients = found if gradients is None else list(map(tf.add, gradients, found))
-            losses.append({name: loss.numpy().item() for name, loss in part_losses.items()})
-        return {**summed(losses), "gradient_norm": self._apply(gradients, learning_rate)}
+            arguments = []
+            for replica in own:
+                piece = slice_of(part, replica, size)
+                shares = shares_of(self.counts(piece), totals)
+                seeds = seeds_for(place, number * size + replica, 2)
+                arguments.append(
+                    (
+                        dict(piece.inputs),
+                        {name: np.array(share, dtype) for name, share in shares.items()},
+                        np.array(seeds, np.uint32),
+                    )
+                )
+            graph = self._graph(partial(self.workers.run, self._gradients), arguments)
+            more = graph(tf.nest.map_structure(tf.constant, arguments))
+            found = more if found is None else self._sum(list(zip(found, more, strict=True)))
+        return self._apply(found, learning_rate)
 
     def _gradients(
-        self, inputs: Mapping[str, tf.Tensor], share: tf.Tensor, seeds: tf.Tensor
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        shares: Mapping[str, tf.Tensor],
+        seeds: tf.Tensor,
     ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """The share of a part in the losses, and its gradients."""
         for model, seed in zip(
-            (self.model, encoder_of(self.model)), tf.unstack(seeds), strict=True
+            (self.model, encoder_of(self.model)), tf.unstack(seeds, num=2), strict=True
         ):
             model.dropout_seeds.state.assign(tf.stack([seed, tf.zeros_like(seed)]))
         with tf.GradientTape() as tape:
-            losses = {
-                name: loss * tf.cast(share, loss.dtype)
-                for name, loss in self._losses(inputs).items()
-            }
+            losses = self._losses(inputs, shares)
         trained = [weight.value for weight in self.trained.values()]
         return losses, tape.gradient(losses["loss"], trained, unconnected_gradients="zero")
 
-    def _losses(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """What is made smaller, `loss`, and what else is to be known of it."""
-        return {"loss": forward(self.model, inputs, training=True).loss}
+    def counts(self, part: Batch) -> dict[str, int]:
+        """How much of a part each loss is the mean of."""
+        return {"loss": part.counted}
 
-    def _apply(self, gradients: Sequence[tf.Tensor], learning_rate: float) -> float:
-        """Change the weights by their gradients, and give the norm of those."""
+    def _losses(
+        self, inputs: Mapping[str, tf.Tensor], shares: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """What is made smaller, `loss`, and what else is to be known, each times its share."""
+        loss = forward(self.model, inputs, training=True).loss
+        return {"loss": loss * tf.cast(shares["loss"], loss.dtype)}
+
+    def _apply(self, found: Sequence[Any], learning_rate: float) -> dict[str, float]:
+        """Change the weights by the gradients that each device has found, and give measurements."""
         self.steps += 1
         settings = self.recipe.optimizer
         dtype = self.model.variable_dtype
@@ -108,16 +142,19 @@ class Step:
             # PyTorch adds epsilon to the corrected root, this kernel to the root itself.
             "epsilon": settings.epsilon * correction**0.5,
         }
-        return (
-            self._change(
-                gradients, {name: tf.constant(value, dtype) for name, value in scalars.items()}
-            )
-            .numpy()
-            .item()
-        )
+        constants = {name: tf.constant(value, dtype) for name, value in scalars.items()}
+        # What it gives is the same on all devices.
+        measured, *_ = self._change([(*one, constants) for one in found])
+        return {name: x.numpy().item() for name, x in measured.items()}
 
-    def _adamw(self, gradients: Sequence[tf.Tensor], scalars: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def _adamw(
+        self,
+        losses: Mapping[str, tf.Tensor],
+        gradients: Sequence[tf.Tensor],
+        scalars: Mapping[str, tf.Tensor],
+    ) -> dict[str, tf.Tensor]:
         settings = self.recipe.optimizer
+        losses, gradients = self.workers.total((losses, gradients))
         norm = tf.linalg.global_norm(gradients)
         if settings.clip is not None:
             # As PyTorch has it.
@@ -134,11 +171,13 @@ class Step:
                 grad=gradient,
                 **scalars,
             )
-        return norm
+        return {**losses, "gradient_norm": norm}
 
     def evaluate(self, inputs: Mapping[str, Array]) -> Evaluation:
         """Run the model without dropout."""
-        output = self._graph(self._outputs, inputs)(self._tensors(inputs))
+        inputs = dict(inputs)
+        graph = self._graph(self._outputs, inputs)
+        output = graph(tf.nest.map_structure(tf.constant, inputs))
         loss = output.pop("loss").numpy().item()
         return Evaluation(loss=loss, outputs={name: x.numpy() for name, x in output.items()})
 
@@ -171,24 +210,18 @@ class Step:
     def _turned(self, name: str, array: Array) -> Array:
         return array.T if self.swapped[name] else array
 
-    def _graph(
-        self, function: Callable[..., Any], inputs: Mapping[str, Array], *others: tf.TensorSpec
-    ) -> Callable[..., Any]:
-        """A graph of `function` for inputs of any lengths, made once for each set of them."""
-        key = (function.__name__, *((name, x.shape[1:-1]) for name, x in inputs.items()))
+    def _graph(self, function: Callable[..., Any], example: Any) -> Callable[..., Any]:
+        """A graph of `function` for arrays of any lengths, made once for each set of them."""
+        specs = tf.nest.map_structure(_spec, example)
+        key = repr(specs)
         if key not in self._graphs:
-            specs = {
-                # How many choices there are is not one of the lengths that change.
-                name: tf.TensorSpec([None, *x.shape[1:-1], None][: x.ndim], x.dtype, name)
-                for name, x in inputs.items()
-            }
-            self._graphs[key] = tf.function(
-                function, input_signature=[specs, *others], autograph=False
-            )
+            self._graphs[key] = tf.function(function, input_signature=[specs], autograph=False)
         return self._graphs[key]
 
-    def _tensors(self, inputs: Mapping[str, Array]) -> dict[str, tf.Tensor]:
-        return {name: tf.constant(x) for name, x in inputs.items()}
+
+def _spec(array: Array) -> tf.TensorSpec:
+    """Of arrays of other lengths, too; but how many choices there are is not one of those."""
+    return tf.TensorSpec([None, *array.shape[1:-1], None][: array.ndim], array.dtype)
 
 
 def _parameter(model: TFDistilBertPreTrainedModel, weight: Any) -> keras.Variable:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,9 @@ from distil.common.files import atomic_write
 from distil.common.recipe import Recipe
 
 Array = NDArray[Any]
+
+# Seconds after which nobody is taken to be writing to a file any more.
+_GIVEN_UP = 3600
 
 # Features of a split in its file of arrays.
 _TARGET, _TOKEN_TARGET = "target/", "token_target/"
@@ -38,9 +44,11 @@ class IdsFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._temporary = path.with_name(f".{path.name}.tmp")
+        # A name of its own: several processes may be writing the same data.
+        self._temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(path)
             self._file = self._temporary.open("wb")
         except OSError as error:
             raise self._problem(error) from None
@@ -66,6 +74,14 @@ class IdsFile:
             "tokenized data cannot be kept", found=error, where=self._path,
             fix="make room, or choose another data.cache",
         )  # fmt: skip
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what kills have left of a file: nobody has written to it for an hour."""
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        with suppress(FileNotFoundError):  # another process has removed it
+            if time.time() - leftover.stat().st_mtime > _GIVEN_UP:
+                leftover.unlink()
 
 
 def read_ids(path: Path) -> Array:

@@ -16,6 +16,7 @@ from distil.common.masking import Masking
 from distil.common.metrics import Metrics
 from distil.common.recipe import Recipe
 from distil.common.stepping import Step
+from distil.common.workers import Workers
 from distil.training.answers import read_answers
 from distil.training.features import Examples
 from distil.training.spans import NONE
@@ -59,25 +60,44 @@ class Judge:
             return True
         return found < best if self.metric in metrics.LESS_IS_BETTER else found > best
 
-    def judge(self, step: Step) -> Metrics:
-        """The metrics of a model, its loss among them."""
+    def judge(self, step: Step, workers: Workers) -> Metrics:
+        """The metrics of a model, its loss among them.
+
+        Each worker computes some of the batches; all of them get the metrics of all.
+        """
         features = self.examples.features
         plan = plan_evaluation(
             features.lengths, tokens=self.recipe.evaluation.tokens, choices=features.choices
         )
         outputs: list[Any] = [None] * len(features)
         loss, counted = 0.0, 0
-        for batch in prefetched(enumerate(plan), self._batch):
-            found = step.evaluate(batch.inputs)
-            loss += found.loss * batch.counted
-            counted += batch.counted
-            if self.recipe.task == "masked-lm":
-                outputs[batch.rows[0]] = found.outputs["predicted"] == batch.inputs["labels"]
-                continue
-            for place, row in enumerate(batch.rows):
-                outputs[row] = {name: values[place] for name, values in found.outputs.items()}
+        own = list(enumerate(plan))[workers.rank :: workers.size]
+        for found in workers.gather(self._found(step, own)):
+            for part_loss, part_counted, rows in found:
+                loss += part_loss * part_counted
+                counted += part_counted
+                for row, output in rows.items():
+                    outputs[row] = output
         mean = loss / max(1, counted)
         return {"loss": mean, **_METRICS[self.recipe.task](self, outputs, mean)}
+
+    def _found(
+        self, step: Step, jobs: Sequence[tuple[int, Array]]
+    ) -> list[tuple[float, int, dict[int, Any]]]:
+        """Of each batch its loss, over how many labels, and the outputs by row."""
+        found = []
+        for batch in prefetched(jobs, self._batch):
+            evaluation = step.evaluate(batch.inputs)
+            if self.recipe.task == "masked-lm":  # whose labels are a list of the batch's
+                right = evaluation.outputs["predicted"] == batch.inputs["labels"]
+                rows = {int(batch.rows[0]): right}
+            else:
+                rows = {
+                    int(row): {name: values[place] for name, values in evaluation.outputs.items()}
+                    for place, row in enumerate(batch.rows)
+                }
+            found.append((evaluation.loss, batch.counted, rows))
+        return found
 
     def _batch(self, job: tuple[int, Array]) -> Batch:
         number, rows = job

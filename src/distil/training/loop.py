@@ -20,6 +20,7 @@ from distil.common.masking import Masking
 from distil.common.recipe import Recipe
 from distil.common.schedule import rate_factor
 from distil.common.stepping import Step
+from distil.common.workers import Workers
 from distil.training.checkpoints import save_state
 from distil.training.evaluation import Judge
 from distil.training.log import Log
@@ -89,11 +90,12 @@ class Loop:
         features: Examples to learn from.
         pad: The padding token.
         folder: For checkpoints.
-        log: For measurements.
+        log: For measurements; None in workers that write nothing.
         judge: For evaluation, or None.
         masking: Of masked-LM, else None.
         save_model: Keeps the model as it is now.
         identity: What a checkpoint must have been made with to be gone on with.
+        workers: Who train together; the first of them writes.
         listener: Told of every step.
         position: Where to begin.
     """
@@ -103,11 +105,12 @@ class Loop:
     features: Features
     pad: int
     folder: Path
-    log: Log
+    log: Log | None
     judge: Judge | None
     masking: Masking | None
     save_model: Callable[[], None]
     identity: Mapping[str, Any]
+    workers: Workers
     listener: Listener | None = None
     position: Position = field(default_factory=Position)
 
@@ -157,7 +160,7 @@ class Loop:
     def save(self) -> None:
         """Keep what is needed to go on from here."""
         info = {"position": asdict(self.position), "identity": dict(self.identity)}
-        save_state(self.folder, self.step.state(), info)
+        self.workers.by_first(lambda: save_state(self.folder, self.step.state(), info))
 
     def _plan(self, epoch: int) -> list[Any]:
         return plan_epoch(
@@ -222,9 +225,8 @@ class Loop:
     def _note(self, rate: float, speed: float) -> None:
         """Write a point of the curve."""
         means = {name: x / self.position.summed for name, x in self.position.sums.items()}
-        self.log.write(
+        self._write(
             {
-                "step": self.position.step,
                 **means,
                 "learning_rate": self.recipe.optimizer.learning_rate * rate,
                 "tokens": self.position.tokens,
@@ -232,6 +234,10 @@ class Loop:
             }
         )
         self.position = replace(self.position, sums={}, summed=0)
+
+    def _write(self, measurements: Mapping[str, float]) -> None:
+        if self.log is not None:
+            self.log.write({"step": self.position.step, **measurements})
 
     def _tell(self, loss: float, speed: float, total: int) -> None:
         if self.listener is None:
@@ -249,16 +255,16 @@ class Loop:
 
     def _evaluate(self, judge: Judge) -> None:
         """Judge the model, and keep it if it is the best so far."""
-        metrics = judge.judge(self.step)
+        metrics = judge.judge(self.step, self.workers)
         if judge.metric not in metrics:
             raise TrainingError(
                 "there is no such metric", expected=", ".join(metrics), found=judge.metric,
                 where="evaluation.metric",
             )  # fmt: skip
         step, value = self.position.step, metrics[judge.metric]
-        self.log.write({"step": step, **{f"dev_{name}": x for name, x in metrics.items()}})
+        self._write({f"dev_{name}": x for name, x in metrics.items()})
         self.position = replace(self.position, metrics=metrics)
         if judge.is_better(value, self.position.best):
             self.position = replace(self.position, best=value, best_step=step, best_metrics=metrics)
             if self.recipe.checkpoints.model == "best":
-                self.save_model()
+                self.workers.by_first(self.save_model)

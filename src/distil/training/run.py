@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distil.common.errors import ConfigError, TrainingError
+from distil.common.errors import ConfigError
 from distil.common.files import read_json, write_json
 from distil.common.recipe import Recipe, read_recipe
-from distil.common.recipe_rules import differences
 from distil.common.stepping import Step
+from distil.common.workers import Workers, find_place
 from distil.training import checkpoints
 from distil.training.evaluation import Judge
+from distil.training.identity import check_all_alike, check_same, settings_of
 from distil.training.log import Log, read_log
 from distil.training.loop import Listener, Loop, Position
 from distil.training.preparing import Prepared, load_model, prepare
@@ -23,11 +25,6 @@ from distil.training.report import CURVES, draw_curves, write_card
 from distil.training.teacher import check_lesson, load_teacher
 
 RESULT = "training.json"
-
-# What can be changed without changing what training comes to.
-_FREE = (
-    ("output",), ("log",), ("checkpoints", "every"), ("data", "folder"), ("data", "cache"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +62,7 @@ def train(
     recipe: str | Path | Mapping[str, Any] | Recipe,
     *,
     listener: Listener | None = None,
+    workers: Workers | None = None,
     **assignments: Any,
 ) -> TrainingResult:
     """Train a model by a recipe, without a teacher; `distil.distill` is for those with one.
@@ -74,7 +72,10 @@ def train(
 
     Args:
         recipe: A YAML file (see `distil.common.recipe`), or what it would hold.
-        listener: Called after every step with a `distil.training.loop.Progress`.
+        listener: Called after every step with a `distil.training.loop.Progress`, in the first
+            worker.
+        workers: Who train together; None finds out what has started this process: torchrun,
+            TF_CONFIG, the scope of a tf.distribute strategy, or nothing of that.
         **assignments: Values to set in the recipe, by dotted name:
             `train("sst2.yaml", **{"optimizer.learning_rate": 1e-4})`.
 
@@ -95,13 +96,14 @@ def train(
             "the recipe is one of distillation", found=f"teacher {recipe.teacher.name!r}",
             where="teacher", fix="use `distil distill`, in Python distil.distill",
         )  # fmt: skip
-    return _run(recipe, listener)
+    return _run(recipe, listener, workers)
 
 
 def distill(
     recipe: str | Path | Mapping[str, Any] | Recipe,
     *,
     listener: Listener | None = None,
+    workers: Workers | None = None,
     **assignments: Any,
 ) -> TrainingResult:
     """Train a student by a recipe that names its teacher.
@@ -111,6 +113,7 @@ def distill(
     Args:
         recipe: As of `train`, with a section `teacher`.
         listener: As of `train`.
+        workers: As of `train`.
         **assignments: As of `train`.
 
     Returns:
@@ -129,34 +132,57 @@ def distill(
             "the recipe has no teacher", expected="a section `teacher`", where="teacher",
             fix="use `distil train`, in Python distil.train, or set teacher.name",
         )  # fmt: skip
-    return _run(recipe, listener)
+    return _run(recipe, listener, workers)
 
 
-def _run(recipe: Recipe, listener: Listener | None) -> TrainingResult:
-    from distil.api import find_framework, import_framework  # noqa: PLC0415 - it imports this
+def open_workers(framework: str) -> AbstractContextManager[Workers]:
+    """Those who train together, connected until the context ends.
+
+    Args:
+        framework: "pt" or "tf".
+
+    Raises:
+        ConfigError: The variables that say who they are do not fit, or not the framework.
+        FrameworkError: The framework is not installed.
+    """
+    from distil.api import import_framework  # noqa: PLC0415 - it imports this
+
+    import_framework(framework)
+    module = importlib.import_module(f"distil.{framework}.workers")
+    return module.open_workers(find_place(framework))
+
+
+def _run(recipe: Recipe, listener: Listener | None, workers: Workers | None) -> TrainingResult:
+    from distil.api import find_framework  # noqa: PLC0415 - likewise
 
     framework = find_framework(recipe.model.framework)
-    import_framework(framework)
+    if workers is not None:
+        return _run_together(recipe, framework, listener, workers)
+    with open_workers(framework) as opened:
+        return _run_together(recipe, framework, listener, opened)
+
+
+def _run_together(
+    recipe: Recipe, framework: str, listener: Listener | None, workers: Workers
+) -> TrainingResult:
+    """Every worker does this; what is written, the first one writes."""
     start = time.monotonic()
     folder = Path(recipe.output)
-    settings = _settings(recipe, framework)
-    finished = _finished(folder, settings)
+    settings = settings_of(recipe, framework)
+    finished = workers.together(lambda: _finished(folder, settings))
     if finished is not None:
         return finished
-    prepared = prepare(recipe)
+    prepared = workers.in_turn(lambda: prepare(recipe))
     identity = {"recipe": settings, "data": prepared.fingerprint}
-    saved = checkpoints.load_state(folder)
-    if saved is not None:
-        _check_same(saved[1]["identity"], identity, folder)
-    model, step = _model_and_step(recipe, framework, prepared)
+    saved = workers.together(lambda: _saved(folder, identity))
+    model, step = workers.together(lambda: _model_and_step(recipe, framework, prepared, workers))
     position = Position()
     if saved is not None:
         step.restore(saved[0])
         position = Position(**saved[1]["position"])
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoints.remove_leftovers(folder)
+    check_all_alike(workers, {**identity, "step": position.step})
+    log = workers.together(lambda: _log(recipe, position, workers))
     judge = _judge(recipe, prepared)
-    log = Log(folder, step=position.step, tensorboard=recipe.log.tensorboard)
 
     def save_model() -> None:
         from distil.api import save  # noqa: PLC0415 - likewise
@@ -174,16 +200,16 @@ def _run(recipe: Recipe, listener: Listener | None) -> TrainingResult:
         masking=prepared.masking,
         save_model=save_model,
         identity=identity,
-        listener=listener,
+        workers=workers,
+        listener=listener if workers.is_first else None,
         position=position,
     )
     try:
         position = loop.run()
     finally:
-        log.close()
+        if log is not None:
+            log.close()
     keeps_last = judge is None or recipe.checkpoints.model == "last"
-    if keeps_last:
-        save_model()
     result = TrainingResult(
         folder=folder,
         framework=framework,
@@ -195,22 +221,41 @@ def _run(recipe: Recipe, listener: Listener | None) -> TrainingResult:
         tokens=position.tokens,
         seconds=round(time.monotonic() - start, 1),
     )
-    _report(result, recipe, prepared)
-    write_json(folder / RESULT, {"result": result.to_dict(), "recipe": settings})
-    checkpoints.remove_state(folder)
+
+    def finish() -> None:
+        if keeps_last:
+            save_model()
+        _report(result, recipe, prepared)
+        write_json(folder / RESULT, {"result": result.to_dict(), "recipe": settings})
+        checkpoints.remove_state(folder)
+
+    workers.by_first(finish)
     return result
 
 
-def _model_and_step(recipe: Recipe, framework: str, prepared: Prepared) -> tuple[Any, Step]:
+def _model_and_step(
+    recipe: Recipe, framework: str, prepared: Prepared, workers: Workers
+) -> tuple[Any, Step]:
     """The model to train, and what trains it."""
     if recipe.teacher is None:
         model = load_model(recipe, framework, prepared)
-        return model, importlib.import_module(f"distil.{framework}.train").Step(model, recipe)
+        module = importlib.import_module(f"distil.{framework}.train")
+        return model, module.Step(model, recipe, workers)
     teacher = load_teacher(recipe, framework, prepared)
     model = load_model(recipe, framework, prepared, teacher)
     check_lesson(recipe, model, teacher, prepared.labels)
     module = importlib.import_module(f"distil.{framework}.teaching")
-    return model, module.TeachingStep(model, recipe, teacher)
+    return model, module.TeachingStep(model, recipe, teacher, workers)
+
+
+def _log(recipe: Recipe, position: Position, workers: Workers) -> Log | None:
+    """The log of the training's folder, which is made; None where another worker writes it."""
+    if not workers.is_first:
+        return None
+    folder = Path(recipe.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoints.remove_leftovers(folder)
+    return Log(folder, step=position.step, tensorboard=recipe.log.tensorboard)
 
 
 def _judge(recipe: Recipe, prepared: Prepared) -> Judge | None:
@@ -225,20 +270,6 @@ def _judge(recipe: Recipe, prepared: Prepared) -> Judge | None:
     )
 
 
-def _settings(recipe: Recipe, framework: str) -> dict[str, Any]:
-    """The recipe as far as it decides what training comes to."""
-    table = recipe.to_table()
-    for *sections, name in _FREE:
-        place = table
-        for section in sections:
-            place = place[section]
-        del place[name]
-    table["model"]["framework"] = framework
-    if recipe.teacher is None:
-        del table["teacher"], table["distillation"]
-    return table
-
-
 def _finished(folder: Path, settings: Mapping[str, Any]) -> TrainingResult | None:
     """The result that is in the folder already, if there is one.
 
@@ -249,22 +280,21 @@ def _finished(folder: Path, settings: Mapping[str, Any]) -> TrainingResult | Non
     if not path.exists():
         return None
     found = read_json(path)
-    _check_same({"recipe": found.get("recipe")}, {"recipe": settings}, folder)
+    check_same({"recipe": found.get("recipe")}, {"recipe": settings}, folder)
     return TrainingResult(**{**found["result"], "folder": folder})
 
 
-def _check_same(before: Any, now: Any, folder: Path) -> None:
-    changed = differences(before, now)
-    if changed:
-        raise TrainingError(
-            "the folder holds a training by another recipe, or on other data",
-            found="; ".join(
-                f"{name.removeprefix('recipe.')} was {old!r}, is {new!r}"
-                for name, (old, new) in changed.items()
-            ),
-            where=folder,
-            fix="choose another output, or remove the folder",
-        )
+def _saved(folder: Path, identity: Mapping[str, Any]) -> Any:
+    """What a training that was interrupted has left, if there is something.
+
+    Raises:
+        TrainingError: It was another training.
+        CheckpointError: It is damaged.
+    """
+    saved = checkpoints.load_state(folder)
+    if saved is not None:
+        check_same(saved[1]["identity"], identity, folder)
+    return saved
 
 
 def _report(result: TrainingResult, recipe: Recipe, prepared: Prepared) -> None:
