@@ -1,6 +1,7 @@
 """Recipes: read, checked, overridden; every file in configs."""
 
 import importlib.util
+import shlex
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,20 @@ TABLE = {
 }
 
 
+def command_and_result(path):
+    """The second and the third line; a command may go on in lines of its own."""
+    _, command, result, *_ = path.read_text(encoding="utf-8").replace("\\\n#", "").splitlines()
+    return command, result
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_recipe_is_one_and_says_its_command_and_its_result(path):
     recipe = read_recipe(path)
     assert recipe.output == f"trained/{path.stem}"
-    _, command, result, *_ = path.read_text(encoding="utf-8").splitlines()
+    command, result = command_and_result(path)
     assert command.startswith(f"#   distil train configs/finetune/{path.name} ")
     assert result.startswith("# Result: ")
+    read_recipe(path, read_assignments(shlex.split(command)[4:]))
 
 
 @pytest.mark.parametrize("path", DISTILLATION, ids=lambda path: path.stem)
@@ -37,7 +45,7 @@ def test_every_recipe_of_distillation_is_one_and_says_the_same(path):
     recipe = read_recipe(path)
     assert recipe.teacher is not None
     assert recipe.output == f"distilled/{path.stem}"
-    _, command, result, *_ = path.read_text(encoding="utf-8").splitlines()
+    command, result = command_and_result(path)
     assert command.startswith(f"#   distil distill configs/distill/{path.name} ")
     assert result.startswith("# Result: ")
 
