@@ -1,0 +1,323 @@
+"""Students with half their teacher's layers, made and taught in several ways (Sanh et al. 2019).
+
+    python benchmarks/students.py --model CHECKPOINT --data FOLDER --output FOLDER
+
+1. CHECKPOINT, a BERT or DistilBERT, learns to guess words (configs/finetune/mlm.yaml): the teacher.
+2. Students of every other of its layers, or of random weights, learn from it with all of the
+   triple loss or with parts of it (configs/distill/mlm.yaml).
+3. All of them are fine-tuned for some tasks of GLUE (configs/finetune), from several seeds: tables
+   1 and 4 of the paper.
+4. A student is fine-tuned for SST-2 by a teacher that was (configs/distill/sst2.yaml): what table 2
+   calls a second step of distillation.
+5. Teacher and student are timed on the pairs of STS-B, one by one: table 3.
+
+FOLDER of the data is laid out as the recipes say.  Everything is a recipe's run with a few settings
+changed, to fit two cores; `--help` has them.  The same command after an interruption goes on, and
+repeats nothing that is done.  Results are in students.jsonl and students.md of the output.
+"""
+
+import argparse
+import csv
+import gzip
+import json
+import math
+import random
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+import distil
+from distil.common.spec import parameters
+from distil.common.student import make_student
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+BOOKS = ("dracula_345", "great_expectations_1400", "pride_and_prejudice_1342")
+REVIEWS = 2000
+NEVER = 10**6
+WARM_UP = 20
+
+# First weights, and the weights of L_ce, L_mlm and L_cos; None where nothing is learned.
+STUDENTS = {
+    "from scratch": ("random", None),
+    "teacher's layers": ("layers", None),
+    "+ L_ce": ("layers", (5.0, 0.0, 0.0)),
+    "+ L_ce + L_mlm": ("layers", (5.0, 2.0, 0.0)),
+    "triple": ("layers", (5.0, 2.0, 1.0)),
+    "triple without L_mlm": ("layers", (5.0, 0.0, 1.0)),
+    "triple without L_ce": ("layers", (0.0, 2.0, 1.0)),
+    "triple from random weights": ("random", (5.0, 2.0, 1.0)),
+}
+TEACHER, BEST, TAUGHT = "teacher", "triple", "triple, taught SST-2"
+
+# Recipe, rows to learn from at most, metric.
+TASKS = {
+    "sst2": (4000, "accuracy"),
+    "stsb": (2000, "pearson"),
+    "mrpc": (1500, "f1"),
+    "cola": (4000, "matthews"),
+}
+
+
+def write_corpus(data, path):
+    """Reviews and paragraphs of books in random order, each on a line of its own."""
+    with gzip.open(data / "imdb_unsup" / "text.txt.gz", "rt", encoding="utf-8") as file:
+        texts = file.read().splitlines()[:REVIEWS]
+    for book in BOOKS:
+        with gzip.open(data / "gutenberg" / f"{book}.txt.gz", "rt", encoding="utf-8") as file:
+            texts += [" ".join(part.split()) for part in file.read().split("\n\n")]
+    random.Random(0).shuffle(texts)
+    path.write_text("".join(f"{text}\n" for text in texts if text), encoding="utf-8")
+
+
+def folder_name(name):
+    kept = "".join(letter if letter.isalnum() else " " for letter in name)
+    return "-".join(kept.split()).lower()
+
+
+class Runs:
+    """All trainings, each in a folder of its own below the output."""
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.output = arguments.output
+        self.corpus = self.output.resolve() / "corpus.txt"
+        self.output.mkdir(parents=True, exist_ok=True)
+        if not self.corpus.exists():
+            write_corpus(arguments.data, self.corpus)
+        self.results = []
+
+    def run(self, kind, name, train, recipe, **settings):
+        """Train by a recipe, or take what was trained; gives folder and result."""
+        folder = self.output / kind / folder_name(name)
+        found = train(
+            CONFIGS / recipe,
+            **{
+                "output": str(folder), "data.folder": str(self.arguments.data),
+                "precision": self.arguments.precision, "checkpoints.every": 500,
+                "model.framework": "pt", **settings,
+            },
+        )  # fmt: skip
+        return folder, found
+
+    def add(self, **result):
+        self.results.append(result)
+        lines = [json.dumps(one) + "\n" for one in self.results]
+        (self.output / "students.jsonl").write_text("".join(lines), encoding="utf-8")
+        (self.output / "students.md").write_text(report(self.results), encoding="utf-8")
+        print(json.dumps(result), file=sys.stderr, flush=True)
+
+    def learn_words(self, name, train, recipe, steps, **settings):
+        """Train a masked-LM on the corpus; gives its folder."""
+        folder, found = self.run(
+            "words", name, train, recipe,
+            **{
+                "data.train": str(self.corpus), "data.unit": "line", "data.max_dev_rows": 150,
+                "data.cache": str(self.output.resolve() / "cache"), "batch.tokens": 2048,
+                "batch.accumulation": 1, "optimizer.learning_rate": 5e-4, "schedule.steps": steps,
+                "evaluation.every": max(1, steps // 2), **settings,
+            },
+        )  # fmt: skip
+        self.add(
+            step="words", model=name, tokens=found.tokens, seconds=found.seconds,
+            metrics=dict(found.metrics),
+        )  # fmt: skip
+        return folder
+
+    def make_teacher(self):
+        return self.learn_words(
+            TEACHER, distil.train, "finetune/mlm.yaml", self.arguments.teacher_steps,
+            **{"model.name": str(self.arguments.model)},
+        )  # fmt: skip
+
+    def make_student(self, name, teacher):
+        """A student: its first weights, and what it learns from the teacher; gives its folder."""
+        origin, weights = STUDENTS[name]
+        if weights is None:
+            return self.start(origin, teacher)
+        # Of layers of the teacher, `distil distill` makes the student itself.
+        start = None if origin == "layers" else str(self.start(origin, teacher))
+        losses = dict(zip(("alpha_ce", "alpha_task", "alpha_cos"), weights, strict=True))
+        return self.learn_words(
+            name, distil.distill, "distill/mlm.yaml", self.arguments.steps,
+            **{f"distillation.{loss}": weight for loss, weight in losses.items()},
+            **{
+                "distillation.restrict_to_mask": not self.arguments.all_tokens,
+                "model.name": start, "teacher.name": str(teacher), "teacher.layers": None,
+            },
+        )  # fmt: skip
+
+    def start(self, origin, teacher):
+        """A folder with a student that has learned nothing: of random weights, or of layers."""
+        folder = self.output / "start" / origin
+        if not (folder / "config.json").exists():
+            model = distil.load(teacher, framework="pt", task="masked-lm")
+            student = make_student(model)
+            if origin == "random":
+                student = type(student)(student.config, seed=0)
+            distil.save(student, folder, tokenizer=distil.load_tokenizer(teacher))
+        return folder
+
+    def fine_tune(self, model, name, task, seed):
+        """Fine-tune for a task; gives the folder."""
+        rows, metric = TASKS[task]
+        folder, found = self.run(
+            "tasks", f"{name} {task} {seed}", distil.train, f"finetune/{task}.yaml",
+            **{"model.name": str(model), **self.task_settings(rows, seed)},
+        )  # fmt: skip
+        self.add_score(name, task, metric, seed, found)
+        return folder
+
+    def teach(self, model, name, teacher, seed):
+        """Fine-tune for SST-2 with a teacher that was."""
+        rows, metric = TASKS["sst2"]
+        _, found = self.run(
+            "tasks", f"{name} taught sst2 {seed}", distil.distill, "distill/sst2.yaml",
+            **{"model.name": str(model), "teacher.name": str(teacher)},
+            **self.task_settings(rows, seed),
+        )  # fmt: skip
+        self.add_score(TAUGHT, "sst2", metric, seed, found)
+
+    def task_settings(self, rows, seed):
+        return {
+            "seed": seed, "batch.examples": 32, "optimizer.learning_rate": 1e-4,
+            "evaluation.every": NEVER, "checkpoints.every": NEVER,
+            "data.max_train_rows": None if self.arguments.all_rows else rows,
+        }  # fmt: skip
+
+    def add_score(self, name, task, metric, seed, found):
+        self.add(
+            step="task", model=name, task=task, seed=seed, score=found.metrics[metric],
+            metrics=dict(found.metrics), examples=found.examples, seconds=found.seconds,
+        )  # fmt: skip
+
+
+def speed(folders, pairs):
+    """Seconds for all pairs, one at a time and on one thread, for each model; they take turns."""
+    torch.set_num_threads(1)
+    models = {name: distil.load(folder, framework="pt") for name, folder in folders.items()}
+    tokenizer = distil.load_tokenizer(next(iter(folders.values())))
+    seconds = dict.fromkeys(models, 0.0)
+    with torch.inference_mode():
+        for number, (first, second) in enumerate(pairs[:WARM_UP] + pairs):
+            batch = tokenizer(first, second, return_tensors="pt", truncation=True)
+            for name, model in models.items():
+                begin = time.perf_counter()
+                model(**batch)
+                if number >= WARM_UP:
+                    seconds[name] += time.perf_counter() - begin
+    return seconds
+
+
+def read_pairs(data):
+    with (data / "stsb" / "dev.csv").open(encoding="utf-8", newline="") as file:
+        return [(row["sentence1"], row["sentence2"]) for row in csv.DictReader(file)]
+
+
+def report(results):
+    """What was found so far, as tables of Markdown."""
+    by_step = {}
+    for one in results:
+        by_step.setdefault(one["step"], []).append(one)
+    scores = {}  # in percent, by model and task
+    for one in by_step.get("task", ()):
+        scores.setdefault(one["model"], {}).setdefault(one["task"], []).append(100 * one["score"])
+    names = list(scores.get(TEACHER, ()))
+    means = {
+        name: statistics.mean(map(statistics.mean, own.values()))
+        for name, own in scores.items()
+        if own.keys() == set(names) and name != TAUGHT
+    }
+    best = means.get(BEST, math.nan)
+    tasks = [
+        (name, *(spread(scores[name][task]) for task in names), f"{mean:.1f}",
+         f"{100 * mean / means[TEACHER]:.1f}%", f"{mean - best:+.1f}")
+        for name, mean in means.items()
+    ]  # fmt: skip
+    taught = [
+        (name, spread(own["sst2"]))
+        for name, own in scores.items()
+        if name in {TEACHER, BEST, TAUGHT} and "sst2" in own
+    ]
+    words = [
+        (one["model"], f"{one['metrics']['loss']:.3f}", f"{one['tokens']:,}", one["seconds"])
+        for one in by_step.get("words", ())
+    ]
+    speeds = [
+        (one["model"], f"{one['parameters']:,}", f"{one['layers']:,}", f"{one['seconds']:.1f}",
+         f"{one['ratio']:.2f}x")
+        for one in by_step.get("speed", ())
+    ]  # fmt: skip
+    return "\n".join(
+        [
+            *table(("model", *names, "mean", "kept", "beside triple"), tasks),
+            *table(("model", "sst2"), taught),
+            *table(("model", "dev loss of words", "tokens", "seconds"), words),
+            *table(("model", "parameters", "in layers", "s, STS-B dev", "speed"), speeds),
+        ]
+    )
+
+
+def table(columns, rows):
+    """Lines of Markdown, and a blank one."""
+    found = [columns, ("---",) * len(columns), *rows]
+    return [*("| " + " | ".join(map(str, cells)) + " |" for cells in found), ""] if rows else []
+
+
+def spread(values):
+    """A mean, and the deviation over the seeds."""
+    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{deviation}"
+
+
+def measure(runs, fine_tuned):
+    """Parameters and speed of the fine-tuned teacher and of the best student."""
+    folders = {name: fine_tuned[name, "stsb"] for name in (TEACHER, BEST)}
+    seconds = speed(folders, read_pairs(runs.arguments.data))
+    for name, folder in folders.items():
+        config = distil.DistilBertConfig.from_pretrained(folder)
+        weights = list(parameters(config, "base"))
+        runs.add(
+            step="speed", model=name, parameters=sum(math.prod(one.shape) for one in weights),
+            layers=sum(math.prod(one.shape) for one in weights if one.layer is not None),
+            seconds=seconds[name], ratio=seconds[TEACHER] / seconds[name],
+        )  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", required=True, help="the BERT to begin with")
+    parser.add_argument("--data", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument("--teacher-steps", type=int, default=600, help="of 2,048 tokens (600)")
+    parser.add_argument("--steps", type=int, default=120, help="of a student, likewise (120)")
+    parser.add_argument("--seeds", type=int, default=2, help="of fine-tuning (2)")
+    parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=STUDENTS)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    parser.add_argument("--all-rows", action="store_true", help="of the tasks, not the first few")
+    parser.add_argument("--all-tokens", action="store_true", help="for L_ce, not the hidden ones")
+    parser.add_argument("--precision", default="bfloat16", choices=("float32", "bfloat16"))
+    parser.add_argument("--no-speed", action="store_true", help="time nothing, others are at work")
+    arguments = parser.parse_args()
+    runs = Runs(arguments)
+    models = {TEACHER: runs.make_teacher()}
+    for name in arguments.students:
+        models[name] = runs.make_student(name, models[TEACHER])
+    fine_tuned = {}
+    for seed in range(arguments.seeds):
+        for task in arguments.tasks:
+            for name, folder in models.items():
+                fine_tuned[name, task] = runs.fine_tune(folder, name, task, seed)
+        if BEST in models and "sst2" in arguments.tasks:
+            runs.teach(models[BEST], BEST, runs.output / "tasks" / f"{TEACHER}-sst2-0", seed)
+    if (BEST, "stsb") in fine_tuned and not arguments.no_speed:
+        measure(runs, fine_tuned)
+    print(report(runs.results))
+
+
+if __name__ == "__main__":
+    main()
