@@ -80,7 +80,9 @@ def load(
     name_of_type = str(dtype or "float32").removeprefix("torch.")
     # No framework trains in int8; nor does it load in it.
     engine = find_engine(engine) or (PACKED if name_of_type == "int8" else None)
-    module = import_framework(find_framework(framework)) if engine in (None, PACKED) else None
+    framework = find_framework(framework) if engine in (None, PACKED) else None
+    if framework is not None:
+        import_framework(framework)  # before anything is downloaded
     hub_options = {
         "revision": revision,
         "cache_dir": cache_dir,
@@ -90,20 +92,19 @@ def load(
     asked = None if task is None else find_task(task)
     folder = hub.snapshot(name, **hub_options)
     chosen = asked or task_of_checkpoint(DistilBertConfig.from_pretrained(folder), name)
-    if module is None:
+    if framework is None:
         from distil.optimization import load_with_engine  # noqa: PLC0415 - it imports this module
 
         return load_with_engine(
             folder, chosen.name, engine=engine, dtype=name_of_type, device=device,
             calibration=calibration, **config_overrides,
         )  # fmt: skip
-    class_name = ("TF" if module.__name__ == "distil.tf" else "") + chosen.class_name
-    model_class = getattr(module, class_name)
+    cls = model_class(framework, chosen)
     if engine is None:
-        return model_class.from_pretrained(folder, dtype=dtype, device=device, **config_overrides)
+        return cls.from_pretrained(folder, dtype=dtype, device=device, **config_overrides)
     from distil.optimization import pack  # noqa: PLC0415 - likewise
 
-    model = model_class.from_pretrained(folder, device=device, **config_overrides)
+    model = cls.from_pretrained(folder, device=device, **config_overrides)
     return pack(model, name_of_type, folder=folder, calibration=calibration)
 
 
@@ -174,6 +175,20 @@ def import_framework(name: str) -> ModuleType:
             fix=f'pip install "distil[{name}]"',
         )  # fmt: skip
     return importlib.import_module(f"distil.{name}")
+
+
+def model_class(framework: str, task: Task) -> Any:
+    """A framework's class for a task.
+
+    Args:
+        framework: "pt" or "tf".
+        task: See `distil.common.tasks`.
+
+    Raises:
+        FrameworkError: The framework is not installed.
+    """
+    prefix = {"pt": "", "tf": "TF"}[framework]
+    return getattr(import_framework(framework), prefix + task.class_name)
 
 
 def task_of_checkpoint(config: DistilBertConfig, name: str | Path) -> Task:

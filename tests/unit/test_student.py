@@ -128,3 +128,18 @@ def test_a_vocabulary_too_small_for_its_characters_is_refused():
     with pytest.raises(InputError, match="cannot be that small") as caught:
         smaller_vocabulary(VOCABULARY, [0, 1], np.zeros(10, int), 5)
     assert caught.value.found == 5
+
+
+@pytest.mark.pt
+def test_new_weights_have_the_size_alone_from_the_teacher():
+    teacher = build("pt", config_for("sequence-classification"), "sequence-classification")
+    made, again, drawn = (
+        dict(make_student(teacher, seed=3, new_weights=new).named_arrays())
+        for new in (False, True, True)
+    )
+    assert {name: array.shape for name, array in drawn.items()} == {
+        name: array.shape for name, array in made.items()
+    }
+    words = "distilbert.embeddings.word_embeddings.weight"
+    assert not np.allclose(drawn[words], made[words], atol=1e-3)
+    np.testing.assert_array_equal(drawn[words], again[words])

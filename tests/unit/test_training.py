@@ -1,6 +1,7 @@
 """Training by a recipe, from rows to a folder, for all heads and in each framework."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +68,19 @@ def test_a_smaller_vocabulary(framework, tmp_path):
     assert kept.shape == (size, given.shape[1])
     # The rate of the only step is 0: the rows are those of the same tokens.
     np.testing.assert_array_equal(kept, given[tokens])
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_new_weights_need_a_configuration_alone(framework, tmp_path):
+    recipe = make_recipe(tmp_path, "sequence-classification", framework)
+    trained = dict(distil.load(recipe.model.name, framework=framework).named_arrays())
+    for path in Path(recipe.model.name).glob("*.safetensors"):
+        path.unlink()
+    result = train(recipe, **{"schedule.steps": 1, "model.new_weights": True, "seed": 5})
+    drawn = dict(distil.load(result.folder, framework=framework).named_arrays())
+    words = "distilbert.embeddings.word_embeddings.weight"
+    assert drawn[words].shape == trained[words].shape
+    assert np.corrcoef(drawn[words].ravel(), trained[words].ravel())[0, 1] < 0.5
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -58,6 +58,8 @@ class ModelSection(Section):
         revision: Branch, tag or commit on the hub.
         config: Fields of the configuration to set (`dropout: 0.0`).
         new_head: Make the head anew where the checkpoint has one for other labels.
+        new_weights: Draw all weights anew: of what `name` stands for only the configuration and the
+            tokenizer are taken; of a student made of its teacher only the size.
         vocabulary: How many tokens to keep: special tokens, single characters, and of the others
             those that occur most often in the training rows.  None keeps all.
     """
@@ -67,6 +69,7 @@ class ModelSection(Section):
     revision: str | None = setting(or_none(TEXT), None)
     config: dict[str, Any] = field(default_factory=dict, metadata={"rule": OPTIONS})
     new_head: bool = setting(FLAG, False)
+    new_weights: bool = setting(FLAG, False)
     vocabulary: int | None = setting(or_none(COUNT), None)
 
 

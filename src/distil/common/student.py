@@ -26,6 +26,7 @@ def make_student(
     *,
     layers: Sequence[int] | None = None,
     tokens: Sequence[int] | None = None,
+    new_weights: bool = False,
     seed: int | None = None,
     dtype: str = "float32",
     **changes: Any,
@@ -37,7 +38,8 @@ def make_student(
         layers: Which of its layers the student's are made of, in their order; None takes every
             other one, from the first.
         tokens: Ids of the tokens that the student knows, in its own order; None keeps all.
-        seed: For weights that have another shape in the student, after `changes`.
+        new_weights: Draw all of its weights anew; it has the size that it would have had.
+        seed: For new weights, also those that have another shape in the student, after `changes`.
         dtype: Of the student's weights.
         **changes: Fields of the student's configuration, such as `dropout`.
 
@@ -47,7 +49,7 @@ def make_student(
     """
     layers = chosen_layers(teacher.config, layers)
     config = student_config(teacher.config, layers, tokens).replace(**changes)
-    arrays = dict(teacher.named_arrays())
+    arrays = {} if new_weights else dict(teacher.named_arrays())
     read = student_weights(arrays, config, teacher.task, layers, tokens)
     return teacher.restore(config, read, seed=seed, dtype=dtype, device=None)
 

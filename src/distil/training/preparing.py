@@ -13,6 +13,7 @@ from distil.common.labels import BINARY, REGRESSION
 from distil.common.masking import Masking, token_counts
 from distil.common.recipe import Recipe
 from distil.common.student import make_student, smaller_vocabulary
+from distil.common.tasks import TASKS
 from distil.training.cache import cache_path, load_features, save_features
 from distil.training.features import BUILDERS, Builder, Examples, Reader, check_some, labels_of
 from distil.training.reading import read_rows
@@ -152,7 +153,16 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
     dtype = dtype_of(recipe, framework)
     if recipe.model.name is None:
         layers = recipe.teacher.layers
-        model = make_student(teacher, layers=layers, seed=recipe.seed, dtype=dtype, **config)
+        model = make_student(
+            teacher, layers=layers, new_weights=recipe.model.new_weights, seed=recipe.seed,
+            dtype=dtype, **config,
+        )  # fmt: skip
+    elif recipe.model.new_weights:
+        name, revision = recipe.model.name, recipe.model.revision
+        model = distil.api.model_class(framework, TASKS[recipe.task]).restore(
+            DistilBertConfig.from_pretrained(name, revision=revision, **config), {},
+            seed=recipe.seed, dtype=dtype, device=None,
+        )  # fmt: skip
     else:
         model = distil.load(
             recipe.model.name,
