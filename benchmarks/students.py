@@ -154,9 +154,7 @@ class Runs:
         folder = self.output / "start" / origin
         if not (folder / "config.json").exists():
             model = distil.load(teacher, framework="pt", task="masked-lm")
-            student = make_student(model)
-            if origin == "random":
-                student = type(student)(student.config, seed=0)
+            student = make_student(model, new_weights=origin == "random", seed=0)
             distil.save(student, folder, tokenizer=distil.load_tokenizer(teacher))
         return folder
 
