@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -98,10 +98,8 @@ def open_workers(place: workers.Place) -> Iterator[Workers]:
     """
     if tf.distribute.has_strategy() or (place.size == 1 and len(_gpus()) < 2):
         strategy = tf.distribute.get_strategy()
-    elif place.size == 1:
-        strategy = tf.distribute.MirroredStrategy()
     else:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = _strategy(alone=place.size == 1)
     with strategy.scope():
         yield Workers(
             rank=place.rank,
@@ -110,6 +108,18 @@ def open_workers(place: workers.Place) -> Iterator[Workers]:
             local_replicas=strategy.num_replicas_in_sync // place.size,
             strategy=strategy,
         )
+
+
+@cache
+def _strategy(*, alone: bool) -> tf.distribute.Strategy:
+    """The same one for all trainings of this process.
+
+    Every strategy numbers its sums from the same number on, and those of one number have to have
+    one shape.
+    """
+    if alone:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def _gpus() -> list[Any]:

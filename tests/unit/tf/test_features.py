@@ -222,9 +222,7 @@ def test_dropout_keeps_the_mean():
     assert (np.abs(drawn.mean(0) - model(batch).logits) < 5 * error_of_mean).all()
 
 
-def test_trains_on_two_replicas_as_on_one():
-    cpus = tf.config.list_logical_devices("CPU")
-    assert len(cpus) >= 2, "conftest.py makes two"
+def test_trains_on_two_replicas_as_on_one(two_devices):
     batch = batch_for(config_for(CLASSIFIER), CLASSIFIER, rows=4, seed=3)
     data = tf.data.Dataset.from_tensor_slices(batch).batch(4)
     config = config_for(CLASSIFIER, **NO_DROPOUT)
@@ -236,7 +234,7 @@ def test_trains_on_two_replicas_as_on_one():
         return [np.array(v) for v in model.weights]
 
     alone = trained()
-    with tf.distribute.MirroredStrategy([device.name for device in cpus[:2]]).scope():
+    with two_devices.scope():
         together = trained()
     for a, b in zip(alone, together, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)

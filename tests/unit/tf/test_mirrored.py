@@ -16,12 +16,6 @@ from support.training import make_recipe
 pytestmark = [pytest.mark.tf, pytest.mark.filterwarnings("ignore::distil.CheckpointWarning")]
 
 
-def strategy():
-    devices = tf.config.list_logical_devices("CPU")
-    assert len(devices) >= 2, "conftest.py makes two"
-    return tf.distribute.MirroredStrategy([device.name for device in devices[:2]])
-
-
 def recipe_for(folder, **changes):
     return make_recipe(
         folder, "token-classification", "tf", rows=7,
@@ -33,11 +27,11 @@ def recipe_for(folder, **changes):
     )  # fmt: skip
 
 
-def test_two_devices_are_as_good_as_one(tmp_path):
+def test_two_devices_are_as_good_as_one(two_devices, tmp_path):
     """The last batch has one row, so that one device has none."""
     recipe = recipe_for(tmp_path, **{"model.config": NO_DROPOUT})
     alone = distill(recipe, output=str(tmp_path / "alone"))
-    with strategy().scope():
+    with two_devices.scope():
         together = distill(recipe)
     for first, second in zip(read_log(alone.folder), read_log(together.folder), strict=True):
         for name in first.keys() - {"tokens_per_second"}:
@@ -48,8 +42,8 @@ def test_two_devices_are_as_good_as_one(tmp_path):
         np.testing.assert_allclose(array, arrays[1][name], rtol=0, atol=1e-9, err_msg=name)
 
 
-def test_each_device_drops_out_other_units():
-    with strategy().scope():
+def test_each_device_drops_out_other_units(two_devices):
+    with two_devices.scope():
         workers = Workers(local_replicas=2, strategy=tf.distribute.get_strategy())
         model = build("tf", config_for("base"), "base")
         graph = tf.function(
