@@ -85,6 +85,7 @@ ALLOWED = {
         "Workers.total": "see Workers.summed of PyTorch",
         "Workers._added_up": "TensorFlow has no collective operation for objects",
         "Workers._graph_of_total": "likewise",
+        "_strategy": "c10d needs no object of its own",
         "_gpus": "torchrun gives each process one GPU",
         "_spec": "PyTorch makes no graphs",
         "Step._adamw": "in PyTorch the optimizer's own step",
