@@ -76,6 +76,9 @@ def open_workers(place: workers.Place) -> Iterator[Workers]:
         ConfigError: There are fewer GPUs than processes on this machine.
     """
     device = torch.device("cpu")
+    # Said outright, the number of threads is fixed: MKL would else take fewer when it sees fit,
+    # and the last digits of its sums would depend on that.
+    torch.set_num_threads(torch.get_num_threads())
     if torch.cuda.is_available():
         if place.local_rank >= torch.cuda.device_count():
             raise ConfigError(
