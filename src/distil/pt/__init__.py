@@ -1,5 +1,6 @@
 """DistilBERT in PyTorch."""
 
+from distil.pt.first_calls import settle
 from distil.pt.heads import (
     DistilBertForMaskedLM,
     DistilBertForMultipleChoice,
@@ -9,6 +10,8 @@ from distil.pt.heads import (
     DistilBertModel,
 )
 from distil.pt.model import DistilBertPreTrainedModel
+
+settle()
 
 __all__ = [
     "DistilBertForMaskedLM",
