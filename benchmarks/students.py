@@ -34,8 +34,6 @@ from distil.common.spec import parameters
 from distil.common.student import make_student
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-BOOKS = ("dracula_345", "great_expectations_1400", "pride_and_prejudice_1342")
-REVIEWS = 2000
 NEVER = 10**6
 WARM_UP = 20
 
@@ -55,8 +53,8 @@ TEACHER, BEST, TAUGHT = "teacher", "triple", "triple, taught SST-2"
 # Recipe, rows to learn from at most, metric.
 TASKS = {
     "sst2": (4000, "accuracy"),
-    "stsb": (2000, "pearson"),
-    "mrpc": (1500, "f1"),
+    "stsb": (6000, "pearson"),
+    "mrpc": (4000, "f1"),
     "cola": (4000, "matthews"),
 }
 
@@ -64,9 +62,9 @@ TASKS = {
 def write_corpus(data, path):
     """Reviews and paragraphs of books in random order, each on a line of its own."""
     with gzip.open(data / "imdb_unsup" / "text.txt.gz", "rt", encoding="utf-8") as file:
-        texts = file.read().splitlines()[:REVIEWS]
-    for book in BOOKS:
-        with gzip.open(data / "gutenberg" / f"{book}.txt.gz", "rt", encoding="utf-8") as file:
+        texts = file.read().splitlines()
+    for book in sorted((data / "gutenberg").glob("*.txt.gz")):
+        with gzip.open(book, "rt", encoding="utf-8") as file:
             texts += [" ".join(part.split()) for part in file.read().split("\n\n")]
     random.Random(0).shuffle(texts)
     path.write_text("".join(f"{text}\n" for text in texts if text), encoding="utf-8")
@@ -116,7 +114,7 @@ class Runs:
             **{
                 "data.train": str(self.corpus), "data.unit": "line", "data.max_dev_rows": 150,
                 "data.cache": str(self.output.resolve() / "cache"), "batch.tokens": 2048,
-                "batch.accumulation": 1, "optimizer.learning_rate": 5e-4, "schedule.steps": steps,
+                "batch.accumulation": 1, "schedule.steps": steps,
                 "evaluation.every": max(1, steps // 2), **settings,
             },
         )  # fmt: skip
@@ -129,7 +127,11 @@ class Runs:
     def make_teacher(self):
         return self.learn_words(
             TEACHER, distil.train, "finetune/mlm.yaml", self.arguments.teacher_steps,
-            **{"model.name": str(self.arguments.model)},
+            **{
+                "model.name": str(self.arguments.model),
+                "model.vocabulary": self.arguments.vocabulary,
+                "optimizer.learning_rate": self.arguments.teacher_rate,
+            },
         )  # fmt: skip
 
     def make_student(self, name, teacher):
@@ -291,8 +293,10 @@ def main():
     parser.add_argument("--model", required=True, help="the BERT to begin with")
     parser.add_argument("--data", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
-    parser.add_argument("--teacher-steps", type=int, default=600, help="of 2,048 tokens (600)")
-    parser.add_argument("--steps", type=int, default=120, help="of a student, likewise (120)")
+    parser.add_argument("--vocabulary", type=int, default=10000, help="words kept (10000)")
+    parser.add_argument("--teacher-steps", type=int, default=1000, help="of 2,048 tokens (1000)")
+    parser.add_argument("--teacher-rate", type=float, default=2e-4, help="of learning (2e-4)")
+    parser.add_argument("--steps", type=int, default=600, help="of a student, likewise (600)")
     parser.add_argument("--seeds", type=int, default=2, help="of fine-tuning (2)")
     parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=STUDENTS)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -261,17 +260,12 @@ def test_stderr_is_given_back_when_a_start_fails(capfd):
 class TestProcess:
     """What only a process of its own shows."""
 
-    def test_help_is_quick_and_imports_no_framework(self, tmp_path):
+    def test_help_imports_nothing_that_takes_long(self):
         code = (
             "import sys; from distil.cli import main; main(['--help']);"
             "assert not {'torch', 'tensorflow', 'keras', 'numpy', 'rich'} & set(sys.modules)"
         )
-        seconds = []
-        for _ in range(2):  # the machine may be busy
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-            seconds.append(time.perf_counter() - start)
-        assert min(seconds) < 1
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
     def test_statuses(self, workplace):
         good = shell("info", "my-model", "--json", cwd=workplace)
