@@ -1,9 +1,9 @@
 """Works around a fault of MKL that changes what the first large `exp` of a process gives.
 
 MKL chooses the code for a function of its vector library when that is first called.  If several
-threads do so at once, some of them may take code of low accuracy, wrong from about the fourth digit
-on, for their part of that one call (pytorch/pytorch issue 188792).  A call with one element is
-made by one thread.
+threads do so at once, some of them may take code of low accuracy for their part of that one call
+(pytorch/pytorch issue 188792): training that is gone on with would end with other last digits now
+and then.  A call with one element is made by one thread.
 
 TensorFlow does not use MKL's vector library: this file has no twin.
 """
