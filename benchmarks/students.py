@@ -54,7 +54,7 @@ TEACHER, BEST, TAUGHT = "teacher", "triple", "triple, taught SST-2"
 TASKS = {
     "sst2": (4000, "accuracy"),
     "stsb": (6000, "pearson"),
-    "mrpc": (4000, "f1"),
+    "mrpc": (4000, "accuracy"),
     "cola": (4000, "matthews"),
 }
 
