@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
@@ -31,6 +32,7 @@ Make = Callable[[Path], object]
 @functools.cache
 def _whole(format_name: str, shards: bool) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="attacks-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return make_folder(folder, TASK, format=format_name, max_shard_size=8000 if shards else None)
 
 
