@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from distil.common.errors import ConfigError, DistilError
+from distil.common.errors import ConfigError, DistilError, TrainingError
 
 Result = TypeVar("Result")
 
@@ -127,6 +127,23 @@ def find_place(framework: str) -> Place:
             fix=f"add --framework {other}, or unset the variables of {starter}",
         )  # fmt: skip
     return place
+
+
+def lost_another(place: Place) -> TrainingError:
+    """The error of a worker that waits in vain for one of the others.
+
+    Args:
+        place: Of this process.
+    """
+    error = TrainingError(
+        "another worker has ended or cannot be reached any more",
+        expected=f"{place.size} workers until the end",
+        where=f"worker {place.rank}",
+        fix="see what the others said; then start all of them by the same command, which goes on "
+        "from the last checkpoint",
+    )
+    error.shared = False  # those that have ended cannot say it
+    return error
 
 
 def _nothing() -> None:

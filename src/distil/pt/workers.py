@@ -74,6 +74,7 @@ def open_workers(place: workers.Place) -> Iterator[Workers]:
 
     Raises:
         ConfigError: There are fewer GPUs than processes on this machine.
+        TrainingError: Another worker was lost.
     """
     device = torch.device("cpu")
     # Said outright, the number of threads is fixed: MKL would else take fewer when it sees fit,
@@ -95,6 +96,15 @@ def open_workers(place: workers.Place) -> Iterator[Workers]:
         distributed.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield Workers(rank=place.rank, size=place.size, local_rank=place.local_rank, device=device)
+    except RuntimeError as error:
+        if not _tells_of_loss(error):
+            raise
+        raise workers.lost_another(place) from error
     finally:
         if connects:
             distributed.destroy_process_group()
+
+
+def _tells_of_loss(error: RuntimeError) -> bool:
+    # NCCL's errors have a type of their own; gloo's name the file of its source.
+    return isinstance(error, distributed.DistError) or "/gloo/" in str(error)

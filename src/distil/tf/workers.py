@@ -95,19 +95,27 @@ def open_workers(place: workers.Place) -> Iterator[Workers]:
 
     Args:
         place: Of this process.
+
+    Raises:
+        TrainingError: Another worker was lost.
     """
     if tf.distribute.has_strategy() or (place.size == 1 and len(_gpus()) < 2):
         strategy = tf.distribute.get_strategy()
     else:
         strategy = _strategy(alone=place.size == 1)
-    with strategy.scope():
-        yield Workers(
-            rank=place.rank,
-            size=place.size,
-            local_rank=place.local_rank,
-            local_replicas=strategy.num_replicas_in_sync // place.size,
-            strategy=strategy,
-        )
+    try:
+        with strategy.scope():
+            yield Workers(
+                rank=place.rank,
+                size=place.size,
+                local_rank=place.local_rank,
+                local_replicas=strategy.num_replicas_in_sync // place.size,
+                strategy=strategy,
+            )
+    except tf.errors.OpError as error:
+        if not _tells_of_loss(error):
+            raise
+        raise workers.lost_another(place) from error
 
 
 @cache
@@ -124,3 +132,8 @@ def _strategy(*, alone: bool) -> tf.distribute.Strategy:
 
 def _gpus() -> list[Any]:
     return tf.config.list_logical_devices("GPU")
+
+
+def _tells_of_loss(error: tf.errors.OpError) -> bool:
+    # Which error it is depends on where the other one was; all sums end once one has failed.
+    return "Collective ops is aborted" in str(error)
