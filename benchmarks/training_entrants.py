@@ -89,6 +89,8 @@ class Distil(Entrant):
         super().__init__(*arguments, **options)
 
     def load(self):
+        if self.framework == "pt":  # as `distil train` does
+            importlib.import_module("distil.pt.freed_memory").keep_freed_memory()
         model = distil.load(
             self.recipe.model.name,
             framework=self.framework,

@@ -18,6 +18,7 @@ ALONE = {
     "pt/dropout.py": "PyTorch's own is slow on a CPU; TensorFlow's is not",
     "pt/attention.py": "sequences of equal length by groups, in TensorFlow by rows with padding",
     "pt/first_calls.py": "a fault of MKL, which TensorFlow does not use",
+    "pt/freed_memory.py": "TensorFlow gains nothing by it",
     "pt/calibration.py": "for int8, which TensorFlow has not",
     "pt/quantized.py": "likewise",
     "tf/keras_model.py": "what Keras needs of a keras.Model: compile, fit, export",

@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
     framework = find_framework(recipe.model.framework)
     if framework == "tf":
         _output.start_tensorflow()
+    else:
+        _keep_freed_memory()
     with open_workers(framework) as workers:
         try:
             result = _train(train, recipe, workers)
@@ -60,6 +62,12 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
         if workers.is_first:
             _show(result, as_json=arguments.json)
     return 0
+
+
+def _keep_freed_memory() -> None:
+    from distil.pt.freed_memory import keep_freed_memory  # noqa: PLC0415 - which loads PyTorch
+
+    keep_freed_memory()
 
 
 def _train(

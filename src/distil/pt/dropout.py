@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -24,8 +26,30 @@ class Dropout(nn.Dropout):
         count = x.numel()
         draws = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
         levels = draws.view(torch.int16)[:count].view(x.shape)  # from -2^15 to 2^15 - 1
-        keep = levels >= dropped - _LEVELS // 2
-        return x * keep * (_LEVELS / (_LEVELS - dropped))
+        drop = levels < dropped - _LEVELS // 2
+        return _Drop.apply(x, drop, _LEVELS / (_LEVELS - dropped))
+
+
+class _Drop(torch.autograd.Function):
+    """Puts 0 under True, and scales the rest, both ways.
+
+    A product with the mask would turn its bits into numbers, in the backward pass once more:
+    that and the passes over memory that it needs take 1.7 times as long, in bfloat16 2.8 times.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, drop: Tensor, scale: float) -> Tensor:
+        return x.mul(scale).masked_fill_(drop, 0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:
+        _, drop, ctx.scale = inputs
+        ctx.save_for_backward(drop)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (drop,) = ctx.saved_tensors
+        return gradient.mul(ctx.scale).masked_fill_(drop, 0), None, None
 
 
 def draws_cheaply(x: Tensor) -> bool:

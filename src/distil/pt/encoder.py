@@ -84,7 +84,7 @@ class MultiHeadSelfAttention(nn.Module):
         if output_attentions or head_mask is not None or drops:
             scores = q * self.head_dim**-0.5 @ k.transpose(2, 3)  # b h s s
             if attention_mask is not None:
-                scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+                scores.masked_fill_(~attention_mask, torch.finfo(scores.dtype).min)
             weights = self.dropout(torch.softmax(scores, dim=-1))
             if head_mask is not None:
                 weights = weights * head_mask
