@@ -5,11 +5,11 @@
 1. CHECKPOINT, a BERT or DistilBERT, learns to guess words (configs/finetune/mlm.yaml): the teacher.
 2. Students of every other of its layers, or of random weights, learn from it with all of the
    triple loss or with parts of it (configs/distill/mlm.yaml).
-3. All of them are fine-tuned for some tasks of GLUE (configs/finetune), from several seeds: tables
-   1 and 4 of the paper.
-4. A student is fine-tuned for SST-2 by a teacher that was (configs/distill/sst2.yaml): what table 2
-   calls a second step of distillation.
-5. Teacher and student are timed on the pairs of STS-B, one by one: table 3.
+3. All of them are fine-tuned for some tasks (configs/finetune), from several seeds: tables 1 and 4
+   of the paper.
+4. Teacher and student are timed on the pairs of STS-B, one by one: table 3.
+
+Students whose teacher has learned the task itself: benchmarks/lessons.py.
 
 FOLDER of the data is laid out as the recipes say.  Everything is a recipe's run with a few settings
 changed, to fit two cores; `--help` has them.  The same command after an interruption goes on, and
@@ -19,22 +19,18 @@ repeats nothing that is done.  Results are in students.jsonl and students.md of 
 import argparse
 import csv
 import gzip
-import json
 import math
 import random
-import statistics
-import sys
 import time
 from pathlib import Path
 
 import torch
+from trainings import NEVER, Trainings, scores_of, table, table_of_scores
 
 import distil
 from distil.common.spec import parameters
 from distil.common.student import make_student
 
-CONFIGS = Path(__file__).parents[1] / "configs"
-NEVER = 10**6
 WARM_UP = 20
 
 # First weights, and the weights of L_ce, L_mlm and L_cos; None where nothing is learned.
@@ -48,12 +44,13 @@ STUDENTS = {
     "triple without L_ce": ("layers", (0.0, 2.0, 1.0)),
     "triple from random weights": ("random", (5.0, 2.0, 1.0)),
 }
-TEACHER, BEST, TAUGHT = "teacher", "triple", "triple, taught SST-2"
+TEACHER, BEST = "teacher", "triple"
 
 # Recipe, rows to learn from at most, metric.
 TASKS = {
     "sst2": (4000, "accuracy"),
     "stsb": (6000, "pearson"),
+    "wikiann": (4000, "f1"),
     "mrpc": (4000, "accuracy"),
     "cola": (4000, "matthews"),
 }
@@ -70,42 +67,21 @@ def write_corpus(data, path):
     path.write_text("".join(f"{text}\n" for text in texts if text), encoding="utf-8")
 
 
-def folder_name(name):
-    kept = "".join(letter if letter.isalnum() else " " for letter in name)
-    return "-".join(kept.split()).lower()
-
-
-class Runs:
-    """All trainings, each in a folder of its own below the output."""
+class Runs(Trainings):
+    """All trainings of this benchmark, in order."""
 
     def __init__(self, arguments):
-        self.arguments = arguments
-        self.output = arguments.output
-        self.corpus = self.output.resolve() / "corpus.txt"
-        self.output.mkdir(parents=True, exist_ok=True)
-        if not self.corpus.exists():
-            write_corpus(arguments.data, self.corpus)
-        self.results = []
-
-    def run(self, kind, name, train, recipe, **settings):
-        """Train by a recipe, or take what was trained; gives folder and result."""
-        folder = self.output / kind / folder_name(name)
-        found = train(
-            CONFIGS / recipe,
+        super().__init__(
+            arguments.output, "students", report,
             **{
-                "output": str(folder), "data.folder": str(self.arguments.data),
-                "precision": self.arguments.precision, "checkpoints.every": 500,
-                "model.framework": "pt", **settings,
+                "data.folder": str(arguments.data), "precision": arguments.precision,
+                "model.framework": "pt",
             },
         )  # fmt: skip
-        return folder, found
-
-    def add(self, **result):
-        self.results.append(result)
-        lines = [json.dumps(one) + "\n" for one in self.results]
-        (self.output / "students.jsonl").write_text("".join(lines), encoding="utf-8")
-        (self.output / "students.md").write_text(report(self.results), encoding="utf-8")
-        print(json.dumps(result), file=sys.stderr, flush=True)
+        self.arguments = arguments
+        self.corpus = self.output.resolve() / "corpus.txt"
+        if not self.corpus.exists():
+            write_corpus(arguments.data, self.corpus)
 
     def learn_words(self, name, train, recipe, steps, **settings):
         """Train a masked-LM on the corpus; gives its folder."""
@@ -165,33 +141,18 @@ class Runs:
         rows, metric = TASKS[task]
         folder, found = self.run(
             "tasks", f"{name} {task} {seed}", distil.train, f"finetune/{task}.yaml",
-            **{"model.name": str(model), **self.task_settings(rows, seed)},
+            **{
+                "model.name": str(model), "seed": seed, "batch.examples": 32,
+                "optimizer.learning_rate": 1e-4, "evaluation.every": NEVER,
+                "checkpoints.every": NEVER,
+                "data.max_train_rows": None if self.arguments.all_rows else rows,
+            },
         )  # fmt: skip
-        self.add_score(name, task, metric, seed, found)
-        return folder
-
-    def teach(self, model, name, teacher, seed):
-        """Fine-tune for SST-2 with a teacher that was."""
-        rows, metric = TASKS["sst2"]
-        _, found = self.run(
-            "tasks", f"{name} taught sst2 {seed}", distil.distill, "distill/sst2.yaml",
-            **{"model.name": str(model), "teacher.name": str(teacher)},
-            **self.task_settings(rows, seed),
-        )  # fmt: skip
-        self.add_score(TAUGHT, "sst2", metric, seed, found)
-
-    def task_settings(self, rows, seed):
-        return {
-            "seed": seed, "batch.examples": 32, "optimizer.learning_rate": 1e-4,
-            "evaluation.every": NEVER, "checkpoints.every": NEVER,
-            "data.max_train_rows": None if self.arguments.all_rows else rows,
-        }  # fmt: skip
-
-    def add_score(self, name, task, metric, seed, found):
         self.add(
             step="task", model=name, task=task, seed=seed, score=found.metrics[metric],
             metrics=dict(found.metrics), examples=found.examples, seconds=found.seconds,
         )  # fmt: skip
+        return folder
 
 
 def speed(folders, pairs):
@@ -221,26 +182,6 @@ def report(results):
     by_step = {}
     for one in results:
         by_step.setdefault(one["step"], []).append(one)
-    scores = {}  # in percent, by model and task
-    for one in by_step.get("task", ()):
-        scores.setdefault(one["model"], {}).setdefault(one["task"], []).append(100 * one["score"])
-    names = list(scores.get(TEACHER, ()))
-    means = {
-        name: statistics.mean(map(statistics.mean, own.values()))
-        for name, own in scores.items()
-        if own.keys() == set(names) and name != TAUGHT
-    }
-    best = means.get(BEST, math.nan)
-    tasks = [
-        (name, *(spread(scores[name][task]) for task in names), f"{mean:.1f}",
-         f"{100 * mean / means[TEACHER]:.1f}%", f"{mean - best:+.1f}")
-        for name, mean in means.items()
-    ]  # fmt: skip
-    taught = [
-        (name, spread(own["sst2"]))
-        for name, own in scores.items()
-        if name in {TEACHER, BEST, TAUGHT} and "sst2" in own
-    ]
     words = [
         (one["model"], f"{one['metrics']['loss']:.3f}", f"{one['tokens']:,}", one["seconds"])
         for one in by_step.get("words", ())
@@ -252,24 +193,11 @@ def report(results):
     ]  # fmt: skip
     return "\n".join(
         [
-            *table(("model", *names, "mean", "kept", "beside triple"), tasks),
-            *table(("model", "sst2"), taught),
-            *table(("model", "dev loss of words", "tokens", "seconds"), words),
-            *table(("model", "parameters", "in layers", "s, STS-B dev", "speed"), speeds),
+            *table(table_of_scores(scores_of(by_step.get("task", ())), TEACHER, BEST)),
+            *table([("model", "dev loss of words", "tokens", "seconds"), *words]),
+            *table([("model", "parameters", "in layers", "s, STS-B dev", "speed"), *speeds]),
         ]
     )
-
-
-def table(columns, rows):
-    """Lines of Markdown, and a blank one."""
-    found = [columns, ("---",) * len(columns), *rows]
-    return [*("| " + " | ".join(map(str, cells)) + " |" for cells in found), ""] if rows else []
-
-
-def spread(values):
-    """A mean, and the deviation over the seeds."""
-    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{deviation}"
 
 
 def measure(runs, fine_tuned):
@@ -297,9 +225,9 @@ def main():
     parser.add_argument("--teacher-steps", type=int, default=1000, help="of 2,048 tokens (1000)")
     parser.add_argument("--teacher-rate", type=float, default=2e-4, help="of learning (2e-4)")
     parser.add_argument("--steps", type=int, default=600, help="of a student, likewise (600)")
-    parser.add_argument("--seeds", type=int, default=2, help="of fine-tuning (2)")
+    parser.add_argument("--seeds", type=int, default=3, help="of fine-tuning (3)")
     parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=STUDENTS)
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    parser.add_argument("--tasks", nargs="+", default=["sst2", "stsb", "wikiann"], choices=TASKS)
     parser.add_argument("--all-rows", action="store_true", help="of the tasks, not the first few")
     parser.add_argument("--all-tokens", action="store_true", help="for L_ce, not the hidden ones")
     parser.add_argument("--precision", default="bfloat16", choices=("float32", "bfloat16"))
@@ -314,8 +242,6 @@ def main():
         for task in arguments.tasks:
             for name, folder in models.items():
                 fine_tuned[name, task] = runs.fine_tune(folder, name, task, seed)
-        if BEST in models and "sst2" in arguments.tasks:
-            runs.teach(models[BEST], BEST, runs.output / "tasks" / f"{TEACHER}-sst2-0", seed)
     if (BEST, "stsb") in fine_tuned and not arguments.no_speed:
         measure(runs, fine_tuned)
     print(report(runs.results))

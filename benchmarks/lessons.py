@@ -1,0 +1,154 @@
+"""Students with half their teacher's layers, taught in the task: what each loss is worth there.
+
+    python benchmarks/lessons.py --model CHECKPOINT --data FOLDER --output FOLDER
+
+1. CHECKPOINT, a BERT or DistilBERT, is fine-tuned for each task (configs/finetune): the teacher.
+2. Every other of its layers, as fine-tuned, learn from it by configs/distill, from several seeds:
+   with the teacher's logits (L_ce), its last hidden states (L_cos) and the labels, without each of
+   these three, and with the labels alone.  Hidden states in between are not matched.
+
+`--teachers sst2=FOLDER` takes a teacher that is there already.  Rows are capped to fit two cores;
+`--all-rows` trains by the recipes as they are.  The same command after an interruption goes on.
+Results are in lessons.jsonl and lessons.md of the output, and printed.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainings import NEVER, Trainings, scores_of, table, table_of_scores
+
+import distil
+
+TEACHER, BEST = "teacher", "all three"
+LOSSES = {"L_ce": "alpha_ce", "labels": "alpha_task", "L_cos": "alpha_cos"}
+
+# The losses that each student has.
+STUDENTS = {
+    BEST: set(LOSSES),
+    **{f"without {loss}": set(LOSSES) - {loss} for loss in LOSSES},
+    "labels alone": {"labels"},
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, by the names of its two recipes, and how its runs are made small.
+
+    Attributes:
+        lesson: Recipe of the students.
+        metric: That is compared.
+        small: Settings of the students that cap rows or epochs.
+        teacher: Settings of the teacher.
+    """
+
+    lesson: str
+    metric: str
+    small: dict = field(default_factory=dict)
+    teacher: dict = field(default_factory=dict)
+
+
+TASKS = {
+    "sst2": Task(
+        "sst2-small", "accuracy", {"data.max_train_rows": 8000, "schedule.epochs": 3},
+        {"batch.examples": 64, "model.vocabulary": 10000},
+    ),
+    "stsb": Task("stsb", "pearson", {"schedule.epochs": 4}, {"batch.examples": 32}),
+    "wikiann": Task("wikiann", "f1", {"data.max_train_rows": 8000, "schedule.epochs": 4}),
+    "mrpc": Task("mrpc", "accuracy", {"schedule.epochs": 4}, {"batch.examples": 32}),
+}  # fmt: skip
+
+
+def find_teacher(runs, name, arguments):
+    """Folder of a task's teacher, which is fine-tuned if there is none."""
+    if name in arguments.teachers:
+        return arguments.teachers[name]
+    folder, _ = runs.run(
+        "teachers", name, distil.train, f"finetune/{name}.yaml",
+        **{
+            "model.name": arguments.model, "optimizer.learning_rate": 1e-4,
+            "evaluation.every": NEVER, **TASKS[name].teacher,
+        },
+    )  # fmt: skip
+    return folder
+
+
+def teach(runs, name, student, teacher, seed, arguments):
+    """A student taught in a task; gives its result."""
+    recipe = f"distill/{TASKS[name].lesson}.yaml"
+    left_out = [weight for loss, weight in LOSSES.items() if loss not in STUDENTS[student]]
+    weights = {f"distillation.{weight}": 0.0 for weight in [*left_out, "alpha_hidden"]}
+    _, found = runs.run(
+        "lessons", f"{student} {name} {seed}", distil.distill, recipe,
+        **{
+            "teacher.name": str(teacher), "seed": seed, "evaluation.every": NEVER, **weights,
+            **({} if arguments.all_rows else TASKS[name].small),
+        },
+    )  # fmt: skip
+    return found
+
+
+def teach_all(runs, arguments):
+    """All teachers, then all students: each seed of every task and student before the next."""
+    teachers = {name: find_teacher(runs, name, arguments) for name in arguments.tasks}
+    for name, folder in teachers.items():
+        known = json.loads((Path(folder) / "training.json").read_text(encoding="utf-8"))["result"]
+        add_score(runs, TEACHER, name, 0, known["metrics"], known["seconds"])
+    for seed in range(arguments.seeds):
+        for name, teacher in teachers.items():
+            for student in STUDENTS:
+                found = teach(runs, name, student, teacher, seed, arguments)
+                add_score(runs, student, name, seed, dict(found.metrics), found.seconds)
+
+
+def add_score(runs, model, name, seed, metrics, seconds):
+    runs.add(
+        model=model, task=name, seed=seed, score=metrics[TASKS[name].metric], metrics=metrics,
+        seconds=seconds,
+    )  # fmt: skip
+
+
+def report(results):
+    return "\n".join(table(table_of_scores(scores_of(results), TEACHER, BEST)))
+
+
+def read_teacher(text):
+    """TASK=FOLDER."""
+    name, _, folder = text.partition("=")
+    if name not in TASKS or not (Path(folder) / "training.json").is_file():
+        raise argparse.ArgumentTypeError(
+            f"expected TASK=FOLDER, one of {', '.join(TASKS)} and what `distil train` gave: {text}"
+        )
+    return name, folder
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", required=True, help="the BERT to begin with")
+    parser.add_argument("--data", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument(
+        "--teachers", nargs="+", type=read_teacher, default=[], metavar="TASK=FOLDER"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="of the students (3)")
+    parser.add_argument("--tasks", nargs="+", default=["sst2", "stsb", "wikiann"], choices=TASKS)
+    parser.add_argument("--all-rows", action="store_true", help="and all epochs of the recipes")
+    parser.add_argument("--precision", default="bfloat16", choices=("float32", "bfloat16"))
+    arguments = parser.parse_args()
+    arguments.teachers = dict(arguments.teachers)
+    runs = Trainings(
+        arguments.output, "lessons", report,
+        **{
+            "data.folder": str(arguments.data), "precision": arguments.precision,
+            "model.framework": "pt",
+        },
+    )  # fmt: skip
+    teach_all(runs, arguments)
+    print(report(runs.results))
+
+
+if __name__ == "__main__":
+    main()
