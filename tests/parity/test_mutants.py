@@ -238,7 +238,7 @@ def _(patch, model):
 
 @mutant("padding not masked")
 def _(patch, model):
-    patch.setattr(torch.Tensor, "masked_fill", lambda x, mask, value: x)
+    patch.setattr(torch.Tensor, "masked_fill_", lambda x, mask, value: x)
 
 
 @mutant("padding not masked, fused attention", attentions=False)
