@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 
-from distil.common.checkpoint import FORMATS, save_checkpoint
+from distil.checkpoints import FORMATS, save_checkpoint
 from distil.common.config import DistilBertConfig
 from distil.common.initial import initial_weight
 from distil.common.spec import parameters

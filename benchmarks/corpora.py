@@ -8,7 +8,7 @@ import random
 from pathlib import Path
 
 from distil import DistilBertConfig, DistilBertTokenizer
-from distil.common.checkpoint import save_checkpoint
+from distil.checkpoints import save_checkpoint
 from distil.common.initial import initial_weight
 from distil.common.spec import parameters
 

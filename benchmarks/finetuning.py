@@ -23,8 +23,8 @@ from pathlib import Path
 from statistics import mean, variance
 
 import distil
-from distil.common.recipe import read_recipe
-from distil.common.recipe_rules import read_assignments
+from distil.common.steps.recipe import read_recipe
+from distil.common.steps.recipe_rules import read_assignments
 
 RECIPES = Path(__file__).parents[1] / "configs" / "finetune"
 TASKS = ("sst2", "mrpc", "cola", "rte", "stsb", "wnut17", "hellaswag", "squad")

@@ -17,14 +17,14 @@ import torch
 import transformers
 from torch import nn
 
-from distil.common.batching import collate, plan_epoch
-from distil.common.recipe import read_recipe
-from distil.common.recipe_rules import read_assignments
-from distil.common.schedule import rate_factor
-from distil.common.stepping import Evaluation
-from distil.common.workers import Workers
+from distil.common.steps.batching import collate, plan_epoch
+from distil.common.steps.recipe import read_recipe
+from distil.common.steps.recipe_rules import read_assignments
+from distil.common.steps.stepping import Evaluation
+from distil.common.steps.workers import Workers
 from distil.training.evaluation import Judge
 from distil.training.preparing import prepare
+from distil.training.schedule import rate_factor
 
 CLASSES = {
     "sequence-classification": "DistilBertForSequenceClassification",
@@ -72,7 +72,7 @@ class Trainer:
 
     @torch.inference_mode()
     def evaluate(self, inputs):
-        """As of `distil.common.stepping.Step`."""
+        """As of `distil.common.steps.stepping.Step`."""
         self.model.eval()
         output = self._output(inputs)
         outputs = {name: output[name].float().numpy() for name in output if name != "loss"}

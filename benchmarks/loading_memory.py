@@ -48,7 +48,7 @@ def load(folder, framework):
 
 def make(folder):
     """Write the same random model in every format."""
-    from distil.common.checkpoint import save_checkpoint
+    from distil.checkpoints import save_checkpoint
     from distil.common.config import DistilBertConfig
     from distil.common.initial import initial_weight
     from distil.common.spec import parameters

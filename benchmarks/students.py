@@ -29,7 +29,7 @@ from trainings import NEVER, Trainings, scores_of, table, table_of_scores
 
 import distil
 from distil.common.spec import parameters
-from distil.common.student import make_student
+from distil.training.student import make_student
 
 WARM_UP = 20
 

@@ -11,8 +11,8 @@ import corpora
 import numpy as np
 
 import distil
-from distil.common.batching import Features, collate, padding_share, plan_epoch
-from distil.common.recipe import read_recipe
+from distil.common.steps.batching import Features, collate, padding_share, plan_epoch
+from distil.common.steps.recipe import read_recipe
 from distil.training.preparing import dtype_of
 
 BATCH = {"full": 16, "short": 32, "long": 16}  # rows
@@ -90,7 +90,7 @@ class Distil(Entrant):
 
     def load(self):
         if self.framework == "pt":  # as `distil train` does
-            importlib.import_module("distil.pt.freed_memory").keep_freed_memory()
+            importlib.import_module("distil.pt.training.freed_memory").keep_freed_memory()
         model = distil.load(
             self.recipe.model.name,
             framework=self.framework,

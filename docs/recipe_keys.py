@@ -1,4 +1,4 @@
-"""The table of a recipe's keys in training.md, made from `distil.common.recipe`.
+"""The table of a recipe's keys in training.md, made from `distil.common.steps.recipe`.
 
     python docs/recipe_keys.py      # writes it into training.md
 
@@ -11,8 +11,8 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import get_type_hints
 
-from distil.common.recipe import Recipe
-from distil.common.recipe_rules import Section, section_of
+from distil.common.steps.recipe import Recipe
+from distil.common.steps.recipe_rules import Section, section_of
 
 PAGE = Path(__file__).with_name("training.md")
 START, END = "<!-- keys: made by recipe_keys.py -->", "<!-- end of keys -->"

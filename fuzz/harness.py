@@ -28,7 +28,7 @@ with atheris.instrument_imports(include=["distil"]):
     ):  # fmt: skip
         importlib.import_module(f"distil.common.{name}")
 
-from distil.common.errors import DistilError
+from distil.errors import DistilError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from distil.common.checkpoint import open_checkpoint
-from distil.common.weights import match_weights
+from distil.checkpoints import open_checkpoint
+from distil.checkpoints.matching import match_weights
 from support.checkpoints import save, tiny_config
 
 CONFIG = tiny_config(n_layers=1)

@@ -32,7 +32,7 @@ _MODELS = (
 
 _HOMES = {
     **dict.fromkeys(_API, "distil.api"),
-    **dict.fromkeys(_ERRORS, "distil.common.errors"),
+    **dict.fromkeys(_ERRORS, "distil.errors"),
     **dict.fromkeys(_TOKENIZERS, "distil.common.tokenizer"),
     "DistilBertConfig": "distil.common.config",
     "bench": "distil.benchmarking",
@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module 'distil' has no attribute {name!r}")
     if home in ("distil.pt", "distil.tf"):
-        from distil.api import import_framework  # noqa: PLC0415
+        from distil.frameworks import import_framework  # noqa: PLC0415
 
         module: Any = import_framework(home.removeprefix("distil."))
     else:
@@ -75,7 +75,13 @@ if TYPE_CHECKING:
     from distil.api import load, load_tokenizer, save
     from distil.benchmarking import bench
     from distil.common.config import DistilBertConfig
-    from distil.common.errors import (
+    from distil.common.tokenizer import (
+        BatchEncoding,
+        DistilBertTokenizer,
+        DistilBertTokenizerFast,
+    )
+    from distil.conversion import convert
+    from distil.errors import (
         CheckpointError,
         CheckpointNotFoundError,
         CheckpointWarning,
@@ -89,12 +95,6 @@ if TYPE_CHECKING:
         UnsafeCheckpointError,
         WeightsError,
     )
-    from distil.common.tokenizer import (
-        BatchEncoding,
-        DistilBertTokenizer,
-        DistilBertTokenizerFast,
-    )
-    from distil.conversion import convert
     from distil.inspection import info
     from distil.optimization import calibrate, optimize
     from distil.parity import compare

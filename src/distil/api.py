@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from distil.common import hub
 from distil.common.config import DistilBertConfig
-from distil.common.errors import FrameworkError, InputError
-from distil.common.inference import PACKED, find_engine
-from distil.common.tasks import TASKS, Task, find_task, task_of_class
-
-ENVIRONMENT_VARIABLE = "DISTIL_FRAMEWORK"
-
-# The package that each framework is imported from.
-_PACKAGES = {"pt": "torch", "tf": "tensorflow"}
-_ALIASES = {"torch": "pt", "pytorch": "pt", "tensorflow": "tf", "keras": "tf"}
+from distil.common.inference.model import PACKED, find_engine
+from distil.common.tasks import find_task, task_of_checkpoint
+from distil.frameworks import find_framework, import_framework, model_class
+from distil.optimization import load_with_engine, pack
+from distil.storage import hub
 
 
 def load(
@@ -67,7 +58,7 @@ def load(
 
     Returns:
         A torch.nn.Module or a keras.Model, of the class for the task; with an engine, a
-        `distil.common.inference.InferenceModel`.
+        `distil.common.inference.model.InferenceModel`.
 
     Raises:
         FrameworkError: The framework or the engine is unknown or not installed.
@@ -93,8 +84,6 @@ def load(
     folder = hub.snapshot(name, **hub_options)
     chosen = asked or task_of_checkpoint(DistilBertConfig.from_pretrained(folder), name)
     if framework is None:
-        from distil.optimization import load_with_engine  # noqa: PLC0415 - it imports this module
-
         return load_with_engine(
             folder, chosen.name, engine=engine, dtype=name_of_type, device=device,
             calibration=calibration, **config_overrides,
@@ -102,8 +91,6 @@ def load(
     cls = model_class(framework, chosen)
     if engine is None:
         return cls.from_pretrained(folder, dtype=dtype, device=device, **config_overrides)
-    from distil.optimization import pack  # noqa: PLC0415 - likewise
-
     model = cls.from_pretrained(folder, device=device, **config_overrides)
     return pack(model, name_of_type, folder=folder, calibration=calibration)
 
@@ -141,71 +128,3 @@ def save(model: Any, folder: str | Path, *, tokenizer: Any = None, **options: An
     model.save_pretrained(folder, **options)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
-
-
-def find_framework(name: str | None = None) -> str:
-    """Find "pt" or "tf" by any of its names, or as `load` says where `name` is None.
-
-    Raises:
-        FrameworkError: There is no framework of that name.
-    """
-    where = "framework"
-    if name is None and ENVIRONMENT_VARIABLE in os.environ:
-        name, where = os.environ[ENVIRONMENT_VARIABLE], f"the variable {ENVIRONMENT_VARIABLE}"
-    if name is None:
-        return next((f for f, package in _PACKAGES.items() if find_spec(package)), "pt")
-    found = _ALIASES.get(str(name).lower(), name)
-    if found not in _PACKAGES:
-        raise FrameworkError(
-            "unknown framework", expected="pt or tf", found=repr(name), where=where
-        )
-    return found
-
-
-def import_framework(name: str) -> ModuleType:
-    """The package `distil.pt` or `distil.tf`.
-
-    Raises:
-        FrameworkError: Its framework is not installed.
-    """
-    package = _PACKAGES[name]
-    if find_spec(package) is None:
-        raise FrameworkError(
-            f"{package} is not installed", where=f"framework {name!r}",
-            fix=f'pip install "distil[{name}]"',
-        )  # fmt: skip
-    return importlib.import_module(f"distil.{name}")
-
-
-def model_class(framework: str, task: Task) -> Any:
-    """A framework's class for a task.
-
-    Args:
-        framework: "pt" or "tf".
-        task: See `distil.common.tasks`.
-
-    Raises:
-        FrameworkError: The framework is not installed.
-    """
-    prefix = {"pt": "", "tf": "TF"}[framework]
-    return getattr(import_framework(framework), prefix + task.class_name)
-
-
-def task_of_checkpoint(config: DistilBertConfig, name: str | Path) -> Task:
-    """The task that a checkpoint was saved for; the encoder alone where it does not say.
-
-    Raises:
-        InputError: It was saved from a class that is not known here.
-    """
-    if not config.architectures:
-        return TASKS["base"]
-    task = task_of_class(config.architectures[0])
-    if task is None:
-        raise InputError(
-            "the checkpoint is of a class that is not known here",
-            expected=", ".join(task.class_name for task in TASKS.values()),
-            found=repr(config.architectures[0]),
-            where=name,
-            fix="say what it is loaded for: task=" + ", ".join(map(repr, TASKS)),
-        )
-    return task

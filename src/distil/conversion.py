@@ -17,22 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distil import api
-from distil.common import hub
-from distil.common.checkpoint import FORMATS, Checkpoint, open_checkpoint, save_checkpoint
-from distil.common.checkpoint.formats import FORMAT_ALIASES, layout_of
-from distil.common.checkpoint.tensors import FLOATS
-from distil.common.checkpoint.writing import weight_files
+from distil import api, frameworks
+from distil.checkpoints import FORMATS, Checkpoint, open_checkpoint, save_checkpoint
+from distil.checkpoints.matching import Match, match_weights
+from distil.checkpoints.trained_head import missing_head
+from distil.checkpoints.transfer import Progress, Transfer
+from distil.checkpoints.writing import weight_files
 from distil.common.config import FILE_NAME, DistilBertConfig
-from distil.common.errors import CheckpointError, InputError, WeightsError
-from distil.common.files import atomic_write, check_own_file
 from distil.common.labels import check_task
 from distil.common.spec import weights
 from distil.common.stored_names import naming_of
-from distil.common.tasks import Task, find_task
-from distil.common.transfer import Progress, Transfer
-from distil.common.weights import Match, match_weights
-from distil.inspection import missing_head
+from distil.common.tasks import Task, find_task, task_of_checkpoint
+from distil.errors import CheckpointError, InputError, WeightsError
+from distil.storage import hub
+from distil.storage.files import atomic_write, check_own_file
+from distil.storage.formats import FORMAT_ALIASES, layout_of
+from distil.storage.tensors import FLOATS
 
 if TYPE_CHECKING:
     from distil.parity import Comparison
@@ -59,7 +59,7 @@ class Conversion:
 
     Attributes:
         source: The checkpoint that was read.
-        source_format: Its format, as in `distil.common.checkpoint.FORMATS`.
+        source_format: Its format, as in `distil.checkpoints.FORMATS`.
         target: The folder that was written.
         format: The format of the weights there.
         task: What the checkpoint is for.
@@ -171,12 +171,12 @@ def convert(
         local_files_only=local_files_only, token=token,
     )  # fmt: skip
     config = DistilBertConfig.from_pretrained(folder)
-    chosen = asked or api.task_of_checkpoint(config, source)
+    chosen = asked or task_of_checkpoint(config, source)
     check_task(config, chosen.name)
     if check:
         # What the check needs is asked for before anything is written.
         for framework in ("pt", "tf"):
-            api.import_framework(framework)
+            frameworks.import_framework(framework)
         api.load_tokenizer(folder)
 
     tokenizer = _tokenizer_files(folder)

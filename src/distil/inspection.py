@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -12,24 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from distil import api
-from distil.common import hub
-from distil.common.checkpoint import Checkpoint, open_checkpoint
-from distil.common.checkpoint.formats import FILE_KINDS, FileKind
+from distil.checkpoints import Checkpoint, open_checkpoint
+from distil.checkpoints.trained_head import NO, own_task, status_of
 from distil.common.config import FILE_NAME, DistilBertConfig
-from distil.common.errors import (
-    DistilError,
-    FrameworkError,
-    InputError,
-)
-from distil.common.files import read_json
-from distil.common.load_report import Finding
 from distil.common.spec import parameters
 from distil.common.tasks import TASKS, Task
-from distil.common.weights import match_weights
+from distil.errors import (
+    DistilError,
+    FrameworkError,
+)
+from distil.storage import hub
+from distil.storage.files import read_json
+from distil.storage.formats import FILE_KINDS, FileKind
 
-LOADS, NEW_HEAD, NO = "loads", "new head", "no"
-
-_MOST_MODULES = 4
 _FRAMEWORKS = {"pt": ("torch",), "tf": ("tensorflow", "keras")}
 _SIZES = (
     "n_layers", "n_heads", "dim", "hidden_dim", "vocab_size", "max_position_embeddings",
@@ -46,7 +41,7 @@ class WeightFiles:
     """The weights in one format: a file, or several shards.
 
     Attributes:
-        format: As in `distil.common.checkpoint.FORMATS`.
+        format: As in `distil.checkpoints.FORMATS`.
         files: Names of the files.
         bytes: Their size together.
         tensors: Number of tensors, None if the files could not be opened.
@@ -192,7 +187,7 @@ def info(name: str | Path, **options: Any) -> Info:
     """
     folder = hub.snapshot(name, **options)
     config = DistilBertConfig.from_pretrained(folder)
-    own = _own_task(config)
+    own = own_task(config)
     weights = tuple(_weights(folder))
     tokenizer, tokenizer_problem = _tokenizer(folder, config)
     frameworks = {name: _versions(packages) for name, packages in _FRAMEWORKS.items()}
@@ -212,25 +207,6 @@ def info(name: str | Path, **options: Any) -> Info:
         uses=tuple(_uses(folder, config, own, weights, frameworks)),
         frameworks=frameworks,
     )
-
-
-def missing_head(folder: Path, config: DistilBertConfig, task: Task) -> str | None:
-    """Why the checkpoint in `folder` has no trained head for `task`; None if it has one.
-
-    A head of another task can have weights of the same names and shapes: a token classifier's
-    are among those of a sequence classifier.  Such a head leaves weights over.
-    """
-    with open_checkpoint(folder) as checkpoint:
-        status, reason = _status(checkpoint, config, task, own=_own_task(config))
-    return None if status == LOADS else reason
-
-
-def _own_task(config: DistilBertConfig) -> Task | None:
-    """The task that a checkpoint was saved for, None if its class is not known here."""
-    try:
-        return api.task_of_checkpoint(config, FILE_NAME)
-    except InputError:
-        return None
 
 
 def _parameters(config: DistilBertConfig, task: Task) -> Parameters:
@@ -329,7 +305,7 @@ def _uses(
     if problem is None:
         with open_checkpoint(folder) as checkpoint:
             for task in TASKS.values():
-                statuses[task.name] = _status(checkpoint, config, task, own=own)
+                statuses[task.name] = status_of(checkpoint, config, task, own=own)
     for name, (status, reason) in statuses.items():
         yield Use(
             task=name,
@@ -338,49 +314,6 @@ def _uses(
             reason=reason,
             frameworks={f: status if versions else NO for f, versions in frameworks.items()},
         )
-
-
-def _status(
-    checkpoint: Checkpoint, config: DistilBertConfig, task: Task, *, own: Task | None
-) -> tuple[str, str]:
-    """What becomes of a checkpoint that is loaded for a task, and why."""
-    if task.name == "question-answering" and config.num_labels != 2:
-        return NO, f"needs num_labels=2, config.json has {config.num_labels}"
-    try:
-        report = match_weights(checkpoint, config, task.name).report
-    except DistilError as error:
-        return NO, error.problem
-    of_encoder = [one for one in (*report.missing, *report.mismatched) if one.in_encoder]
-    over = _list(report.unexpected)
-    if of_encoder:
-        verdict = NO, f"weights of the encoder are missing or of another shape: {_list(of_encoder)}"
-    elif report.mismatched:
-        verdict = (
-            NO,
-            (
-                f"of another shape: {_list(report.mismatched)} "
-                "(ignore_mismatched_sizes=True makes the head anew)"
-            ),
-        )
-    elif report.missing:
-        verdict = NEW_HEAD, f"not there: {_list(report.missing)}"
-    elif over and task != own and task.name != "base":
-        verdict = NEW_HEAD, f"what it finds is another head's, of which {over} is left over"
-    else:
-        verdict = LOADS, f"left over: {over}" if over else "every weight is there"
-    return verdict
-
-
-def _list(findings: Sequence[Finding]) -> str:
-    """The modules, or layers of a TensorFlow file, that the weights belong to."""
-    separators = ("/" if "/" in finding.name else "." for finding in findings)
-    modules = dict.fromkeys(
-        finding.name.rpartition(separator)[0] or finding.name
-        for finding, separator in zip(findings, separators, strict=True)
-    )
-    shown = ", ".join(list(modules)[:_MOST_MODULES])
-    more = len(modules) - _MOST_MODULES
-    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:

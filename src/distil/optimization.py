@@ -7,19 +7,20 @@ measured on texts that are given, else kept beside the checkpoint, else measured
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from distil import api
-from distil.common import quantization
+from distil import engines
 from distil.common.config import DistilBertConfig
-from distil.common.errors import InputError
-from distil.common.inference import PACKED, InferenceModel, find_engine
-from distil.common.quantization import ActivationRanges
+from distil.common.inference import quantization
+from distil.common.inference.model import PACKED, InferenceModel, find_engine
+from distil.common.inference.quantization import ActivationRanges
+from distil.common.tasks import task_of_checkpoint
+from distil.common.tokenizer import DistilBertTokenizerFast
+from distil.errors import InputError
+from distil.frameworks import model_class, part
 
 # Enough for ranges that hardly grow any more.
 _LONGEST_SEQUENCE = 128
@@ -74,7 +75,7 @@ def optimize(
     sequences = None
     if dtype == "int8":
         sequences = partial(_sequences, model.config, tokenizer, calibration)
-    made: InferenceModel = _engines().from_weights(
+    made: InferenceModel = engines.from_weights(
         dict(model.named_arrays()), model.config, model.task,
         engine=engine, dtype=dtype, calibration=sequences,
     )  # fmt: skip
@@ -107,9 +108,9 @@ def load_with_engine(
             f"{engine} computes on the CPU here", expected="cpu", found=device, where="device"
         )
     config = DistilBertConfig.from_pretrained(folder, **overrides)
-    made: InferenceModel = _engines().load(
+    made: InferenceModel = engines.load(
         folder, config, task, engine=engine, dtype=dtype,
-        calibration=lambda: _sequences(config, api.load_tokenizer(folder), calibration),
+        calibration=lambda: _sequences(config, _tokenizer(folder), calibration),
         kept_ranges=calibration is None,
     )  # fmt: skip
     return made
@@ -133,8 +134,9 @@ def calibrate(folder: str | Path, texts: Sequence[str] | None = None) -> Path:
         CheckpointError: The file cannot be written.
     """
     folder = Path(folder)
-    model = api.load(folder, framework="pt")
-    ranges = _measured(model, _sequences(model.config, api.load_tokenizer(folder), texts))
+    task = task_of_checkpoint(DistilBertConfig.from_pretrained(folder), folder)
+    model = model_class("pt", task).from_pretrained(folder)
+    ranges = _measured(model, _sequences(model.config, _tokenizer(folder), texts))
     quantization.save_ranges(
         folder, ranges, fingerprint=quantization.fingerprint(model.named_arrays())
     )
@@ -142,14 +144,10 @@ def calibrate(folder: str | Path, texts: Sequence[str] | None = None) -> Path:
 
 
 def _packed(model: Any, dtype: str, ranges: ActivationRanges | None) -> InferenceModel:
-    packed = importlib.import_module(f"distil.{model.framework}.packed")
+    packed = part(model.framework, "inference.packed")
     options = {} if ranges is None else {"ranges": ranges}
     made: InferenceModel = packed.PackedModel(model, dtype=dtype, **options)
     return made
-
-
-def _engines() -> ModuleType:
-    return importlib.import_module("distil.engines")
 
 
 def _ranges(folder: Path, model: Any, calibration: Sequence[str] | None) -> ActivationRanges:
@@ -160,11 +158,14 @@ def _ranges(folder: Path, model: Any, calibration: Sequence[str] | None) -> Acti
         )
         if kept is not None:
             return kept
-    return _measured(model, _sequences(model.config, api.load_tokenizer(folder), calibration))
+    return _measured(
+        model,
+        _sequences(model.config, _tokenizer(folder), calibration),
+    )
 
 
 def _measured(model: Any, sequences: Sequence[Any]) -> ActivationRanges:
-    calibration = importlib.import_module("distil.pt.calibration")
+    calibration = part("pt", "inference.calibration")
     measured: ActivationRanges = calibration.calibrate(model, sequences)
     return measured
 
@@ -184,3 +185,7 @@ def _sequences(
     longest = min(config.max_position_embeddings, _LONGEST_SEQUENCE)
     found: list[list[int]] = tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
     return found
+
+
+def _tokenizer(folder: Path) -> DistilBertTokenizerFast:
+    return DistilBertTokenizerFast.from_pretrained(folder)

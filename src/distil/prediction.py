@@ -13,8 +13,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from distil import api
-from distil.common.errors import CheckpointWarning, InputError
+from distil import frameworks
+from distil.errors import CheckpointWarning, InputError
 from distil.pipelines import Pipeline, pipeline
 from distil.pipelines.comparison import ComparedModels
 
@@ -151,7 +151,7 @@ def make_pipeline(
                 found=f"dtype {dtype}, engine {engine}", where="framework 'both'",
             )  # fmt: skip
         for one in ("pt", "tf"):
-            api.import_framework(one)
+            frameworks.import_framework(one)
         pipe = pipeline(model=name, framework="pt", **options)
         with warnings.catch_warnings():
             # The first framework has said what there is to say about the checkpoint.

@@ -9,10 +9,10 @@ from typing import Any
 
 import distil
 from attacks.made import TASK
-from distil.common.checkpoint import open_checkpoint
+from distil.checkpoints import open_checkpoint
+from distil.checkpoints.matching import match_weights
 from distil.common.config import DistilBertConfig
-from distil.common.errors import DistilError
-from distil.common.weights import match_weights
+from distil.errors import DistilError
 
 
 def _config(folder: Path) -> object:

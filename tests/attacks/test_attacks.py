@@ -14,7 +14,7 @@ import pytest
 from attacks.doors import WHERE, enter
 from attacks.guard import watched
 from attacks.table import ATTACKS, Attack
-from distil.common.errors import CheckpointError, ConfigError, DistilError, TokenizerError
+from distil.errors import CheckpointError, ConfigError, DistilError, TokenizerError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="watches Linux's /proc and pipes")
 
@@ -107,7 +107,7 @@ sys.path.insert(0, sys.argv[1])
 from attacks.doors import WHERE, enter
 from attacks.table import ATTACKS
 from attacks import made
-from distil.common.errors import DistilError, FrameworkError
+from distil.errors import DistilError, FrameworkError
 place = Path(sys.argv[2])
 made_of = {}
 for number, attack in enumerate(ATTACKS):

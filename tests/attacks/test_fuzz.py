@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attacks import made
-from distil.common.checkpoint import open_checkpoint
+from distil.checkpoints import open_checkpoint
 from distil.common.config import DistilBertConfig
-from distil.common.errors import CheckpointError, ConfigError, DistilError
 from distil.common.tokenizer import DistilBertTokenizer, DistilBertTokenizerFast
+from distil.errors import CheckpointError, ConfigError, DistilError
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=20),

@@ -6,7 +6,7 @@ killed a few times.
 A child saves over a checkpoint in a loop and is killed at a random moment.  Children are forked
 from a process that has numpy only: forking TensorFlow is not safe, and importing it for every
 kill would take all the time.  So most kills are of `save_pretrained` as every model of either
-framework has it (`distil.common.pretrained`), with weights from numpy; real PyTorch and
+framework has it (`distil.checkpoints.pretrained`), with weights from numpy; real PyTorch and
 TensorFlow models save in processes of their own, of which there are fewer.
 """
 
@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distil.common.checkpoint import save_checkpoint
+from distil.checkpoints import save_checkpoint
+from distil.checkpoints.pretrained import Pretrained
 from distil.common.config import DistilBertConfig
-from distil.common.errors import CheckpointError
-from distil.common.pretrained import Pretrained
+from distil.errors import CheckpointError
 from support.checkpoints import assert_same_bits, load, random_weights, save, tiny_config
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills and pipes are POSIX")

@@ -10,9 +10,9 @@ import torch
 
 from distil import engines
 from distil.common.config_rules import ACTIVATIONS
-from distil.common.errors import FallbackWarning, FrameworkError, InputError
-from distil.common.quantization import FILE_NAME, fingerprint, save_ranges
+from distil.common.inference.quantization import FILE_NAME, fingerprint, save_ranges
 from distil.engines import calibration, feeding
+from distil.errors import FallbackWarning, FrameworkError, InputError
 from support.models import ALL_TASKS, CONFIGS, batch_for, build, config_for
 
 ENGINES = ("openvino", "onnxruntime")

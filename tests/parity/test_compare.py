@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import distil
-from distil import judging, parity
+from distil import parity
 from distil.cli import main
-from distil.common.errors import InputError
 from distil.common.measurement import Measurement
 from distil.common.tasks import TASKS
+from distil.errors import InputError
+from distil.parity import judging
 from support.folders import make_folder
 from support.models import ALL_TASKS
 

@@ -67,7 +67,7 @@ def run(framework, case, values, mask, dtype="float64"):
     """The value and its gradients by student and teacher (None where none flows)."""
     definition, _, options = CASES[case]
     function = getattr(
-        importlib.import_module(f"distil.{framework}.distillation"), definition.__name__
+        importlib.import_module(f"distil.{framework}.training.distillation"), definition.__name__
     )
     if framework == "pt":
         pair = [torch.from_numpy(v).to(getattr(torch, dtype)).requires_grad_() for v in values]

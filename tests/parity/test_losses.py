@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 import torch
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 from support.models import batch_for, build, config_for
 from support.parity import FRAMEWORKS, pair
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 import torch
 
 from distil.common.config import ACTIVATIONS
-from distil.common.errors import InputError
 from distil.common.measurement import differences
+from distil.errors import InputError
 from support.models import ALL_TASKS, CONFIGS, batch_for, build, config_for, measure, spread
 from support.parity import (
     FRAMEWORKS,

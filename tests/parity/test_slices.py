@@ -5,12 +5,12 @@ import importlib
 import numpy as np
 import pytest
 
-from distil.common.batching import Batch
-from distil.common.masking import PLACES
-from distil.common.recipe import read_recipe
-from distil.common.slicing import slice_of
-from distil.common.stepping import MEAN
-from distil.common.teaching import LOSSES
+from distil.common.steps.batching import Batch
+from distil.common.steps.masking import PLACES
+from distil.common.steps.recipe import read_recipe
+from distil.common.steps.slicing import slice_of
+from distil.common.steps.stepping import MEAN
+from distil.common.steps.teaching import LOSSES
 from support.models import NO_DROPOUT, build, config_for, spread
 from support.training import TASKS, part, recipe_for, tame
 
@@ -45,7 +45,7 @@ def test_slices_make_the_step_of_the_whole(task, framework):
     table = {**recipe_for(task).to_table(), "teacher": {"name": "x"}, "model": {}}
     losses = {f"distillation.alpha_{name}": 1.0 for name in LOSSES}
     recipe = read_recipe(table, {"precision": "float64", **losses})
-    step_class = importlib.import_module(f"distil.{framework}.teaching").TeachingStep
+    step_class = importlib.import_module(f"distil.{framework}.training.teaching").TeachingStep
     whole = batch_for(config, task)
     found = []
     # Three rows: the last of four slices has none.

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 import torch
 
-from distil.common.errors import ConfigError
 from distil.common.initial import sinusoids
 from distil.common.tasks import TASKS
+from distil.errors import ConfigError
 from support.models import CONFIGS, batch_for, build, config_for, measure
 from support.parity import FRAMEWORKS, NOTHING, assert_agree, measure_both, scale_of
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import distil
-from distil.common.masking import PLACES
-from distil.common.recipe import read_recipe
-from distil.common.stepping import WEIGHT
-from distil.common.student import student_config, student_weights
+from distil.common.steps.masking import PLACES
+from distil.common.steps.recipe import read_recipe
+from distil.common.steps.stepping import WEIGHT
 from distil.training import distill
 from distil.training.log import read_log
+from distil.training.student import student_config, student_weights
 from support.folders import make_folder
 from support.models import NO_DROPOUT, batch_for, build, config_for, measure, spread
 from support.training import TASKS, make_recipe, part, recipe_for, tame
@@ -52,7 +52,7 @@ def pair(framework, task, *, layers=LAYERS, **changes):
 
 def step_for(framework, task, recipe, **options):
     student, teacher = pair(framework, task, **options)
-    module = importlib.import_module(f"distil.{framework}.teaching")
+    module = importlib.import_module(f"distil.{framework}.training.teaching")
     return module.TeachingStep(student, recipe, teacher)
 
 
@@ -141,7 +141,9 @@ def test_the_loss_of_hidden_words_is_that_of_training(restricted, framework):
     made = batch(task, 3)
     found = step_for(framework, task, recipe).train([made], RATE, [0, 0])
     student, teacher = pair(framework, task)
-    plain = importlib.import_module(f"distil.{framework}.train").Step(student, recipe_for(task))
+    plain = importlib.import_module(f"distil.{framework}.training.step").Step(
+        student, recipe_for(task)
+    )
     assert found["loss_task"] == pytest.approx(plain.evaluate(made.inputs).loss, rel=1e-12)
     if restricted:
         inputs = batch_for(student.config, task, seed=3)

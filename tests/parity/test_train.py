@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import distil
-from distil.common.batching import Batch
-from distil.common.masking import PLACES
 from distil.common.spec import parameters
-from distil.common.stepping import MEAN, SQUARE, WEIGHT, decays
+from distil.common.steps.batching import Batch
+from distil.common.steps.masking import PLACES
+from distil.common.steps.stepping import MEAN, SQUARE, WEIGHT, decays
 from distil.training import train
 from distil.training.log import read_log
 from support.models import NO_DROPOUT, batch_for, build, config_for, measure, spread
@@ -28,7 +28,7 @@ TOLERANCES = {"float64": 1e-12, "float32": 1e-5}
 
 
 def step_for(framework, model, recipe):
-    return import_module(f"distil.{framework}.train").Step(model, recipe)
+    return import_module(f"distil.{framework}.training.step").Step(model, recipe)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from distil.common.spec import parameters
-from distil.common.stepping import decays
+from distil.common.steps.stepping import decays
 from distil.common.tasks import TASKS
 from support.models import ALL_TASKS, NO_DROPOUT, batch_for, build, config_for, spread
 from support.training import part, recipe_for, tame
@@ -60,7 +60,7 @@ def one_thread():
 
 @pytest.mark.parametrize("task", [task for task in ALL_TASKS if task != "base"])
 def test_the_same_curve_as_in_a_plain_loop(task):
-    from distil.pt.train import Step
+    from distil.pt.training.step import Step
 
     config = config_for(task, **NO_DROPOUT)
     weights = tame(spread(config, task))

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from distil.checkpoints import open_checkpoint, save_checkpoint
+from distil.checkpoints.matching import Match, match_weights
 from distil.common import spec
-from distil.common.checkpoint import open_checkpoint, save_checkpoint
-from distil.common.checkpoint.tensors import BFLOAT16
 from distil.common.config import DistilBertConfig
-from distil.common.weights import Match, match_weights
+from distil.storage.tensors import BFLOAT16
 
 DTYPES = {
     "float32": np.dtype(np.float32),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distil.common.checkpoint import save_checkpoint
+from distil.checkpoints import save_checkpoint
 from distil.common.tasks import TASKS
 from distil.common.tokenizer import DistilBertTokenizerFast
 from support.models import config_for, spread

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from distil.common.inference import READS_FIRST, InferenceModel
+from distil.common.inference.model import READS_FIRST, InferenceModel
 from support.models import config_for
 
 

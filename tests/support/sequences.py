@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from distil.common.inference import READS_FIRST
+from distil.common.inference.model import READS_FIRST
 
 LENGTHS = (5, 1, 9, 9, 20, 3, 5, 5, 12)
 

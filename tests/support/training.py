@@ -5,9 +5,9 @@ import random
 
 import numpy as np
 
-from distil.common.batching import Batch
-from distil.common.masking import PLACES
-from distil.common.recipe import read_recipe
+from distil.common.steps.batching import Batch
+from distil.common.steps.masking import PLACES
+from distil.common.steps.recipe import read_recipe
 from support.folders import WORDS, make_folder
 from support.models import batch_for
 

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from distil.common.batching import (
+from distil.common.steps.batching import (
     Batch,
     Features,
     collate,
@@ -15,7 +15,7 @@ from distil.common.batching import (
     plan_evaluation,
     prefetched,
 )
-from distil.common.recipe import BatchSection
+from distil.common.steps.recipe import BatchSection
 
 
 def ragged(rows=2000, seed=0):

@@ -7,7 +7,7 @@ from distil.benchmarking import entrants, workers
 from distil.benchmarking.entrants import Entrant, Way
 from distil.benchmarking.workers import Candidate, Worker, WorkerError
 from distil.common.config import DistilBertConfig
-from distil.common.errors import InputError
+from distil.errors import InputError
 
 RUNNER = "support.runners"
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import distil
-from distil.common import hub
 from distil.common.tokenizer import DistilBertTokenizer
+from distil.storage import hub
 
 FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("pt", "tf")]
 FOLDER = hub.bundled()[hub.DEFAULT]

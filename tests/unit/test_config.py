@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from distil.common.config import DistilBertConfig
-from distil.common.errors import ConfigError
+from distil.errors import ConfigError
 
 # What config.json of distilbert-base-uncased on the hub says.
 HUB = {

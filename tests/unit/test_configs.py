@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from distil.common.config import DistilBertConfig
-from distil.common.errors import ConfigError
 from distil.common.spec import count_parameters
+from distil.errors import ConfigError
 
 MODELS = sorted((Path(__file__).parents[2] / "configs" / "models").glob("*.yaml"))
 

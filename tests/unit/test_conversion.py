@@ -15,20 +15,20 @@ from safetensors.numpy import load_file, save_file
 
 import distil
 from distil import conversion
+from distil.checkpoints import FORMATS, open_checkpoint
+from distil.checkpoints.matching import match_weights
 from distil.cli import main
 from distil.common import spec
-from distil.common.checkpoint import FORMATS, open_checkpoint
-from distil.common.checkpoint.safetensors_file import SafetensorsWriter
 from distil.common.config import DistilBertConfig
-from distil.common.errors import (
+from distil.common.tasks import TASKS
+from distil.errors import (
     CheckpointError,
     CheckpointWarning,
     InputError,
     UnsafeCheckpointError,
     WeightsError,
 )
-from distil.common.tasks import TASKS
-from distil.common.weights import match_weights
+from distil.storage.safetensors_file import SafetensorsWriter
 from hub_server import running_hub
 from support.checkpoints import assert_same_bits
 from support.folders import make_folder

@@ -6,9 +6,9 @@ import yaml
 
 import distil
 from distil.cli import main
-from distil.common.errors import ConfigError, InputError
-from distil.common.recipe import DistillationSection
-from distil.common.teaching import check_labels, check_pair, matched_layers
+from distil.common.steps.recipe import DistillationSection
+from distil.common.steps.teaching import check_labels, check_pair, matched_layers
+from distil.errors import ConfigError, InputError
 from distil.training.log import read_log
 from support.folders import VOCABULARY, make_folder
 from support.models import config_for

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from distil.common import hub
-from distil.common.checkpoint import open_checkpoint
-from distil.common.errors import CheckpointNotFoundError, HubError, UnsafeCheckpointError
+from distil.checkpoints import open_checkpoint
+from distil.errors import CheckpointNotFoundError, HubError, UnsafeCheckpointError
+from distil.storage import hub
 from hub_server import HubServer, running_hub
 from support.checkpoints import save, tiny_config
 

@@ -6,8 +6,8 @@ import pytest
 
 import distil
 from distil import inspection
-from distil.common.errors import CheckpointError, CheckpointNotFoundError
 from distil.common.tasks import TASKS
+from distil.errors import CheckpointError, CheckpointNotFoundError
 from support.folders import VOCABULARY, make_folder
 
 

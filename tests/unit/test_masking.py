@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from distil.common.batching import Batch
-from distil.common.masking import PLACES, Masking, draw
-from distil.common.recipe import MaskingSection
+from distil.common.steps.batching import Batch
+from distil.common.steps.masking import PLACES, Masking, draw
+from distil.common.steps.recipe import MaskingSection
 
 VOCABULARY, MASK, SPECIAL = 50, 4, (0, 2, 3)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from distil.common import metrics
+from distil.training import metrics
 
 
 def test_classes_by_hand():

@@ -7,9 +7,9 @@ import pytest
 
 import distil
 from distil import optimization
-from distil.common.errors import CheckpointWarning, InputError
-from distil.common.inference import InferenceModel
-from distil.common.quantization import FILE_NAME, linear_layers
+from distil.common.inference.model import InferenceModel
+from distil.common.inference.quantization import FILE_NAME, linear_layers
+from distil.errors import CheckpointWarning, InputError
 from support.folders import make_folder
 
 TEXTS = ["A good film.", "A bad one, in Paris!"]

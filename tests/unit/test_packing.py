@@ -2,7 +2,7 @@
 
 import pytest
 
-from distil.common.packing import packs
+from distil.common.inference.packing import packs
 
 LENGTHS = (5, 1, 9, 9, 20, 3, 5, 5, 12)
 

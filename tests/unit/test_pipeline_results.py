@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 from distil.pipelines import PIPELINES, FeatureExtractionPipeline
 from distil.pipelines.spans import best_spans
 from support.folders import VOCABULARY, make_tokenizer

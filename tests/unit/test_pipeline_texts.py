@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 from distil.pipelines import PIPELINES
 from distil.pipelines import encoding as module
 from distil.pipelines.encoding import Encoder

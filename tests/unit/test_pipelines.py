@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distil.common.errors import InputError
 from distil.common.tasks import TASKS
+from distil.errors import InputError
 from distil.pipelines import PIPELINES, FeatureExtractionPipeline, pipeline
 from distil.pipelines.comparison import ComparedModels
 from distil.pipelines.scoring import Memory

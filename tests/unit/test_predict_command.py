@@ -12,7 +12,7 @@ import pytest
 
 from distil.cli import main
 from distil.cli._texts import TextFile, read_lines
-from distil.common.errors import InputError
+from distil.errors import InputError
 from distil.pipelines import PIPELINES
 from support.folders import make_tokenizer
 from support.inference import FakeModel

@@ -5,8 +5,8 @@ import pytest
 
 import distil
 from distil import prediction
-from distil.common.errors import InputError, WeightsError
 from distil.common.tasks import TASKS
+from distil.errors import InputError, WeightsError
 from support.folders import make_folder
 
 SECONDS = {

@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from distil.common.errors import CheckpointError, CheckpointWarning
-from distil.common.quantization import (
+from distil.common.inference.quantization import (
     FILE_NAME,
     check_ranges,
     linear_layers,
@@ -15,6 +14,7 @@ from distil.common.quantization import (
     save_ranges,
     scale_and_zero_point,
 )
+from distil.errors import CheckpointError, CheckpointWarning
 from support.models import TINY
 
 RANGES = {name: (-1.0 - number, 2.5 + number) for number, name in enumerate(linear_layers(TINY))}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from distil.common.errors import CheckpointNotFoundError, ConfigError
-from distil.common.recipe import DistillationSection, Recipe, ScheduleSection, read_recipe
-from distil.common.recipe_rules import differences, read_assignments
-from distil.common.schedule import rate_factor
+from distil.common.steps.recipe import DistillationSection, Recipe, ScheduleSection, read_recipe
+from distil.common.steps.recipe_rules import differences, read_assignments
+from distil.errors import CheckpointNotFoundError, ConfigError
+from distil.training.schedule import rate_factor
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = sorted((CONFIGS / "finetune").glob("*.yaml"))

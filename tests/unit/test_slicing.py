@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from distil.common.batching import Features, collate
-from distil.common.masking import PLACES, Masking
-from distil.common.recipe import DistillationSection, MaskingSection
-from distil.common.slicing import slice_of
-from distil.common.stepping import shares_of, summed
-from distil.common.teaching import LOSSES, counts_of
+from distil.common.steps.batching import Features, collate
+from distil.common.steps.masking import PLACES, Masking
+from distil.common.steps.recipe import DistillationSection, MaskingSection
+from distil.common.steps.slicing import slice_of
+from distil.common.steps.stepping import shares_of, summed
+from distil.common.steps.teaching import LOSSES, counts_of
 
 LENGTHS = (9, 7, 7, 4, 2)
 

@@ -5,8 +5,8 @@ import importlib
 import numpy as np
 import pytest
 
-from distil.common.errors import InputError
-from distil.common.student import (
+from distil.errors import InputError
+from distil.training.student import (
     chosen_layers,
     make_student,
     smaller_vocabulary,

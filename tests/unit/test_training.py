@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import distil
-from distil.common.errors import CheckpointError, InputError, TrainingError
+from distil.errors import CheckpointError, InputError, TrainingError
 from distil.training import train
 from distil.training.log import read_log
 from support.training import TASKS, make_recipe
@@ -134,7 +134,7 @@ def test_a_loss_that_is_not_finite_stops_and_says_where(framework, tmp_path):
 def test_a_full_disk_is_said_and_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     recipe = make_recipe(tmp_path, "sequence-classification", "pt", **{"checkpoints.every": 2})
     writer = "distil.training.checkpoints.SafetensorsWriter.add"
-    from distil.common.checkpoint.safetensors_file import SafetensorsWriter
+    from distil.storage.safetensors_file import SafetensorsWriter
 
     written = []
     add = SafetensorsWriter.add

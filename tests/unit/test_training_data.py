@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from distil.common.errors import FrameworkError, InputError
 from distil.common.labels import IGNORED
-from distil.common.recipe import DataSection
+from distil.common.steps.recipe import DataSection
 from distil.common.tokenizer import DistilBertTokenizerFast
+from distil.errors import FrameworkError, InputError
 from distil.training import features, preparing, spans
 from distil.training.answers import read_answers
 from distil.training.reading import Row, read_rows

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from distil.cli import train as command
-from distil.common.errors import FrameworkError
-from distil.common.recipe import read_recipe
+from distil.common.steps.recipe import read_recipe
+from distil.errors import FrameworkError
 from distil.training.log import Log, read_log
 from distil.training.report import draw_curves, write_card
 from support.training import make_recipe

@@ -16,14 +16,14 @@ SOURCE = Path(distil.__file__).parent
 # Files that one framework needs and the other does not.
 ALONE = {
     "pt/dropout.py": "PyTorch's own is slow on a CPU; TensorFlow's is not",
-    "pt/attention.py": "sequences of equal length by groups, in TensorFlow by rows with padding",
+    "pt/inference/attention.py": "groups of equal length; in TensorFlow rows with padding",
     "pt/first_calls.py": "a fault of MKL, which TensorFlow does not use",
-    "pt/freed_memory.py": "TensorFlow gains nothing by it",
-    "pt/calibration.py": "for int8, which TensorFlow has not",
-    "pt/quantized.py": "likewise",
+    "pt/training/freed_memory.py": "TensorFlow gains nothing by it",
+    "pt/inference/calibration.py": "for int8, which TensorFlow has not",
+    "pt/inference/quantized.py": "likewise",
     "tf/keras_model.py": "what Keras needs of a keras.Model: compile, fit, export",
-    "tf/onednn.py": "PyTorch has its oneDNN operations under torch.ops",
-    "tf/rows.py": "see pt/attention.py",
+    "tf/inference/onednn.py": "PyTorch has its oneDNN operations under torch.ops",
+    "tf/inference/rows.py": "see pt/inference/attention.py",
     "tf/layers.py": "PyTorch's modules have their weights and their dropout by themselves",
 }
 
@@ -133,7 +133,13 @@ def arguments(node):
     return [one.arg for one in every] + stars
 
 
-FILES = sorted({path.name for side in ("pt", "tf") for path in (SOURCE / side).glob("*.py")})
+FILES = sorted(
+    {
+        path.relative_to(SOURCE / side).as_posix()
+        for side in ("pt", "tf")
+        for path in (SOURCE / side).rglob("*.py")
+    }
+)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -12,11 +12,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from distil.checkpoints import open_checkpoint
+from distil.checkpoints.matching import Match, match_weights
 from distil.common import spec
-from distil.common.checkpoint import open_checkpoint
 from distil.common.config import DistilBertConfig
-from distil.common.errors import CheckpointError, CheckpointWarning, WeightsError
-from distil.common.weights import Match, match_weights
+from distil.errors import CheckpointError, CheckpointWarning, WeightsError
 from support.checkpoints import (
     DTYPES,
     Arrays,

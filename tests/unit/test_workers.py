@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from distil.common.errors import ConfigError, InputError
-from distil.common.recipe import read_recipe
-from distil.common.recipe_rules import read_assignments
-from distil.common.workers import Place, Workers, find_place
+from distil.common.steps.recipe import read_recipe
+from distil.common.steps.recipe_rules import read_assignments
+from distil.common.steps.workers import Place, Workers, find_place
+from distil.errors import ConfigError, InputError
 
 
 @dataclass

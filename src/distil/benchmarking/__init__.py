@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distil import api
 from distil.benchmarking.entrants import DTYPES, Entrant, Measurement, ways
 from distil.common.config import DistilBertConfig
-from distil.common.errors import InputError
-from distil.common.quantization import sample_texts
-from distil.common.tasks import find_task
+from distil.common.inference.quantization import sample_texts
+from distil.common.tasks import find_task, task_of_checkpoint
+from distil.errors import InputError
 
 # A faster way may lose this share of accuracy, or change this share of the answers.
 _ACCURACY_LOST = 0.005
@@ -113,7 +112,7 @@ def task_of(name: str | Path, task: str | None) -> str:
         InputError: There is no such task.
         DistilError: The checkpoint's configuration cannot be read.
     """
-    return (api.task_of_checkpoint(_config(name), name) if task is None else find_task(task)).name
+    return (task_of_checkpoint(_config(name), name) if task is None else find_task(task)).name
 
 
 def _config(name: str | Path) -> DistilBertConfig:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
-from distil import api
+from distil import frameworks
 from distil.benchmarking.workers import Candidate, Reply, Worker, WorkerError
 
 DTYPES = ("float32", "bfloat16", "int8")
@@ -78,8 +78,8 @@ def ways(name: str, task: str, dtypes: Sequence[str]) -> Iterator[Way]:
     Raises:
         FrameworkError: No framework is there.
     """
-    framework = api.find_framework()
-    api.import_framework(framework)
+    framework = frameworks.find_framework()
+    frameworks.import_framework(framework)
     common = {"name": name, "task": task}
     plain = Candidate(
         name=f"{_TITLES[framework]}, plain and padded",

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from distil.common.errors import DistilError
+from distil.errors import DistilError
 
 # Seconds before each turn: threads of the last one wait actively for a while before they sleep.
 REST = 0.2

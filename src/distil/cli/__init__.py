@@ -15,7 +15,7 @@ from typing import Any
 
 import distil
 from distil.cli import _output
-from distil.common.errors import DistilError
+from distil.errors import DistilError
 
 # One module each in this package, with SUMMARY, DESCRIPTION, EXAMPLES, add_arguments(parser) and
 # run(arguments), which gives the exit status.

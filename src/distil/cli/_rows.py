@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from distil.cli._texts import TextFile
-from distil.common.errors import InputError
+from distil.errors import InputError
 
 
 class Rows:

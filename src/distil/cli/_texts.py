@@ -16,7 +16,7 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import Any, BinaryIO, TypeVar
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 
 FORMATS = ("lines", "jsonl", "csv", "tsv")
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from distil.cli import _output
-from distil.common.errors import DistilError
+from distil.errors import DistilError
 
 if TYPE_CHECKING:
-    from distil.common.recipe import Recipe
-    from distil.common.workers import Workers
+    from distil.common.steps.recipe import Recipe
+    from distil.common.steps.workers import Workers
     from distil.training import TrainingResult
 
 _FAILED = 2  # see `distil.cli`
@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
     """Train by `train`, and show what it came to; gives the exit status."""
-    from distil.api import find_framework  # noqa: PLC0415 - after --help
-    from distil.common.recipe import read_recipe  # noqa: PLC0415
-    from distil.common.recipe_rules import read_assignments  # noqa: PLC0415
+    from distil.common.steps.recipe import read_recipe  # noqa: PLC0415
+    from distil.common.steps.recipe_rules import read_assignments  # noqa: PLC0415
+    from distil.frameworks import find_framework  # noqa: PLC0415 - after --help
     from distil.training.run import open_workers  # noqa: PLC0415
 
     assignments = read_assignments(arguments.assignments)
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
 
 
 def _keep_freed_memory() -> None:
-    from distil.pt.freed_memory import keep_freed_memory  # noqa: PLC0415 - which loads PyTorch
+    from distil.pt.training.freed_memory import keep_freed_memory  # noqa: PLC0415 - which loads PyTorch
 
     keep_freed_memory()
 

@@ -11,7 +11,7 @@ from typing import Any
 from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD
 from distil.cli._texts import TextFile
-from distil.common.errors import InputError
+from distil.errors import InputError
 
 SUMMARY = "measure which framework, engine and type is fastest for a model on this machine"
 DESCRIPTION = """\

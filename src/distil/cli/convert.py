@@ -11,7 +11,7 @@ from typing import Any
 
 from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD, UNSURE
-from distil.common.errors import CheckpointWarning
+from distil.errors import CheckpointWarning
 
 SUMMARY = "write a checkpoint in another format, for the other framework"
 DESCRIPTION = """\

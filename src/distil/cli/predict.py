@@ -14,8 +14,8 @@ from distil.cli._output import BAD, GOOD
 from distil.cli._progress import progress
 from distil.cli._rows import Rows
 from distil.cli._texts import FORMATS, TextFile
-from distil.common.errors import InputError
-from distil.common.hub import can_be_name
+from distil.errors import InputError
+from distil.storage.hub import can_be_name
 
 SUMMARY = "let a model classify, tag, answer, fill in, choose or embed texts"
 DESCRIPTION = """\
@@ -226,7 +226,7 @@ def _file(arguments: argparse.Namespace) -> TextFile | None:
 
 
 def _needs_tensorflow(arguments: argparse.Namespace) -> bool:
-    from distil.api import find_framework  # noqa: PLC0415
+    from distil.frameworks import find_framework  # noqa: PLC0415
 
     if arguments.engine not in (None, "packed"):
         return False

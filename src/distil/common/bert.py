@@ -3,7 +3,7 @@
 DistilBERT has no token types.  For text of a single segment BERT adds the same row 0 of
 its token-type table to every position, so adding that row to the position table gives an
 encoder with the same outputs.  Its pooler is left out, as in Sanh et al. 2019, section 3.
-The weights are folded in `distil.common.weights`; module names stand in the spec's rows.
+The weights are folded in `distil.checkpoints.matching`; module names stand in the spec's rows.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distil.common.errors import ConfigError
+from distil.errors import ConfigError
 
 MODEL_TYPE = "bert"
 

@@ -31,10 +31,11 @@ from distil.common.config_rules import (
     Rule,
     is_integer,
     one_of,
-    shown,
 )
-from distil.common.errors import ConfigError
-from distil.common.files import check_own_file, json_text, read_json, read_yaml, write_json
+from distil.errors import ConfigError, shown
+from distil.storage import hub
+from distil.storage.files import check_own_file, json_text, read_json, read_yaml, write_json
+from distil.storage.pending import current_config
 
 MODEL_TYPE = "distilbert"
 FILE_NAME = "config.json"
@@ -261,13 +262,9 @@ class DistilBertConfig:
             **options: `revision`, `cache_dir`, `local_files_only` and `token` as in
                 `distil.load`; everything else overrides a field.
         """
-        from distil.common import hub  # noqa: PLC0415 - hub is slow to import, folders need none
-
         options, overrides = hub.split_options(options)
         path = Path(name)
         if not path.is_file():
-            from distil.common.checkpoint.pending import current_config  # noqa: PLC0415
-
             path = current_config(hub.snapshot(str(name), files=[FILE_NAME], **options))
             check_own_file(path)
         try:

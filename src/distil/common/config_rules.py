@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from reprlib import Repr
 from sys import float_info
 from typing import Any
 
@@ -78,15 +77,6 @@ HEADS = Rule(
         and all(isinstance(heads, list) and all(map(is_integer, heads)) for heads in v.values())
     ),
 )
-
-
-def shown(value: Any) -> str:
-    """`value` as Python writes it, short enough for a message however large and deep it is."""
-    return _REPR.repr(value)
-
-
-_REPR = Repr()
-_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 200
 
 
 def one_of(choices: tuple[str, ...], *, or_none: bool = False) -> Rule:

@@ -10,7 +10,7 @@ import warnings
 from typing import Any
 
 from distil.common.config import DistilBertConfig
-from distil.common.errors import InputError
+from distil.errors import InputError
 
 Shape = tuple[int | None, ...]
 

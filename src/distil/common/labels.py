@@ -24,8 +24,8 @@ the text are ignored: that is how SQuAD's windows without an answer are labelled
 from __future__ import annotations
 
 from distil.common.config import DistilBertConfig
-from distil.common.errors import ConfigError, InputError
 from distil.common.inputs import Shape, fits, not_integers
+from distil.errors import ConfigError, InputError
 
 IGNORED = -100
 

@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from distil.common.config import DistilBertConfig
+from distil.common.config import DistilBertConfig
+from distil.storage.formats import Layout
 
 Kind = Literal["embedding", "positions", "linear", "norm"]
-Layout = Literal["pt", "tf"]
 
 WORD_EMBEDDINGS = "embeddings.word_embeddings"
 POSITION_EMBEDDINGS = "embeddings.position_embeddings"

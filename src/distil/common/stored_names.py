@@ -12,7 +12,8 @@ from typing import Literal
 
 from distil.common import spec
 from distil.common.bert import TOKEN_TYPE_EMBEDDINGS
-from distil.common.spec import BERT_PREFIX, ENCODER_PREFIX, Layout, Weight
+from distil.common.spec import BERT_PREFIX, ENCODER_PREFIX, Weight
+from distil.storage.formats import Layout
 
 Family = Literal["distilbert", "bert"]
 

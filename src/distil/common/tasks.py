@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
-from distil.common.errors import InputError
+from distil.common.config import DistilBertConfig
+from distil.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,3 +105,23 @@ def find_task(name: str) -> Task:
 def task_of_class(class_name: str) -> Task | None:
     """The task that a class named in config.json's ``architectures`` serves, if any."""
     return _BY_CLASS.get(class_name)
+
+
+def task_of_checkpoint(config: DistilBertConfig, name: str | Path) -> Task:
+    """The task that a checkpoint was saved for; the encoder alone where it does not say.
+
+    Raises:
+        InputError: It was saved from a class that is not known here.
+    """
+    if not config.architectures:
+        return TASKS["base"]
+    task = task_of_class(config.architectures[0])
+    if task is None:
+        raise InputError(
+            "the checkpoint is of a class that is not known here",
+            expected=", ".join(task.class_name for task in TASKS.values()),
+            found=repr(config.architectures[0]),
+            where=name,
+            fix="say what it is loaded for: task=" + ", ".join(map(repr, TASKS)),
+        )
+    return task

@@ -16,18 +16,23 @@ from typing import Any
 
 import numpy as np
 
-from distil.common.checkpoint import open_checkpoint
+from distil.checkpoints import open_checkpoint
+from distil.checkpoints.matching import match_weights
 from distil.common.config import DistilBertConfig
-from distil.common.errors import FrameworkError, InputError
-from distil.common.inference import InferenceModel
+from distil.common.inference.model import InferenceModel
+from distil.common.inference.quantization import (
+    ActivationRanges,
+    check_ranges,
+    fingerprint,
+    load_ranges,
+)
 from distil.common.initial import initial_weight
 from distil.common.labels import check_task
-from distil.common.quantization import ActivationRanges, check_ranges, fingerprint, load_ranges
 from distil.common.spec import parameters
-from distil.common.weights import match_weights
 from distil.engines.calibration import default_cache, kept, measured
 from distil.engines.graph import Weights
 from distil.engines.model import EngineModel
+from distil.errors import FrameworkError, InputError
 
 # Packages that each engine is imported from.
 _PACKAGES = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx")}

@@ -2,7 +2,7 @@
 
 They are kept in the user's cache rather than beside the checkpoint, under a digest of what they
 were measured on: whoever hands out a checkpoint has no say in them, and the folder may be one that
-cannot be written to.  `distil.common.quantization` reads those that a checkpoint comes with.
+cannot be written to.  `common/inference/quantization.py` reads those that a checkpoint comes with.
 
 Graphs themselves are not kept.  Making one from the weights takes less time than making sure that
 a kept one is still that of these weights (0.2 s against 0.3 s for DistilBERT-base), and no graph is
@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from distil.common.config import DistilBertConfig
-from distil.common.errors import DistilError, InputError
-from distil.common.files import read_json, write_json
-from distil.common.quantization import ActivationRanges, check_ranges, linear_layers
+from distil.common.inference.quantization import ActivationRanges, check_ranges, linear_layers
 from distil.engines.feeding import feeds
 from distil.engines.model import Session
+from distil.errors import DistilError, InputError
+from distil.storage.files import read_json, write_json
 
 _FORMAT = "distil ranges 1"
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from distil.common.inference import Array
-from distil.common.packing import TOKENS_AT_ONCE
+from distil.common.inference.model import Array
+from distil.common.inference.packing import TOKENS_AT_ONCE
 from distil.engines.graph import MASK
 
 # What attention costs a sequence of s tokens is s / _EVEN of what everything else does; and a call

@@ -19,8 +19,8 @@ import numpy as np
 
 from distil.common import spec
 from distil.common.config import DistilBertConfig
-from distil.common.inference import Array
-from distil.common.quantization import ActivationRanges
+from distil.common.inference.model import Array
+from distil.common.inference.quantization import ActivationRanges
 
 Value = TypeVar("Value")
 

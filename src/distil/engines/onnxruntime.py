@@ -18,9 +18,8 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from distil.common.config import DistilBertConfig
-from distil.common.errors import FallbackWarning
-from distil.common.inference import Array
-from distil.common.quantization import ActivationRanges, scale_and_zero_point
+from distil.common.inference.model import Array
+from distil.common.inference.quantization import ActivationRanges, scale_and_zero_point
 from distil.engines.graph import (
     INDEXES,
     LAYER_NORM_EPSILON,
@@ -31,6 +30,7 @@ from distil.engines.graph import (
     build,
     quantized,
 )
+from distil.errors import FallbackWarning
 
 _OPSET = 20  # the first with Gelu
 _IR_VERSION = 9

@@ -20,9 +20,8 @@ import openvino
 from openvino import opset15 as op
 
 from distil.common.config import DistilBertConfig
-from distil.common.errors import FallbackWarning
-from distil.common.inference import Array
-from distil.common.quantization import ActivationRanges
+from distil.common.inference.model import Array
+from distil.common.inference.quantization import ActivationRanges
 from distil.engines.graph import (
     INDEXES,
     LAYER_NORM_EPSILON,
@@ -34,6 +33,7 @@ from distil.engines.graph import (
     quantized,
     span,
 )
+from distil.errors import FallbackWarning
 
 Node = Any
 

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from distil import api
-from distil.common import hub
 from distil.common.config import DistilBertConfig
-from distil.common.errors import InputError, WeightsError
-from distil.common.inference import PACKED, InferenceModel
-from distil.common.tasks import Task, find_task
+from distil.common.inference.model import PACKED, InferenceModel
+from distil.common.tasks import Task, find_task, task_of_checkpoint
+from distil.errors import InputError, WeightsError
 from distil.pipelines.answering import QuestionAnsweringPipeline
 from distil.pipelines.base import Pipeline
 from distil.pipelines.choices import MultipleChoicePipeline
@@ -28,6 +27,7 @@ from distil.pipelines.classification import TextClassificationPipeline
 from distil.pipelines.embeddings import FeatureExtractionPipeline, SentenceEmbeddingsPipeline
 from distil.pipelines.masks import FillMaskPipeline
 from distil.pipelines.tokens import TokenClassificationPipeline
+from distil.storage import hub
 
 # By task; two read the encoder alone, and "feature-extraction" names the other one.
 PIPELINES: Mapping[str, type[Pipeline]] = {
@@ -103,7 +103,7 @@ def pipeline(
     if isinstance(model, str | Path):
         folder = hub.snapshot(model, **hub_options)
         config = DistilBertConfig.from_pretrained(folder)
-        asked = asked or api.task_of_checkpoint(config, model)
+        asked = asked or task_of_checkpoint(config, model)
         _check_head(folder, config, asked, model)
         tokenizer = tokenizer or api.load_tokenizer(folder)
         model = api.load(
@@ -137,7 +137,7 @@ def _bundled(asked: Task | None) -> str:
 
 def _check_head(folder: Path, config: DistilBertConfig, task: Any, name: str | Path) -> None:
     """Refuse a checkpoint whose head for the task would be random."""
-    from distil.inspection import missing_head  # noqa: PLC0415 - it is much else besides
+    from distil.checkpoints.trained_head import missing_head  # noqa: PLC0415 - it is much else besides
 
     problem = missing_head(folder, config, task)
     if problem is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 from distil.pipelines import base
 from distil.pipelines.checks import check_count, warn
 from distil.pipelines.encoding import MOST_CHARACTERS, Encoded, as_arrays

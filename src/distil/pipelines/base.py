@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
-from distil.common.errors import InputError
-from distil.common.inference import InferenceModel
+from distil.common.inference.model import InferenceModel
+from distil.errors import InputError
 from distil.pipelines.checks import check_count, warn
 from distil.pipelines.encoding import Encoded
 from distil.pipelines.rows import Place

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 
 _PACKAGE = "distil.pipelines"
 

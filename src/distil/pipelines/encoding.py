@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 from distil.pipelines.rows import Item
 
 Array = NDArray[Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 
 # A text, or a text and a second one (the context of a question, say).
 Item = str | tuple[str, Any]

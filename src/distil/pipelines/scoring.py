@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distil.common.inference import InferenceModel
+from distil.common.inference.model import InferenceModel
 
 Array = NDArray[Any]
 

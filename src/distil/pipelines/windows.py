@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 from distil.pipelines.rows import characters
 
 Prepared = TypeVar("Prepared")

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from distil.common import inputs
 from distil.common.config import DistilBertConfig
-from distil.common.errors import DistilError
 from distil.common.inputs import not_integers, out_of_range
+from distil.errors import DistilError
 
 
 def can_look(x: Tensor) -> bool:

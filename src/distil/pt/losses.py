@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from distil.common import labels as rules
 from distil.common.config import DistilBertConfig
-from distil.common.errors import InputError
 from distil.common.inputs import not_integers, out_of_range
+from distil.errors import InputError
 from distil.pt.checks import is_integer, refuse_if
 
 

@@ -14,10 +14,10 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from distil.checkpoints.pretrained import Pretrained
 from distil.common import surgery
 from distil.common.config import DistilBertConfig
 from distil.common.outputs import OUTPUTS, ModelOutput
-from distil.common.pretrained import Pretrained
 from distil.pt import weights
 
 

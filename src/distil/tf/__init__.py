@@ -2,7 +2,7 @@
 
 import keras
 
-from distil.common.errors import FrameworkError
+from distil.errors import FrameworkError
 
 if keras.backend.backend() != "tensorflow":
     raise FrameworkError(

@@ -11,8 +11,8 @@ import optree
 import tensorflow as tf
 
 from distil.common.config import DistilBertConfig
-from distil.common.errors import DistilError, InputError
 from distil.common.outputs import OUTPUTS, ModelOutput
+from distil.errors import DistilError, InputError
 
 # Keras puts a model's arguments into the text of an exception that passes through it, and
 # skips those that carry this mark.  Ours already say what is wrong.

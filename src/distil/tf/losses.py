@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from distil.common import labels as rules
 from distil.common.config import DistilBertConfig
-from distil.common.errors import InputError
 from distil.common.inputs import not_integers, out_of_range
+from distil.errors import InputError
 from distil.tf.checks import is_integer, refuse_if
 
 

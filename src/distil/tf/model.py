@@ -15,11 +15,11 @@ import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from distil.checkpoints.pretrained import Pretrained
 from distil.common import surgery
 from distil.common.config import DistilBertConfig
 from distil.common.config_rules import DTYPES
 from distil.common.outputs import ModelOutput
-from distil.common.pretrained import Pretrained
 from distil.tf import weights
 from distil.tf.keras_model import KerasModel
 from distil.tf.layers import Seed

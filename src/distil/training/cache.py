@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distil.common.batching import Features
-from distil.common.errors import InputError
-from distil.common.files import atomic_write
-from distil.common.recipe import Recipe
+from distil.common.steps.batching import Features
+from distil.common.steps.recipe import Recipe
+from distil.errors import InputError
+from distil.storage.files import atomic_write
 
 Array = NDArray[Any]
 

@@ -10,9 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from distil.common.checkpoint.safetensors_file import SafetensorsWriter
-from distil.common.errors import CheckpointError
-from distil.common.files import atomic_write
+from distil.errors import CheckpointError
+from distil.storage.files import atomic_write
+from distil.storage.safetensors_file import SafetensorsWriter
 
 Array = NDArray[Any]
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distil.common import metrics
-from distil.common.batching import Batch, collate, plan_evaluation, prefetched
-from distil.common.masking import Masking
-from distil.common.metrics import Metrics
-from distil.common.recipe import Recipe
-from distil.common.stepping import Step
-from distil.common.workers import Workers
+from distil.common.steps.batching import Batch, collate, plan_evaluation, prefetched
+from distil.common.steps.masking import Masking
+from distil.common.steps.recipe import Recipe
+from distil.common.steps.stepping import Step
+from distil.common.steps.workers import Workers
+from distil.training import metrics
 from distil.training.answers import read_answers
 from distil.training.features import Examples
+from distil.training.metrics import Metrics
 from distil.training.spans import NONE
 
 Array = NDArray[Any]

@@ -1,6 +1,6 @@
 """From rows of text to numbers: what each task needs of a row, tokenized once, by all cores.
 
-A task's builder takes rows and gives `distil.common.batching.Features`, with what its metrics
+A task's builder takes rows and gives `distil.common.steps.batching.Features`, with what its metrics
 need besides.  A row that lacks something, or has a label that is none, is an error that names
 its file and line: nothing is trained on by accident.
 
@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distil.common.batching import Features
-from distil.common.config_rules import shown
-from distil.common.errors import InputError
-from distil.common.recipe import DataSection
+from distil.common.steps.batching import Features
+from distil.common.steps.recipe import DataSection
+from distil.errors import InputError, shown
 from distil.training.cache import IdsFile
 from distil.training.reading import Row
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distil.common.errors import TrainingError
-from distil.common.recipe import Recipe
-from distil.common.recipe_rules import differences
-from distil.common.workers import Workers
+from distil.common.steps.recipe import Recipe
+from distil.common.steps.recipe_rules import differences
+from distil.common.steps.workers import Workers
+from distil.errors import TrainingError
 
 # What can be changed without changing what training comes to.
 _FREE = (

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distil.common.errors import FrameworkError
-from distil.common.files import atomic_write
+from distil.errors import FrameworkError
+from distil.storage.files import atomic_write
 
 FILE_NAME = "log.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"

@@ -14,16 +14,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from distil.common.batching import Batch, Features, collate, plan_epoch, prefetched
-from distil.common.errors import TrainingError
-from distil.common.masking import Masking
-from distil.common.recipe import Recipe
-from distil.common.schedule import rate_factor
-from distil.common.stepping import Step
-from distil.common.workers import Workers
+from distil.common.steps.batching import Batch, Features, collate, plan_epoch, prefetched
+from distil.common.steps.masking import Masking
+from distil.common.steps.recipe import Recipe
+from distil.common.steps.stepping import Step
+from distil.common.steps.workers import Workers
+from distil.errors import TrainingError
 from distil.training.checkpoints import save_state
 from distil.training.evaluation import Judge
 from distil.training.log import Log
+from distil.training.schedule import rate_factor
 
 # A running mean of about so many steps tells how fast it goes.
 _STEPS_OF_SPEED = 20

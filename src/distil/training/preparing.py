@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from distil.api import load, load_tokenizer
 from distil.common.config import DistilBertConfig
-from distil.common.errors import ConfigError, InputError
 from distil.common.labels import BINARY, REGRESSION
-from distil.common.masking import Masking, token_counts
-from distil.common.recipe import Recipe
-from distil.common.student import make_student, smaller_vocabulary
+from distil.common.steps.masking import Masking, token_counts
+from distil.common.steps.recipe import Recipe
 from distil.common.tasks import TASKS
+from distil.errors import ConfigError, InputError
+from distil.frameworks import model_class
 from distil.training.cache import cache_path, load_features, save_features
 from distil.training.features import BUILDERS, Builder, Examples, Reader, check_some, labels_of
 from distil.training.reading import read_rows
 from distil.training.spans import question_answering, token_classification
+from distil.training.student import make_student, smaller_vocabulary
 
 _BUILDERS: Mapping[str, Builder] = {
     **BUILDERS,
@@ -66,9 +68,7 @@ def prepare(recipe: Recipe) -> Prepared:
         ConfigError: The recipe asks for what cannot be.
         TokenizerError: The model has no tokenizer.
     """
-    import distil  # noqa: PLC0415 - which imports this package
-
-    tokenizer = distil.load_tokenizer(recipe.origin.name, revision=recipe.origin.revision)
+    tokenizer = load_tokenizer(recipe.origin.name, revision=recipe.origin.revision)
     labels = _labels(recipe, tokenizer)
     tokens = _tokens_to_keep(recipe, tokenizer, labels)
     if tokens is not None:
@@ -139,8 +139,6 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
         InputError: The teacher has no such layers.
         CheckpointError: Its files are damaged or missing.
     """
-    import distil  # noqa: PLC0415 - which imports this package
-
     config = dict(recipe.model.config)
     labels = prepared.labels
     if labels:
@@ -159,12 +157,12 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
         )  # fmt: skip
     elif recipe.model.new_weights:
         name, revision = recipe.model.name, recipe.model.revision
-        model = distil.api.model_class(framework, TASKS[recipe.task]).restore(
+        model = model_class(framework, TASKS[recipe.task]).restore(
             DistilBertConfig.from_pretrained(name, revision=revision, **config), {},
             seed=recipe.seed, dtype=dtype, device=None,
         )  # fmt: skip
     else:
-        model = distil.load(
+        model = load(
             recipe.model.name,
             framework=framework,
             task=recipe.task,

@@ -11,9 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from distil.common.config_rules import shown
-from distil.common.errors import FrameworkError, InputError
-from distil.common.recipe import DataSection
+from distil.common.steps.recipe import DataSection
+from distil.errors import FrameworkError, InputError, shown
 
 # What files are called.
 _SUFFIXES = {

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from distil.common.errors import FrameworkError
-from distil.common.files import atomic_write
-from distil.common.recipe import Recipe
+from distil.common.steps.recipe import Recipe
+from distil.errors import FrameworkError
+from distil.storage.files import atomic_write
 from distil.training.log import Record
 
 CURVES, CARD = "curves.png", "README.md"

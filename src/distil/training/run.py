@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from distil.common.errors import ConfigError
-from distil.common.files import read_json, write_json
-from distil.common.recipe import Recipe, read_recipe
-from distil.common.stepping import Step
-from distil.common.workers import Workers, find_place
+from distil.api import save
+from distil.common.steps.recipe import Recipe, read_recipe
+from distil.common.steps.stepping import Step
+from distil.common.steps.workers import Workers, find_place
+from distil.errors import ConfigError
+from distil.frameworks import find_framework, import_framework, part
+from distil.storage.files import read_json, write_json
 from distil.training import checkpoints
 from distil.training.evaluation import Judge
 from distil.training.identity import check_all_alike, check_same, settings_of
@@ -71,7 +73,7 @@ def train(
     that it would have ended with; once it is done, the same call gives its result again.
 
     Args:
-        recipe: A YAML file (see `distil.common.recipe`), or what it would hold.
+        recipe: A YAML file (see `distil.common.steps.recipe`), or what it would hold.
         listener: Called after every step with a `distil.training.loop.Progress`, in the first
             worker.
         workers: Who train together; None finds out what has started this process: torchrun,
@@ -145,16 +147,12 @@ def open_workers(framework: str) -> AbstractContextManager[Workers]:
         ConfigError: The variables that say who they are do not fit, or not the framework.
         FrameworkError: The framework is not installed.
     """
-    from distil.api import import_framework  # noqa: PLC0415 - it imports this
-
     import_framework(framework)
-    module = importlib.import_module(f"distil.{framework}.workers")
+    module = part(framework, "training.workers")
     return module.open_workers(find_place(framework))
 
 
 def _run(recipe: Recipe, listener: Listener | None, workers: Workers | None) -> TrainingResult:
-    from distil.api import find_framework  # noqa: PLC0415 - likewise
-
     framework = find_framework(recipe.model.framework)
     if workers is not None:
         return _run_together(recipe, framework, listener, workers)
@@ -185,8 +183,6 @@ def _run_together(
     judge = _judge(recipe, prepared)
 
     def save_model() -> None:
-        from distil.api import save  # noqa: PLC0415 - likewise
-
         save(model, folder, tokenizer=prepared.tokenizer)
 
     loop = Loop(
@@ -239,12 +235,12 @@ def _model_and_step(
     """The model to train, and what trains it."""
     if recipe.teacher is None:
         model = load_model(recipe, framework, prepared)
-        module = importlib.import_module(f"distil.{framework}.train")
+        module = part(framework, "training.step")
         return model, module.Step(model, recipe, workers)
     teacher = load_teacher(recipe, framework, prepared)
     model = load_model(recipe, framework, prepared, teacher)
     check_lesson(recipe, model, teacher, prepared.labels)
-    module = importlib.import_module(f"distil.{framework}.teaching")
+    module = part(framework, "training.teaching")
     return model, module.TeachingStep(model, recipe, teacher, workers)
 
 
@@ -298,8 +294,6 @@ def _saved(folder: Path, identity: Mapping[str, Any]) -> Any:
 
 
 def _report(result: TrainingResult, recipe: Recipe, prepared: Prepared) -> None:
-    from distil import __version__  # noqa: PLC0415 - which imports this package
-
     curves = result.folder / CURVES
     draw_curves({result.framework: read_log(result.folder)}, curves, metric=result.metric)
     features = prepared.train.features
@@ -311,5 +305,5 @@ def _report(result: TrainingResult, recipe: Recipe, prepared: Prepared) -> None:
     }
     write_card(
         result.folder, recipe, framework=result.framework, metrics=result.metrics, facts=facts,
-        version=__version__,
+        version=version("distil"),
     )  # fmt: skip

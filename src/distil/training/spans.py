@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distil.common.config_rules import shown
 from distil.common.labels import IGNORED
+from distil.errors import shown
 from distil.training.features import Examples, Reader, Sequences, in_blocks
 from distil.training.reading import Row
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from distil.common import hub
-from distil.common.checkpoint import open_checkpoint
+from distil.api import load, load_tokenizer
+from distil.checkpoints.trained_head import missing_head
 from distil.common.config import DistilBertConfig
-from distil.common.errors import ConfigError
-from distil.common.recipe import Recipe
-from distil.common.teaching import check_labels, check_pair
-from distil.common.weights import match_weights
+from distil.common.steps.recipe import Recipe
+from distil.common.steps.teaching import check_labels, check_pair
+from distil.common.tasks import TASKS
+from distil.errors import ConfigError
+from distil.storage import hub
 from distil.training.preparing import Prepared, check_length, dtype_of
 
 
@@ -27,11 +29,9 @@ def load_teacher(recipe: Recipe, framework: str, prepared: Prepared) -> Any:
             sequences.
         CheckpointError: Its files are damaged or missing.
     """
-    import distil  # noqa: PLC0415 - which imports this package
-
     section = recipe.teacher
     if section is not recipe.origin:
-        tokenizer = distil.load_tokenizer(section.name, revision=section.revision)
+        tokenizer = load_tokenizer(section.name, revision=section.revision)
         if tokenizer.get_vocab() != prepared.tokenizer.get_vocab():
             raise ConfigError(
                 "student and teacher have different vocabularies",
@@ -41,9 +41,7 @@ def load_teacher(recipe: Recipe, framework: str, prepared: Prepared) -> Any:
             )  # fmt: skip
     folder = hub.snapshot(section.name, revision=section.revision)
     _check_head(recipe, folder)
-    teacher = distil.load(
-        folder, framework=framework, task=recipe.task, dtype=dtype_of(recipe, framework)
-    )
+    teacher = load(folder, framework=framework, task=recipe.task, dtype=dtype_of(recipe, framework))
     check_length(recipe, teacher.config)
     return teacher
 
@@ -59,15 +57,13 @@ def check_lesson(recipe: Recipe, student: Any, teacher: Any, labels: tuple[str, 
         check_labels(teacher.config, labels, student.config.num_labels)
 
 
-def _check_head(recipe: Recipe, folder: Any) -> None:
+def _check_head(recipe: Recipe, folder: Path) -> None:
     """A head made anew would be no teacher."""
     config = DistilBertConfig.from_pretrained(folder)
-    with open_checkpoint(folder) as checkpoint:
-        report = match_weights(checkpoint, config, recipe.task).report
-    if report.missing:
+    reason = missing_head(folder, config, TASKS[recipe.task])
+    if reason is not None:
         raise ConfigError(
             f"the teacher was not trained for {recipe.task}",
             expected="a checkpoint with the head of the task",
-            found="no " + ", ".join(finding.name for finding in report.missing),
-            where="teacher.name", fix="train it first, with `distil train`",
+            found=reason, where="teacher.name", fix="train it first, with `distil train`",
         )  # fmt: skip

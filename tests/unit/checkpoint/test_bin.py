@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distil.common.checkpoint import open_checkpoint
-from distil.common.errors import CheckpointError, UnsafeCheckpointError
+from distil.checkpoints import open_checkpoint
+from distil.errors import CheckpointError, UnsafeCheckpointError
 from support.checkpoints import assert_same_bits, load, save, tiny_config
 
 FILE = "pytorch_model.bin"
@@ -177,8 +177,8 @@ def test_without_torch(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"\x80\x02}q\x00.")
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from pathlib import Path; from distil.common.checkpoint import open_checkpoint\n"
-        "from distil.common.errors import FrameworkError\n"
+        "from pathlib import Path; from distil.checkpoints import open_checkpoint\n"
+        "from distil.errors import FrameworkError\n"
         "try: open_checkpoint(Path(sys.argv[1]))\n"
         "except FrameworkError as error: assert 'distil[pt]' in str(error), error\n"
         "else: raise SystemExit('no error')"
@@ -191,7 +191,7 @@ def test_without_torch_another_format_is_preferred(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"")
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from pathlib import Path; from distil.common.checkpoint import open_checkpoint\n"
+        "from pathlib import Path; from distil.checkpoints import open_checkpoint\n"
         "assert open_checkpoint(Path(sys.argv[1])).format == 'h5'"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
@@ -200,7 +200,7 @@ def test_without_torch_another_format_is_preferred(tmp_path: Path) -> None:
 def test_old_torch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 
-    from distil.common.errors import FrameworkError
+    from distil.errors import FrameworkError
 
     (tmp_path / FILE).write_bytes(b"\x80\x02}q\x00.")
     old = SimpleNamespace(__version__="2.5.1+cpu", __spec__=object())

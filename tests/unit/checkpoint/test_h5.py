@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from distil.common.checkpoint import open_checkpoint
-from distil.common.errors import CheckpointError, CheckpointWarning, UnsafeCheckpointError
+from distil.checkpoints import open_checkpoint
+from distil.errors import CheckpointError, CheckpointWarning, UnsafeCheckpointError
 from support.checkpoints import assert_same_bits, load, save, tiny_config
 
 FILE = "tf_model.h5"
@@ -258,8 +258,8 @@ FLIP = """
 import json, sys, warnings
 from pathlib import Path
 import numpy as np
-from distil.common.checkpoint import open_checkpoint
-from distil.common.errors import CheckpointError
+from distil.checkpoints import open_checkpoint
+from distil.errors import CheckpointError
 folder, seed, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 path = folder / "tf_model.h5"
 whole = path.read_bytes()

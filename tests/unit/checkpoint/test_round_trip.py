@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from distil.checkpoints import open_checkpoint, save_checkpoint
+from distil.checkpoints.matching import match_weights
 from distil.common import spec
-from distil.common.checkpoint import open_checkpoint, save_checkpoint
-from distil.common.errors import CheckpointError, CheckpointNotFoundError
-from distil.common.weights import match_weights
+from distil.errors import CheckpointError, CheckpointNotFoundError
 from support.checkpoints import (
     DTYPES,
     assert_same_bits,

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distil.common.checkpoint import open_checkpoint
-from distil.common.errors import CheckpointError, CheckpointWarning, WeightsError
-from distil.common.weights import match_weights
+from distil.checkpoints import open_checkpoint
+from distil.checkpoints.matching import match_weights
+from distil.errors import CheckpointError, CheckpointWarning, WeightsError
 from support.checkpoints import DTYPES, assert_same_bits, load, save, tiny_config
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distil.common.checkpoint import open_checkpoint, save_checkpoint
+from distil.checkpoints import open_checkpoint, save_checkpoint
 from distil.common.config import DistilBertConfig
-from distil.common.errors import CheckpointError
+from distil.errors import CheckpointError
 from support.checkpoints import assert_same_bits, load, random_weights, save, tiny_config
 
 KINDS = [
@@ -227,7 +227,7 @@ import resource, signal, sys
 from pathlib import Path
 from support.checkpoints import assert_same_bits, load, save, tiny_config
 from distil.common.config import DistilBertConfig
-from distil.common.errors import CheckpointError
+from distil.errors import CheckpointError
 folder, config = Path(sys.argv[1]), tiny_config()
 options = {"format": sys.argv[2], "max_shard_size": int(sys.argv[3]) or None}
 saved = save(folder, config, **options)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from distil.common.checkpoint import open_checkpoint
-from distil.common.errors import CheckpointError, CheckpointNotFoundError, UnsafeCheckpointError
+from distil.checkpoints import open_checkpoint
+from distil.errors import CheckpointError, CheckpointNotFoundError, UnsafeCheckpointError
 from support.checkpoints import assert_same_bits, load, save, tiny_config
 
 INDEX = "model.safetensors.index.json"

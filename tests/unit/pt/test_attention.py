@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from distil.common.packing import Group
-from distil.pt.attention import attention_for, by_boundaries, by_length
+from distil.common.inference.packing import Group
+from distil.pt.inference.attention import attention_for, by_boundaries, by_length
 
 pytestmark = pytest.mark.pt
 
@@ -68,5 +68,5 @@ def test_boundaries_on_a_gpu_in_half_precision_only():
 
 
 def test_groups_where_this_pytorch_has_no_boundaries(monkeypatch):
-    monkeypatch.setattr("distil.pt.attention.find_spec", lambda _: None)
+    monkeypatch.setattr("distil.pt.inference.attention.find_spec", lambda _: None)
     assert attention_for(torch.device("cuda"), torch.bfloat16) is by_length

@@ -15,7 +15,7 @@ pytestmark = [
 CHILD = """
 import resource
 import torch
-from distil.pt.freed_memory import keep_freed_memory
+from distil.pt.training.freed_memory import keep_freed_memory
 
 possible = keep_freed_memory()
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from distil.common.errors import CheckpointError, FallbackWarning, InputError
-from distil.common.packing import TOKENS_AT_ONCE
-from distil.pt import capabilities, packed, prepared
-from distil.pt.calibration import calibrate
-from distil.pt.packed import PackedModel
+from distil.common.inference.packing import TOKENS_AT_ONCE
+from distil.errors import CheckpointError, FallbackWarning, InputError
+from distil.pt.inference import capabilities, packed, prepared
+from distil.pt.inference.calibration import calibrate
+from distil.pt.inference.packed import PackedModel
 from support.models import ALL_TASKS, CONFIGS, batch_for, build, config_for
 from support.sequences import LENGTHS, padded, scores_of, sequences_of
 
@@ -261,7 +261,7 @@ def test_nothing_gives_nothing():
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("task", ["masked-lm", "sequence-classification"])
-@pytest.mark.filterwarnings("ignore::distil.common.errors.FallbackWarning")
+@pytest.mark.filterwarnings("ignore::distil.errors.FallbackWarning")
 def test_the_model_may_change_afterwards(task, dtype):
     model = plain(task)
     sequences = sequences_of(model.config)

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from distil.common.quantization import scale_and_zero_point
-from distil.pt import capabilities
+from distil.common.inference.quantization import scale_and_zero_point
 from distil.pt.activations import ACTIVATIONS
-from distil.pt.quantized import QuantizedProduct
+from distil.pt.inference import capabilities
+from distil.pt.inference.quantized import QuantizedProduct
 
 pytestmark = [
     pytest.mark.pt,

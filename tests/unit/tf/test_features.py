@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 from support.models import ALL_TASKS, NO_DROPOUT, batch_for, build, config_for
 
 pytestmark = pytest.mark.tf

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
-from distil.common.workers import Place
+from distil.common.steps.workers import Place
 from distil.tf.model import dropout_seed
-from distil.tf.workers import Workers, open_workers
+from distil.tf.training.workers import Workers, open_workers
 from distil.training import distill
 from distil.training.log import read_log
 from support.models import NO_DROPOUT, build, config_for

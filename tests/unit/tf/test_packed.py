@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from distil.common.errors import FallbackWarning, InputError
-from distil.tf import capabilities, prepared, rows
-from distil.tf.packed import PackedModel
+from distil.errors import FallbackWarning, InputError
+from distil.tf.inference import capabilities, prepared, rows
+from distil.tf.inference.packed import PackedModel
 from support.models import ALL_TASKS, CONFIGS, batch_for, build, config_for
 from support.sequences import LENGTHS, padded, scores_of, sequences_of
 

@@ -7,8 +7,8 @@ import sys
 import numpy
 import pytest
 
-from distil.common.errors import FrameworkError, InputError
 from distil.common.tokenizer import BatchEncoding, CharSpan, TokenSpan
+from distil.errors import FrameworkError, InputError
 
 
 @pytest.fixture

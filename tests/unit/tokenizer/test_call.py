@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 
 TEXT = "the quick brown fox"
 PAIR = "lazy dog jumps over it"

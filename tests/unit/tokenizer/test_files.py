@@ -5,14 +5,14 @@ import shutil
 
 import pytest
 
-from distil.common import hub
-from distil.common.errors import TokenizerError
 from distil.common.tokenizer import (
     AddedToken,
     DistilBertTokenizer,
     DistilBertTokenizerFast,
     load_tokenizer,
 )
+from distil.errors import TokenizerError
+from distil.storage import hub
 
 TEXT = "Héllo <x> [MASK] 中 jumps <y>"
 ALL = {

@@ -10,8 +10,8 @@ import tokenizers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distil.common.errors import InputError
 from distil.common.tokenizer import AddedToken, DistilBertTokenizer, DistilBertTokenizerFast
+from distil.errors import InputError
 
 # What the rules turn on: accents, case, ideographs, Hangul, controls, white space, marks that
 # are reordered, specials, punctuation.

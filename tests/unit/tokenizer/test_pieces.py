@@ -4,10 +4,10 @@
 import pytest
 import tokenizers
 
-from distil.common.errors import TokenizerError
 from distil.common.tokenizer import AddedToken
 from distil.common.tokenizer.normalizer import Normalizer, NormalizerOptions
 from distil.common.tokenizer.wordpiece import WordPiece, split_words
+from distil.errors import TokenizerError
 
 
 @pytest.mark.parametrize(

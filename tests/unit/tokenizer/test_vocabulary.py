@@ -3,8 +3,8 @@
 import numpy
 import pytest
 
-from distil.common.errors import InputError, TokenizerError
 from distil.common.tokenizer import AddedToken
+from distil.errors import InputError, TokenizerError
 
 
 def test_tokens_and_ids(tokenizer, vocabulary):

@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from distil.common.config_rules import shown
-from distil.common.errors import TokenizerError
 from distil.common.tokenizer.unicode_tables import WHITE_SPACE, character_class, character_set
+from distil.errors import TokenizerError, shown
 
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 _SPACES = re.compile(f"[{character_class(WHITE_SPACE)}]*")

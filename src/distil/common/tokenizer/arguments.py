@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, cast, get_args
 
-from distil.common.errors import InputError
+from distil.errors import InputError
 
 Side = Literal["left", "right"]
 

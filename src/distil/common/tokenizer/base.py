@@ -13,7 +13,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from distil.common.errors import TokenizerError
 from distil.common.tokenizer import files
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.arguments import Side, read_side
@@ -25,6 +24,7 @@ from distil.common.tokenizer.definition import (
 from distil.common.tokenizer.framing import UNLIMITED
 from distil.common.tokenizer.normalizer import NormalizerOptions
 from distil.common.tokenizer.persistence import Persistence
+from distil.errors import TokenizerError
 
 Token = str | AddedToken | Mapping[str, Any]
 

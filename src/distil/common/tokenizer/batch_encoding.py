@@ -6,9 +6,9 @@ from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from distil.common.errors import FrameworkError, InputError
 from distil.common.tokenizer.encoding import Encoding
 from distil.common.tokenizer.tensors import TensorKind, read_kind, tensor_maker
+from distil.errors import FrameworkError, InputError
 
 
 class CharSpan(NamedTuple):

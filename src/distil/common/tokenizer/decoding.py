@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from distil.common.errors import InputError
 from distil.common.tokenizer.tensors import to_lists
 from distil.common.tokenizer.vocabulary import Vocabulary
+from distil.errors import InputError
 
 # English as it is written: what splitting at punctuation took apart.  In this order.
 _CLEAN_UP = (

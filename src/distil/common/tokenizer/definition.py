@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from distil.common.errors import TokenizerError
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.normalizer import NormalizerOptions
+from distil.errors import TokenizerError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distil.common import files
-from distil.common.config_rules import shown
-from distil.common.errors import CheckpointError, TokenizerError
-from distil.common.files import atomic_write, parse_json
+from distil.errors import CheckpointError, TokenizerError, shown
+from distil.storage import files
+from distil.storage.files import atomic_write, parse_json
 
 VOCABULARY_FILE = "vocab.txt"
 TOKENIZER_FILE = "tokenizer.json"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from distil.common.config_rules import is_integer, shown
-from distil.common.errors import TokenizerError
-from distil.common.files import check_own_file
+from distil.common.config_rules import is_integer
 from distil.common.tokenizer import files
 from distil.common.tokenizer.vocabulary import SPECIAL_NAMES
+from distil.errors import TokenizerError, shown
+from distil.storage.files import check_own_file
 
 # What each option may be; a token is a text, or a table of a text and how it matches.
 _TOKEN = (str, dict)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from distil.common.errors import InputError
 from distil.common.tokenizer.arguments import Side, read_count
 from distil.common.tokenizer.batch_encoding import BatchEncoding
 from distil.common.tokenizer.decoding import Decoding
 from distil.common.tokenizer.padding import read_padding
 from distil.common.tokenizer.rows import Frame
 from distil.common.tokenizer.tensors import TensorKind, to_lists
+from distil.errors import InputError
 
 UNLIMITED = int(1e30)
 """`model_max_length` of a tokenizer that knows no limit (the number transformers uses)."""

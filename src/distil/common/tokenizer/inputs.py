@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from distil.common.errors import InputError
 from distil.common.tokenizer.pipeline import Words
+from distil.errors import InputError
 
 _ONE_TEXT = "a string"
 _ONE_LIST = "a list of strings (the words of one text)"

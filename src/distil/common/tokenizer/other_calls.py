@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from distil.common.errors import InputError
 from distil.common.tokenizer.arguments import Side
 from distil.common.tokenizer.batch_encoding import BatchEncoding
 from distil.common.tokenizer.calling import Calling, without_batch_axis
 from distil.common.tokenizer.inputs import read_texts
 from distil.common.tokenizer.rows import Rows
 from distil.common.tokenizer.tensors import TensorKind, to_lists
+from distil.errors import InputError
 
 
 class OtherCalls(Calling):

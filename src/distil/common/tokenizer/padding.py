@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast, get_args
 
-from distil.common.errors import InputError
 from distil.common.tokenizer.arguments import Side, read_count, read_side
+from distil.errors import InputError
 
 T = TypeVar("T")
 

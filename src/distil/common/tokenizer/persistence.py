@@ -7,12 +7,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
-from distil.common.errors import TokenizerError
 from distil.common.tokenizer import files
 from distil.common.tokenizer.definition import write_definition
 from distil.common.tokenizer.folder import read_folder
 from distil.common.tokenizer.other_calls import OtherCalls
 from distil.common.tokenizer.vocabulary import SPECIAL_NAMES
+from distil.errors import TokenizerError
 
 
 class Persistence(OtherCalls):
@@ -73,7 +73,7 @@ class Persistence(OtherCalls):
         """
         folder = Path(name)
         if not folder.is_dir():
-            from distil.common import hub  # noqa: PLC0415  (only names need the hub)
+            from distil.storage import hub  # noqa: PLC0415  (only names need the hub)
 
             folder = hub.snapshot(
                 str(name),

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from distil.common.errors import TokenizerError
 from distil.common.tokenizer.added_tokens import AddedToken, Match, Matcher
 from distil.common.tokenizer.normalizer import NormalizedText, Normalizer
 from distil.common.tokenizer.wordpiece import WordPiece, split_words
+from distil.errors import TokenizerError
 
 Words = Sequence[str]
 

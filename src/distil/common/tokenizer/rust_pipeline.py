@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import tokenizers  # type: ignore[import-untyped]
 
-from distil.common.errors import TokenizerError
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.pipeline import Details, Words, check_content
+from distil.errors import TokenizerError
 
 
 class RustPipeline:

@@ -8,12 +8,11 @@ from typing import Any
 
 import tokenizers  # type: ignore[import-untyped]
 
-from distil.common.config_rules import shown
-from distil.common.errors import TokenizerError
 from distil.common.tokenizer.base import TokenizerBase
 from distil.common.tokenizer.definition import Definition, read_definition
 from distil.common.tokenizer.pipeline import Pipeline
 from distil.common.tokenizer.rust_pipeline import RustPipeline
+from distil.errors import TokenizerError, shown
 
 
 class DistilBertTokenizerFast(TokenizerBase):

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy
 
-from distil.common.errors import FrameworkError, InputError
+from distil.errors import FrameworkError, InputError
 
 TensorKind = Literal["np", "pt", "tf"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast, get_args
 
-from distil.common.errors import InputError
 from distil.common.tokenizer.arguments import Side, read_side
+from distil.errors import InputError
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second", "do_not_truncate"]
 Span = tuple[int, int]

@@ -8,11 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self, overload
 
-from distil.common.errors import InputError, TokenizerError
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.definition import Definition, refuse_foreign
 from distil.common.tokenizer.pipeline import Pipeline
 from distil.common.tokenizer.tensors import to_lists
+from distil.errors import InputError, TokenizerError
 
 SPECIAL_NAMES = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 

@@ -1,0 +1,354 @@
+"""Saving a checkpoint so that a reader finds the old one or the new one, whole, at any moment.
+
+1. The weights are written beside the old ones under temporary names, and flushed to disk.
+2. The caller's `verify` may read them back, and refuse them.  Shards get their names, names
+   that no shard of the old checkpoint has.  The new configuration is announced
+   (`distil.storage.pending`), and the caller's `before_switch` runs.
+3. One rename puts the new checkpoint in place: of the only file, or of the index.
+4. What is left of the old checkpoint is removed, the most preferred first: as long as one of
+   its files is there for a reader to prefer, it is there whole.
+5. config.json is replaced, and the announcement goes.
+
+From the names of the shards on, others that save into the folder wait
+(`distil.storage.files.lock`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from distil.checkpoints.opening import open_files
+from distil.common import spec
+from distil.common.config import FILE_NAME, DistilBertConfig
+from distil.common.tasks import TASKS
+from distil.errors import CheckpointError, DistilError, shorten
+from distil.storage import pending
+from distil.storage.bin_file import BinWriter
+from distil.storage.files import atomic_write, json_text, lock, write_json
+from distil.storage.formats import (
+    FILE_KINDS,
+    FORMATS,
+    bytes_of,
+    kinds_of,
+    layout_of,
+)
+from distil.storage.h5_writer import H5Writer
+from distil.storage.safetensors_file import SafetensorsWriter
+from distil.storage.tensors import FLOATS, Array, Checkpoint
+
+_SECONDS_TO_KEEP_LEFTOVERS = 24 * 60 * 60
+
+_DTYPES = {dtype.name: dtype for dtype in FLOATS}
+
+
+class Writer(Protocol):
+    """Writes the tensors of one file, one after another."""
+
+    def add(self, name: str, array: Array) -> None:
+        """Write one tensor under the name and in the orientation of the format."""
+
+    def finish(self, *, alone: bool) -> None:
+        """Complete and close the file; `alone` if it holds all the weights."""
+
+    def abandon(self) -> None:
+        """Let go of the file, complete or not; raises no error."""
+
+
+@dataclass
+class _Shard:
+    """A file under a temporary name, and what has been written into it."""
+
+    path: Path
+    writer: Writer
+    names: list[str] = field(default_factory=list)
+    size: int = 0
+
+
+def save_checkpoint(
+    folder: Path,
+    weights: Iterable[tuple[str, Array]],
+    *,
+    config: DistilBertConfig,
+    task: str,
+    format: str = "safetensors",  # noqa: A002
+    max_shard_size: str | int | None = None,
+    dtype: str | None = None,
+    verify: Callable[[Checkpoint], None] | None = None,
+    before_switch: Callable[[], None] | None = None,
+    write_config: bool = False,
+) -> list[Path]:
+    """Save the weights of a model, in place of whatever checkpoint `folder` holds.
+
+    The weights are taken one at a time and written as they come, so that saving needs memory
+    for one of them only (format "bin" aside: PyTorch pickles a whole file at once).  A kill,
+    a full disk or an error from `weights` leaves the old checkpoint as it was.
+
+    Args:
+        folder: Where to; made if it is not there.
+        weights: Canonical names and arrays in PyTorch's orientation, in any order: all the
+            weights of `distil.common.spec.weights`, where tied ones may be left out.
+        config: The architecture.
+        task: What the model is for, a key of `distil.common.tasks.TASKS`.
+        format: "safetensors", "tf-safetensors", "bin" or "h5".
+        max_shard_size: Largest size of a file, in bytes or as "500MB" or "2GiB"; None for a
+            single file. A larger weight gets a file of its own.
+        dtype: Type to store ("float32", "float64", "float16", "bfloat16"); None keeps each
+            array's own.
+        verify: Called with the new checkpoint, opened from its temporary files; raises if it is
+            not as it should be, and the old one stays.
+        before_switch: Called once, when nothing but renaming is left to do.
+        write_config: Save `config` as config.json, too.  A kill at any moment leaves the old
+            weights with the old configuration or the new ones with the new.
+
+    Returns:
+        The files written, the index first if there is one.
+
+    Raises:
+        CheckpointError: The folder cannot be written to, or the weights are not the model's.
+        FrameworkError: The format is "bin" and PyTorch is not installed.
+    """
+    folder = Path(folder)
+    saving = _Saving(folder, config, task, format, bytes_of(max_shard_size))
+    wanted = _dtype_of(dtype)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, array in weights:
+            saving.add(name, array, wanted)
+        saving.finish()
+        if verify is not None:
+            with saving.opened() as checkpoint:
+                verify(checkpoint)
+        # Of two that save at once, one would remove what the other has just put in place.
+        with lock(folder):
+            written = saving.switch(before_switch, write_config=write_config)
+            _remove_others(folder, written)
+            if write_config:
+                config.save_pretrained(folder)
+                pending.forget(folder)
+    except DistilError:
+        raise
+    except OSError as error:
+        raise CheckpointError(
+            "checkpoint cannot be saved", found=error, where=folder,
+            fix="make room, or choose another folder",
+        ) from error  # fmt: skip
+    finally:
+        saving.clean_up()
+    return written
+
+
+class _Saving:
+    """One checkpoint being saved: its shards so far, and the weights still to come."""
+
+    def __init__(
+        self, folder: Path, config: DistilBertConfig, task: str, format_name: str, limit: int | None
+    ) -> None:
+        if format_name not in FORMATS:
+            raise CheckpointError(
+                "unknown checkpoint format", expected=", ".join(FORMATS), found=repr(format_name)
+            )
+        self._folder = folder
+        self._config = config
+        self._format = format_name
+        (self._kind,) = kinds_of(format_name)
+        self._layout = layout_of(format_name)
+        self._model_name = TASKS[task].tf_model
+        self._weights = spec.weights(config, task)
+        self._missing = {
+            name: weight for name, weight in self._weights.items() if weight.tied_to is None
+        }
+        self._tied = {
+            weight.tied_to: weight.name for weight in self._weights.values() if weight.tied_to
+        }
+        self._limit = limit
+        self._shards: list[_Shard] = []
+        self._temporary: list[Path] = []
+        self._announced: Path | None = None
+
+    def add(self, name: str, array: Array, dtype: np.dtype[Any] | None) -> None:
+        """Write one weight into the last shard, or into a new one if that is full."""
+        weight = self._weights.get(name)
+        if weight is not None and weight.tied_to is not None:
+            return  # its values are those of the weight that it is tied to
+        if self._missing.pop(name, None) is None or weight is None:
+            problem = "is not one of this model" if weight is None else "was given twice"
+            raise CheckpointError(f"weight {problem}", found=shorten(name), where=self._folder)
+        if array.shape != weight.shape:
+            raise CheckpointError(
+                "weight has another shape than its model", expected=weight.shape,
+                found=array.shape, where=name,
+            )  # fmt: skip
+        if array.dtype not in FLOATS:
+            raise CheckpointError(
+                "weight cannot be stored", expected=", ".join(_DTYPES),
+                found=array.dtype, where=name,
+            )  # fmt: skip
+        if dtype is not None:
+            array = array.astype(dtype, copy=False)
+        shard = self._shard_for(array.nbytes)
+        if self._layout == "tf":
+            name = weight.tf_name()
+            array = array.T if weight.stored_leaf("tf").transposed else array
+        shard.writer.add(name, array)
+        shard.names.append(name)
+        shard.size += array.nbytes
+        if isinstance(shard.writer, BinWriter) and name in self._tied:
+            shard.writer.tie(self._tied[name], to=name)
+            shard.names.append(self._tied[name])
+
+    def finish(self) -> None:
+        """Bring every file to disk, complete, under its temporary name."""
+        if self._missing:
+            raise CheckpointError(
+                "weights to save are incomplete",
+                expected=f"{len(self._weights)} weights",
+                found="none for " + ", ".join(list(self._missing)[:5]), where=self._folder,
+            )  # fmt: skip
+        for shard in self._shards:
+            shard.writer.finish(alone=len(self._shards) == 1)
+            with shard.path.open("rb+") as file:
+                os.fsync(file.fileno())
+
+    def opened(self) -> Checkpoint:
+        """What has been written, open for reading under its temporary names."""
+        alone = len(self._shards) == 1
+        files = {shard.path: None if alone else frozenset(shard.names) for shard in self._shards}
+        return open_files(self._folder, self._kind, files)
+
+    def switch(self, before: Callable[[], None] | None, *, write_config: bool) -> list[Path]:
+        """Make the new checkpoint the current one, with `before` just before the last rename."""
+
+        def prepare(weights: bytes | Path) -> None:
+            if write_config:
+                self._announce(weights)
+            if before is not None:
+                before()
+
+        if len(self._shards) == 1:
+            prepare(self._shards[0].path)
+            return [self._place(self._shards[0], self._kind.file_name())]
+        paths: list[Path] = []
+        index = self._folder / self._kind.index_name()
+        names = self._free_names()
+        content = self._index(names)
+        try:
+            for shard, name in zip(self._shards, names, strict=True):
+                paths.append(self._folder / name)
+                self._place(shard, name)
+            prepare(json_text(content).encode())
+            write_json(index, content)
+        except BaseException:
+            # An interrupt may come when the index is in place, and the shards are needed.
+            if not (index.is_file() and index.read_bytes() == json_text(content).encode()):
+                for path in paths:
+                    path.unlink(missing_ok=True)
+            raise
+        return [index, *paths]
+
+    def _announce(self, weights: bytes | Path) -> None:
+        """Prepare the change of config.json, where there is one to change."""
+        text = json_text(self._config.to_dict())
+        config = self._folder / FILE_NAME
+        if not config.is_file():
+            self._config.save_pretrained(self._folder)
+        elif config.read_bytes() != text.encode():
+            self._announced = pending.announce(self._folder, text, weights)
+
+    def clean_up(self) -> None:
+        """Remove temporary files that are still there."""
+        for shard in self._shards:
+            shard.writer.abandon()
+        for path in self._temporary:
+            path.unlink(missing_ok=True)
+        # Where its weights are in place, the announcement holds until config.json has followed.
+        if self._announced is not None and pending.current_config(self._folder) != self._announced:
+            self._announced.unlink(missing_ok=True)
+
+    def _shard_for(self, size: int) -> _Shard:
+        last = self._shards[-1] if self._shards else None
+        if last is None or (self._limit is not None and last.size + size > self._limit):
+            mark = f"{os.getpid()}-{os.urandom(4).hex()}"
+            path = self._folder / f".{self._kind.stem}.{mark}.tmp"
+            self._temporary.append(path)
+            last = _Shard(path, self._writer(path))
+            self._shards.append(last)
+        return last
+
+    def _writer(self, path: Path) -> Writer:
+        if self._format == "bin":
+            return BinWriter(path)
+        if self._format == "h5":
+            return H5Writer(path, self._model_name)
+        shapes = (
+            (weight.tf_name() if self._layout == "tf" else name, weight.stored_shape(self._layout))
+            for name, weight in self._weights.items()
+        )
+        return SafetensorsWriter(path, shapes, {"format": self._layout})
+
+    def _place(self, shard: _Shard, name: str) -> Path:
+        """Give `shard` its name."""
+        path = self._folder / name
+        with atomic_write(path) as temporary:
+            shard.path.replace(temporary)
+        return path
+
+    def _free_names(self) -> list[str]:
+        """Names for the shards that no file has, so that the old index keeps its own shards."""
+        count = len(self._shards)
+        for mark in ("", f"-{os.urandom(4).hex()}"):
+            names = [self._kind.shard_name(number, count, mark) for number in range(1, count + 1)]
+            if not any((self._folder / name).exists() for name in names):
+                break
+        return names
+
+    def _index(self, files: list[str]) -> dict[str, Any]:
+        # transformers' TensorFlow indexes keep the name of the model, which its files lack.
+        prefix = f"{self._model_name}/" if self._layout == "tf" else ""
+        return {
+            "metadata": {"total_size": sum(shard.size for shard in self._shards)},
+            "weight_map": {
+                prefix + name: file
+                for shard, file in zip(self._shards, files, strict=True)
+                for name in shard.names
+            },
+        }
+
+
+def weight_files(folder: Path) -> Iterator[Path]:
+    """Every file of weights in `folder` that saving there replaces, the most preferred first."""
+    for kind in FILE_KINDS:
+        paths = [folder / kind.file_name(), folder / kind.index_name()]
+        for pattern in kind.shard_patterns():
+            paths.extend(folder.glob(pattern))
+        yield from (path for path in paths if os.path.lexists(path))
+
+
+def _remove_others(folder: Path, written: list[Path]) -> None:
+    """Remove the weights in `folder` that are not among `written`, and what kills left over."""
+    for path in weight_files(folder):
+        if path not in written:
+            path.unlink(missing_ok=True)
+    for kind in FILE_KINDS:
+        for path in folder.glob(f".{kind.stem}.*.tmp"):
+            # A younger one may belong to somebody who is saving at this moment.
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _SECONDS_TO_KEEP_LEFTOVERS:
+                    path.unlink()
+
+
+def _dtype_of(name: str | None) -> np.dtype[Any] | None:
+    if name is None:
+        return None
+    if name not in _DTYPES:
+        raise CheckpointError(
+            "type cannot be stored", expected=", ".join(_DTYPES), found=repr(name), where="dtype"
+        )
+    return _DTYPES[name]

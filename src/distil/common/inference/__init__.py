@@ -1,0 +1,1 @@
+"""What every form of a model for inference alone has in common."""

@@ -1,0 +1,93 @@
+"""What a framework does in training: one step.  Everything around it is the same for both.
+
+`distil.pt.training.step` and `distil.tf.training.step` each have a `Step`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distil.common.spec import Weight
+from distil.common.steps.batching import Batch
+
+Array = NDArray[Any]
+
+# Names in a step's state: what stands before the canonical name of a weight.
+WEIGHT, MEAN, SQUARE = "weight/", "mean/", "square/"
+STEPS = "steps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a model makes of a batch.
+
+    Attributes:
+        loss: The mean over the labels that count.
+        outputs: By name: logits, or start_logits and end_logits; of masked-LM `predicted`, the
+            most likely words.
+    """
+
+    loss: float
+    outputs: Mapping[str, Array]
+
+
+class Step(Protocol):
+    """Trains a model step by step, with AdamW."""
+
+    def train(
+        self, parts: Sequence[Batch], learning_rate: float, place: Sequence[int]
+    ) -> dict[str, float]:
+        """Change the weights once.
+
+        Every worker is given the same batches, and computes its slices of them.
+
+        Args:
+            parts: Batches that make one step; the loss is the mean over the labels of all.
+            learning_rate: Of this step.
+            place: What dropout depends on: the seed and the number of the step.
+
+        Returns:
+            Measurements by name: `loss`, what it is made of, if that is more than one, and
+            `gradient_norm` before clipping; the same in every worker.
+        """
+
+    def evaluate(self, inputs: Mapping[str, Array]) -> Evaluation:
+        """Run the model without dropout."""
+
+    def state(self) -> dict[str, Array]:
+        """All that the steps so far have left: weights and the optimizer's means.
+
+        By canonical name and in PyTorch's orientation, in either framework.
+        """
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go back to where `state` was taken."""
+
+
+def decays(weight: Weight) -> bool:
+    """Whether weight decay applies: not to biases, nor to any LayerNorm."""
+    return weight.leaf != "bias" and weight.row.kind != "norm"
+
+
+def summed(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Numbers by name, added up."""
+    return {name: sum(part[name] for part in parts) for name in parts[0]}
+
+
+def shares_of(counts: Mapping[str, int], totals: Mapping[str, int]) -> dict[str, float]:
+    """What each loss of a part counts in that of its step.
+
+    A loss is a mean: over so many labels, tokens or rows of the part, of so many of the step.
+    """
+    return {name: count / max(1, totals[name]) for name, count in counts.items()}
+
+
+def seeds_for(place: Sequence[int], part: int, count: int) -> list[int]:
+    """Seeds for the dropout of a part of a step, 31 bits each."""
+    state = np.random.SeedSequence([*place, part]).generate_state(count)
+    return [int(word) >> 1 for word in state]

@@ -1,0 +1,115 @@
+"""The frameworks there are: what each is called, imported from and prefixed with."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+from distil.common.tasks import Task
+from distil.errors import FrameworkError
+
+ENVIRONMENT_VARIABLE = "DISTIL_FRAMEWORK"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framework:
+    """A framework that models are written in.
+
+    Attributes:
+        name: What it is called in arguments, and its package below `distil`.
+        title: What it is called in text.
+        packages: What it is imported from, the framework itself first.
+        aliases: Other names that arguments may call it by.
+        class_prefix: What the names of its model classes begin with.
+    """
+
+    name: str
+    title: str
+    packages: tuple[str, ...]
+    aliases: tuple[str, ...]
+    class_prefix: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the framework itself can be imported."""
+        return find_spec(self.packages[0]) is not None
+
+
+_FRAMEWORKS = (
+    Framework(name="pt", title="PyTorch", packages=("torch",), aliases=("torch", "pytorch")),
+    Framework(
+        name="tf",
+        title="TensorFlow",
+        packages=("tensorflow", "keras"),
+        aliases=("tensorflow", "keras"),
+        class_prefix="TF",
+    ),
+)
+FRAMEWORKS: Mapping[str, Framework] = {framework.name: framework for framework in _FRAMEWORKS}
+_BY_ANY_NAME = {
+    name: framework.name
+    for framework in _FRAMEWORKS
+    for name in (framework.name, *framework.aliases)
+}
+
+
+def find_framework(name: str | None = None) -> str:
+    """Find "pt" or "tf" by any of its names.
+
+    Args:
+        name: None takes the environment variable DISTIL_FRAMEWORK, else the framework that is
+            installed, else "pt".
+
+    Raises:
+        FrameworkError: There is no framework of that name.
+    """
+    where = "framework"
+    if name is None and ENVIRONMENT_VARIABLE in os.environ:
+        name, where = os.environ[ENVIRONMENT_VARIABLE], f"the variable {ENVIRONMENT_VARIABLE}"
+    if name is None:
+        return next((one.name for one in _FRAMEWORKS if one.is_installed), "pt")
+    found = _BY_ANY_NAME.get(str(name).lower())
+    if found is None:
+        raise FrameworkError(
+            "unknown framework", expected=" or ".join(FRAMEWORKS), found=repr(name), where=where
+        )
+    return found
+
+
+def import_framework(name: str) -> ModuleType:
+    """The package `distil.pt` or `distil.tf`.
+
+    Raises:
+        FrameworkError: Its framework is not installed.
+    """
+    framework = FRAMEWORKS[name]
+    if not framework.is_installed:
+        raise FrameworkError(
+            f"{framework.packages[0]} is not installed", where=f"framework {name!r}",
+            fix=f'pip install "distil[{name}]"',
+        )  # fmt: skip
+    return importlib.import_module(f"distil.{name}")
+
+
+def part(framework: str, module: str) -> ModuleType:
+    """A module of a framework's package, as "inference.packed"; the framework is installed."""
+    return importlib.import_module(f"distil.{framework}.{module}")
+
+
+def model_class(framework: str, task: Task) -> Any:
+    """A framework's class for a task.
+
+    Args:
+        framework: "pt" or "tf".
+        task: See `distil.common.tasks`.
+
+    Raises:
+        FrameworkError: The framework is not installed.
+    """
+    prefix = FRAMEWORKS[framework].class_prefix
+    return getattr(import_framework(framework), prefix + task.class_name)

@@ -1,0 +1,1 @@
+"""Bytes, file formats and the hub.  Knows no DistilBERT and no framework."""

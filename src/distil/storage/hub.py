@@ -1,0 +1,322 @@
+"""From the name of a checkpoint to a folder that holds it.
+
+The hub is spoken to through huggingface_hub, which is imported only for a name that is neither
+a folder nor a bundled checkpoint.  What looks like a path never leaves the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from distil.errors import CheckpointNotFoundError, HubError
+
+CONFIG_FILE = "config.json"
+TOKENIZER_FILES = (
+    "vocab.txt", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json",
+)  # fmt: skip
+
+# The bundled checkpoint for those who name none.
+DEFAULT = "sst2-small"
+
+_HUB_OPTIONS = ("revision", "cache_dir", "local_files_only", "token")
+_SECONDS_TO_ANSWER = 10.0
+_LONGEST_NAME = 200
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+
+
+def bundled() -> dict[str, Path]:
+    """The checkpoints that come with the package: their folders by name."""
+    root = Path(__file__).parents[1] / "bundled"
+    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CONFIG_FILE}"))}
+
+
+def can_be_name(text: str) -> bool:
+    """Whether a text could be the name of a checkpoint: a folder, a path, or a name on the hub.
+
+    Sentences cannot, unless there is a folder of that name; a single word can.
+    """
+    if text.startswith(("/", "./", "../", "~", ".\\", "..\\")) or PureWindowsPath(text).drive:
+        return True
+    try:
+        return _HUB_NAME.fullmatch(text) is not None or (text != "" and Path(text).is_dir())
+    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
+        return False
+
+
+def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`options` as those that `snapshot` takes, and the rest."""
+    own = {name: value for name, value in options.items() if name in _HUB_OPTIONS}
+    return own, {name: value for name, value in options.items() if name not in _HUB_OPTIONS}
+
+
+def snapshot(
+    name: str | Path,
+    *,
+    files: Sequence[str] | None = None,
+    variant: str | None = None,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> Path:
+    """A folder that holds the checkpoint called `name`, downloaded if need be.
+
+    Of a repository on the hub, config.json, the tokenizer's files and the weights in one
+    format are downloaded: the one that `open_checkpoint` prefers of those that are there.
+    If the hub cannot be reached, what the cache has is used.
+
+    Args:
+        name: A folder, the name of a bundled checkpoint, or of a repository on the hub, as
+            "distilbert/distilbert-base-uncased".
+        files: Names of files to download instead; those that the repository lacks are not
+            there afterwards either.
+        variant: Of the weights' files, as in `open_checkpoint`.
+        revision: Branch, tag or commit of the repository; None is its main branch.
+        cache_dir: Where downloads are kept; None is huggingface_hub's own cache.
+        local_files_only: Ask nobody, use the cache. The environment variable HF_HUB_OFFLINE
+            says the same for all calls.
+        token: Access token for private and gated repositories; None takes the stored one,
+            False sends none.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CheckpointNotFoundError: `name` looks like a path, and no folder is there.
+        HubError: The hub has no such repository or revision, wants a token, or cannot be
+            reached while the cache lacks the files.
+    """
+    path = Path(name)
+    try:
+        if name != "" and path.is_dir():
+            return path
+        is_path = isinstance(name, Path) or path.is_file() or _looks_like_path(name)
+    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
+        is_path = True
+    if is_path:
+        raise CheckpointNotFoundError(
+            "no such folder", expected="a folder with config.json and weights, or a hub name",
+            found=repr(str(name)[:_LONGEST_NAME]), where="name",
+            fix=f"check the path; it is relative to {Path.cwd()}",
+        )  # fmt: skip
+    name = str(name)
+    own = bundled().get(name)
+    if own is not None:
+        return own
+    repository = _Repository(name, revision, cache_dir, token)
+    if not local_files_only and not _is_offline():
+        try:
+            return repository.download(files, variant)
+        except _UnreachableError as error:
+            unreachable: Exception | None = error.__cause__  # type: ignore[assignment]
+    else:
+        unreachable = None
+    return repository.cached(files, variant, unreachable)
+
+
+class _UnreachableError(Exception):
+    """The hub did not answer, or not sensibly; the cache may still have the files."""
+
+
+class _Repository:
+    """One revision of one repository on the hub."""
+
+    def __init__(
+        self,
+        name: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        token: str | bool | None,
+    ) -> None:
+        self._name = name
+        self._revision = revision
+        self._cache_dir = cache_dir
+        self._token = token
+        # Read at each call, where huggingface_hub reads it once when it is imported.
+        self._endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+
+    def download(self, files: Sequence[str] | None, variant: str | None) -> Path:
+        """Bring the files into the cache and give the folder that they are in.
+
+        Raises:
+            HubError: The hub said no.
+            _UnreachableError: It said nothing.
+        """
+        from huggingface_hub import HfApi  # noqa: PLC0415
+
+        api = HfApi(endpoint=self._endpoint, token=self._token)
+        info = self._ask(
+            lambda: api.model_info(
+                self._name, revision=self._revision, timeout=_SECONDS_TO_ANSWER
+            )
+        )  # fmt: skip
+        there = {sibling.rfilename for sibling in info.siblings or ()}
+        if files is None:
+            wanted = [file for file in (CONFIG_FILE, *TOKENIZER_FILES) if file in there]
+            wanted += self._weight_files(there, variant, info.sha)
+        else:
+            wanted = [file for file in files if file in there]
+        if not wanted:
+            raise HubError(
+                "repository has none of the files", expected=", ".join(files or ()),
+                where=self._where(),
+            )  # fmt: skip
+        # The first is asked for by the name of the revision, which makes the cache remember
+        # what commit that name stands for; the others cost no request once they are cached.
+        folder = self._fetch(wanted[0], self._revision).parent
+        for file in wanted[1:]:
+            self._fetch(file, info.sha)
+        return folder
+
+    def cached(
+        self, files: Sequence[str] | None, variant: str | None, unreachable: Exception | None
+    ) -> Path:
+        """The folder of the cache that holds this revision.
+
+        Args:
+            files: As in `snapshot`.
+            variant: As in `snapshot`.
+            unreachable: Why the hub was not asked instead, None if it was not to be.
+
+        Raises:
+            HubError: The cache does not have it.
+        """
+        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
+
+        from distil.storage.formats import preferred  # noqa: PLC0415
+
+        for file in (*(files or ()), CONFIG_FILE, *TOKENIZER_FILES):
+            found = try_to_load_from_cache(
+                self._name, file, cache_dir=self._cache_dir, revision=self._revision
+            )
+            if isinstance(found, str):
+                folder = Path(found).parent
+                names = {path.name for path in folder.iterdir()}
+                if files is not None or (
+                    CONFIG_FILE in names and preferred(names, variant=variant)
+                ):
+                    return folder
+        if unreachable is not None:
+            raise HubError(
+                "the hub cannot be reached, and the cache does not have this checkpoint",
+                found=f"{type(unreachable).__name__}: {str(unreachable)[:_LONGEST_NAME]}",
+                where=self._where(), fix="check the connection, HF_ENDPOINT and proxies",
+            )  # fmt: skip
+        raise HubError(
+            "the cache does not have this checkpoint, and the hub is not to be asked",
+            where=self._where(),
+            fix="load it once without local_files_only and HF_HUB_OFFLINE",
+        )
+
+    def _weight_files(self, there: set[str], variant: str | None, commit: str) -> list[str]:
+        """The files that hold the weights, in the format preferred."""
+        from distil.storage.formats import FILE_KINDS, preferred  # noqa: PLC0415
+        from distil.storage.index import shards_in  # noqa: PLC0415
+
+        found = preferred(there, variant=variant)
+        if found is None:
+            raise HubError(
+                "repository holds no weights that can be read",
+                expected=", ".join(kind.file_name(variant) for kind in FILE_KINDS),
+                found=", ".join(sorted(there)[:10]) or "no files", where=self._where(),
+            )  # fmt: skip
+        kind, file = found
+        if file != kind.index_name(variant):
+            return [file]
+        shards = list(shards_in(self._fetch(file, commit)))
+        if not there.issuperset(shards):
+            raise HubError(
+                "repository lacks shards that its index names",
+                found=", ".join(sorted(set(shards) - there)[:5]), where=self._where(),
+            )  # fmt: skip
+        return [file, *shards]
+
+    def _fetch(self, file: str, revision: str | None) -> Path:
+        """Where `file` lies in the cache, downloaded if it was not there."""
+        from huggingface_hub import hf_hub_download  # noqa: PLC0415
+
+        return Path(
+            self._ask(
+                lambda: hf_hub_download(
+                    self._name,
+                    file,
+                    revision=revision,
+                    cache_dir=self._cache_dir,
+                    token=self._token,
+                    endpoint=self._endpoint,
+                )
+            )
+        )
+
+    def _ask(self, request: Callable[[], Any]) -> Any:
+        """The answer to `request`, with the hub's refusals in distil's words."""
+        from huggingface_hub import errors  # noqa: PLC0415
+
+        try:
+            return request()
+        except errors.HFValidationError as error:
+            raise HubError(
+                "name is neither a folder nor a name on the hub",
+                expected="owner/model", found=repr(self._name[:_LONGEST_NAME]), where="name",
+                fix=str(error)[:_LONGEST_NAME],
+            ) from None  # fmt: skip
+        except errors.GatedRepoError:
+            raise HubError(
+                "repository is gated", where=self._where(),
+                fix="accept its conditions on the hub, then pass token= or run `hf auth login`",
+            ) from None  # fmt: skip
+        except errors.RepositoryNotFoundError:
+            raise HubError(
+                "the hub has no such repository, or it is private", where=self._where(),
+                fix="check the name (there is no such folder either); for a private one pass "
+                "token= or run `hf auth login`",
+            ) from None  # fmt: skip
+        except errors.RevisionNotFoundError:
+            raise HubError(
+                "repository has no such revision", found=repr(self._revision),
+                where=self._where(), fix="name a branch, a tag or a commit of it",
+            ) from None  # fmt: skip
+        except errors.HfHubHTTPError as error:
+            status = getattr(error.response, "status_code", None)
+            if status is not None and 400 <= status < 500:
+                raise HubError(
+                    "the hub refused the request", found=str(error)[:_LONGEST_NAME],
+                    where=self._where(), fix="check the token",
+                ) from None  # fmt: skip
+            raise _UnreachableError from error
+        except Exception as error:
+            # A connection fails with errors of huggingface_hub's HTTP library, requests or
+            # httpx by its version; a full disk should not be taken for that.
+            if isinstance(error, OSError) and error.errno is not None:
+                raise HubError(
+                    "download cannot be stored", found=error, where=self._where(),
+                    fix="make room, or choose another cache_dir",
+                ) from error  # fmt: skip
+            raise _UnreachableError from error
+
+    def _where(self) -> str:
+        return self._name if self._revision is None else f"{self._name}@{self._revision}"
+
+
+def _looks_like_path(name: str) -> bool:
+    """Whether `name` can only be meant as a path."""
+    return (
+        not name
+        or name.startswith((".", "/", "~"))
+        or name.endswith("/")
+        or name.count("/") > 1
+        or "\\" in name
+        or ".." in name.split("/")
+        or PureWindowsPath(name).drive != ""
+    )
+
+
+def _is_offline() -> bool:
+    """Whether the environment forbids to ask the hub; read at each call."""
+    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return value.upper() in ("1", "ON", "YES", "TRUE")

@@ -1,0 +1,205 @@
+"""What an open checkpoint is: named tensors, each read when it is asked for."""
+
+from __future__ import annotations
+
+import mmap as mmap_module
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from mmap import ACCESS_COPY, PAGESIZE, mmap
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from distil.errors import CheckpointError, shorten
+from distil.storage.formats import Layout
+
+Array = NDArray[Any]
+
+MADV_DONTNEED: int | None = getattr(mmap_module, "MADV_DONTNEED", None)  # Windows has none
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16), BFLOAT16)
+
+# What a reader of one kind of file gives: the tensors by name, and how to let go of the file.
+Opened = tuple[dict[str, "StoredTensor"], Callable[[], None]]
+
+_MAX_DIMENSIONS = 32
+_ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor in a file.
+
+    Attributes:
+        name: Its name in the file; a TensorFlow name without the leading name of the model.
+        file: The file that holds it.
+        shape: Its shape as stored.
+        dtype: Its type as stored.
+        load: Gives the values; `read` is the way to call it.
+        let_go: Gives back the memory of what was read; `release` is the way to call it.
+    """
+
+    name: str
+    file: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    load: Callable[[], Array] = field(repr=False, compare=False)
+    let_go: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+
+    def read(self) -> Array:
+        """The values: a view of the file's memory map, copied by the system where written to.
+
+        No byte is read before it is used, and the array stays valid after the checkpoint is
+        closed.
+        """
+        return self.load()
+
+    def release(self) -> None:
+        """Give back the memory of what was read and then copied; it can be read again."""
+        if self.let_go is not None:
+            self.let_go()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of an open checkpoint; see `distil.checkpoints.open_checkpoint`.
+
+    Attributes:
+        folder: The folder that it lies in.
+        files: The files that hold the tensors.
+        format: "safetensors", "tf-safetensors", "bin" or "h5".
+        layout: Whose names and orientation the tensors have, see `distil.common.spec`.
+        tensors: The tensors by name.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    format: str
+    layout: Layout
+    tensors: Mapping[str, StoredTensor]
+    _close: Callable[[], None] = field(repr=False, compare=False)
+
+    def close(self) -> None:
+        """Let go of the files. Arrays that were read stay valid; no other can be read."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class MappedFile:
+    """The bytes of a file, mapped into memory copy-on-write.
+
+    PyTorch adopts such arrays as they are (it wants writable memory), so that loading a model
+    takes the memory of its weights once.  Files are replaced by renaming, here and in the
+    hub's cache, so a mapping never sees another file's bytes.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be opened.
+        CheckpointError: It is empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            self.size = file.seek(0, 2)
+            if self.size == 0:
+                raise CheckpointError("file is empty", where=path, fix="download or save it again")
+            self._map = mmap(file.fileno(), 0, access=ACCESS_COPY)
+        self._bytes: Array | None = np.frombuffer(self._map, np.uint8)
+
+    def bytes(self, start: int, stop: int) -> bytes:
+        """A copy of the bytes from `start` to below `stop`."""
+        return self._open_bytes()[start:stop].tobytes()
+
+    def tensor(
+        self, name: str, start: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> StoredTensor:
+        """The tensor of `shape` and `dtype` that begins at byte `start`; see `array`."""
+        length = prod(shape) * dtype.itemsize
+        return StoredTensor(
+            name, self.path, shape, dtype,
+            load=lambda: self.array(start, shape, dtype),
+            let_go=lambda: self.release(start, length),
+        )  # fmt: skip
+
+    def array(self, start: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """The array of `shape` and `dtype` that begins at byte `start`.
+
+        The caller has checked that the file is long enough.
+        """
+        flat = self._open_bytes()[start : start + prod(shape) * dtype.itemsize]
+        if (flat.ctypes.data % dtype.alignment) != 0:
+            flat = flat.copy()  # frameworks want aligned memory
+        return flat.view(dtype).reshape(shape)
+
+    def release(self, start: int, length: int) -> None:
+        """Let the system take back the whole pages in these bytes, and what was written there."""
+        first = -(-start // PAGESIZE) * PAGESIZE
+        last = (start + length) // PAGESIZE * PAGESIZE
+        if first < last and MADV_DONTNEED is not None:
+            self._map.madvise(MADV_DONTNEED, first, last - first)
+
+    def close(self) -> None:
+        """Drop this reference; the mapping goes when the last array does."""
+        self._bytes = None
+
+    def _open_bytes(self) -> Array:
+        if self._bytes is None:
+            raise CheckpointError("checkpoint is closed", where=self.path, fix="read before close")
+        return self._bytes
+
+
+def same_values(one: StoredTensor, other: StoredTensor) -> bool:
+    """Whether two tensors hold the same bytes."""
+    if (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    first, second = np.atleast_1d(one.read()), np.atleast_1d(other.read())
+    if first.ctypes.data == second.ctypes.data and first.strides == second.strides:
+        return True
+    for start in range(0, len(first), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        if first[rows].tobytes() != second[rows].tobytes():
+            return False
+        one.release()
+        other.release()
+    return True
+
+
+def check_shape(shape: Any, *, name: str, where: Path) -> tuple[int, ...]:
+    """`shape`, if it is that of an array that can exist.
+
+    Raises:
+        CheckpointError: A size is no integer or below 0, or there are too many of them.
+    """
+    valid = (
+        isinstance(shape, list | tuple)
+        and len(shape) <= _MAX_DIMENSIONS
+        and all(type(size) is int and 0 <= size < 2**63 for size in shape)
+        # numpy multiplies the sizes of an empty array too
+        and prod(size for size in shape if size) < 2**60
+    )
+    if not valid:
+        raise CheckpointError(
+            f"shape of {shorten(name)} is impossible",
+            expected=f"at most {_MAX_DIMENSIONS} sizes of 0 or more",
+            found=shorten(repr(shape)), where=where,
+        )  # fmt: skip
+    return tuple(shape)

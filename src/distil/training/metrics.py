@@ -1,0 +1,158 @@
+"""How good predictions are, by the metrics that the field uses for each task.
+
+Those of classes and of numbers are scikit-learn's and scipy's, those of entities seqeval's, which
+follows CoNLL-2003 (Tjong Kim Sang and De Meulder 2003).  Those of answers follow SQuAD
+(Rajpurkar et al. 2016, evaluate-v1.1.py).
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distil.errors import FrameworkError
+
+Array = NDArray[Any]
+Metrics = dict[str, float]
+
+# What decides which model is the best, unless the recipe says otherwise.
+MAIN_METRIC: Mapping[str, str] = {
+    "masked-lm": "loss",
+    "sequence-classification": "accuracy",
+    "multiple-choice": "accuracy",
+    "token-classification": "f1",
+    "question-answering": "f1",
+}
+REGRESSION_METRIC = "pearson"
+
+# Of these, less is better.
+LESS_IS_BETTER = ("loss", "perplexity")
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def classes(predicted: Array, labels: Array) -> Metrics:
+    """Accuracy, F1 (of class 1 where there are two, else the mean of all) and Matthews' phi.
+
+    Args:
+        predicted: Numbers of the classes (n).
+        labels: The right ones (n).
+
+    Raises:
+        FrameworkError: scikit-learn is not installed.
+    """
+    scores = _sklearn_metrics()
+    two = max(int(labels.max(initial=0)), int(predicted.max(initial=0))) <= 1
+    return {
+        "accuracy": float(scores.accuracy_score(labels, predicted)),
+        "f1": float(
+            scores.f1_score(
+                labels, predicted, average="binary" if two else "macro", zero_division=0.0
+            )
+        ),
+        # Of one class alone it is not defined, and scikit-learn would warn.
+        "matthews": float(scores.matthews_corrcoef(labels, predicted))
+        if len({*labels.tolist(), *predicted.tolist()}) > 1
+        else 0.0,
+    }
+
+
+def choices(predicted: Array, labels: Array) -> Metrics:
+    """The share of right choices; arguments as for `classes`."""
+    return {"accuracy": float((predicted == labels).mean())}
+
+
+def regression(predicted: Array, labels: Array) -> Metrics:
+    """Correlations of numbers (n) with the right ones (n), by Pearson and by Spearman.
+
+    Numbers that are all the same go along with nothing: 0.
+
+    Raises:
+        FrameworkError: scipy is not installed.
+    """
+    stats = _optional("scipy.stats", "scipy")
+    if np.ptp(predicted) == 0 or np.ptp(labels) == 0:
+        return {"pearson": 0.0, "spearman": 0.0}
+    return {
+        "pearson": float(stats.pearsonr(predicted, labels)[0]),
+        "spearman": float(stats.spearmanr(predicted, labels)[0]),
+    }
+
+
+def entities(predicted: Sequence[Sequence[str]], labels: Sequence[Sequence[str]]) -> Metrics:
+    """Precision, recall and F1 of whole entities, and the accuracy of tags.
+
+    An entity counts if all its words and its type are right.
+
+    Args:
+        predicted: Tags of the words of each sentence: O, and B- and I- with a type.
+        labels: The right ones.
+
+    Raises:
+        FrameworkError: seqeval is not installed.
+    """
+    scores = _optional("seqeval.metrics", "seqeval")
+    return {
+        name: float(score(labels, predicted, zero_division=0))
+        for name, score in (
+            ("precision", scores.precision_score),
+            ("recall", scores.recall_score),
+            ("f1", scores.f1_score),
+        )
+    } | {"accuracy": float(scores.accuracy_score(labels, predicted))}
+
+
+def answers(predicted: Sequence[str], labels: Sequence[Sequence[str]]) -> Metrics:
+    """Exact match and F1 of answers, in percent as SQuAD has them.
+
+    Args:
+        predicted: An answer to each question.
+        labels: Right answers to each, of which the nearest counts.
+    """
+    exact = [
+        max(float(normalised(found) == normalised(right)) for right in rights)
+        for found, rights in zip(predicted, labels, strict=True)
+    ]
+    overlap = [
+        max(overlap_of_words(found, right) for right in rights)
+        for found, rights in zip(predicted, labels, strict=True)
+    ]
+    return {"exact_match": 100 * float(np.mean(exact)), "f1": 100 * float(np.mean(overlap))}
+
+
+def normalised(answer: str) -> str:
+    """An answer in lower case, without punctuation, articles and surplus white space."""
+    without_articles = _ARTICLES.sub(" ", answer.lower().translate(_PUNCTUATION))
+    return " ".join(without_articles.split())
+
+
+def overlap_of_words(predicted: str, label: str) -> float:
+    """F1 of the words of two answers."""
+    found, right = normalised(predicted).split(), normalised(label).split()
+    common = sum((Counter(found) & Counter(right)).values())
+    if common == 0:
+        return 0.0
+    precision, recall = common / len(found), common / len(right)
+    return 2 * precision * recall / (precision + recall)
+
+
+def _sklearn_metrics() -> Any:
+    return _optional("sklearn.metrics", "scikit-learn")
+
+
+def _optional(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise FrameworkError(
+            f"{package} is not installed, which computes metrics",
+            where="evaluation", fix='pip install "distil[train]"',
+        ) from None  # fmt: skip
