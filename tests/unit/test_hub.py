@@ -49,7 +49,7 @@ def test_a_folder_is_itself(tmp_path: Path) -> None:
 
 def test_folders_and_import_need_no_hub_library(tmp_path: Path) -> None:
     code = (
-        "import sys; from distil.common import hub; hub.snapshot(sys.argv[1])\n"
+        "import sys; from distil.storage import hub; hub.snapshot(sys.argv[1])\n"
         "heavy = {'huggingface_hub', 'numpy', 'h5py', 'torch', 'tensorflow'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
