@@ -101,6 +101,24 @@ class FrameworkError(DistilError, ImportError):
     """The framework asked for is unknown, or not installed."""
 
 
+def not_installed(
+    package: str, *, where: Any, extra: str | None = None, use: str = "", fix: str | None = None
+) -> FrameworkError:
+    """The error for a package that something needs and that is not installed.
+
+    Args:
+        package: What is missing.
+        where: What asked for it.
+        extra: The extra of distil that brings it.
+        use: What it is needed for.
+        fix: What else to do, where an extra does not bring it.
+    """
+    return FrameworkError(
+        f"{package} is not installed" + (f"; it is needed to {use}" if use else ""),
+        where=where, fix=fix or f'pip install "distil[{extra}]"',
+    )  # fmt: skip
+
+
 class TrainingError(DistilError, RuntimeError):
     """Training cannot go on, or cannot be gone on with."""
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from distil.common.tasks import Task
-from distil.errors import FrameworkError
+from distil.errors import FrameworkError, not_installed
 
 ENVIRONMENT_VARIABLE = "DISTIL_FRAMEWORK"
 
@@ -89,10 +89,7 @@ def import_framework(name: str) -> ModuleType:
     """
     framework = FRAMEWORKS[name]
     if not framework.is_installed:
-        raise FrameworkError(
-            f"{framework.packages[0]} is not installed", where=f"framework {name!r}",
-            fix=f'pip install "distil[{name}]"',
-        )  # fmt: skip
+        raise not_installed(framework.packages[0], where=f"framework {name!r}", extra=name)
     return importlib.import_module(f"distil.{name}")
 
 

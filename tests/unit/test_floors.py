@@ -14,7 +14,7 @@ SOURCE = Path(distil.__file__).parent
 
 # From the ground up.  Rooms on one floor never import each other.
 FLOORS = (
-    ("errors",),
+    ("errors", "arrays"),
     ("storage",),
     ("common",),
     ("checkpoints", "reading", "frameworks"),

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from distil.common.inference.model import READS_FIRST, Array, InferenceModel
+from distil.arrays import Array
+from distil.common.inference.model import READS_FIRST, InferenceModel
 
 # What pipelines and examples usually take.
 ROWS_AT_ONCE = 32

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from distil.arrays import Array
 from distil.checkpoints.load_report import Finding, LoadReport
 from distil.common import spec
 from distil.common.config import DistilBertConfig
 from distil.common.spec import Weight
 from distil.common.stored_names import Naming, naming_of
 from distil.errors import CheckpointError, WeightsError, shorten
-from distil.storage.tensors import FLOATS, Array, Checkpoint, StoredTensor, same_values
+from distil.storage.tensors import FLOATS, Checkpoint, StoredTensor, same_values
 
 # What DistributedDataParallel and torch.compile put before the names of what they wrap.
 _WRAPPERS = ("module.", "_orig_mod.")

@@ -9,11 +9,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from distil.arrays import Array
 from distil.checkpoints import Checkpoint
 from distil.checkpoints.matching import Source, match_weights
 from distil.common.config import DistilBertConfig
 from distil.errors import CheckpointError, WeightsError, shorten
-from distil.storage.tensors import Array
 
 _ROWS_AT_ONCE = 1024
 

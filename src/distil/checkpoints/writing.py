@@ -25,6 +25,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from distil.arrays import Array
 from distil.checkpoints.opening import open_files
 from distil.common import spec
 from distil.common.config import FILE_NAME, DistilBertConfig
@@ -42,7 +43,7 @@ from distil.storage.formats import (
 )
 from distil.storage.h5_writer import H5Writer
 from distil.storage.safetensors_file import SafetensorsWriter
-from distil.storage.tensors import FLOATS, Array, Checkpoint
+from distil.storage.tensors import FLOATS, Checkpoint
 
 _SECONDS_TO_KEEP_LEFTOVERS = 24 * 60 * 60
 

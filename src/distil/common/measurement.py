@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.outputs import ModelOutput
-
-Array = NDArray[Any]
 
 
 @dataclass

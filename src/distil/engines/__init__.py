@@ -32,7 +32,7 @@ from distil.common.spec import parameters
 from distil.engines.calibration import default_cache, kept, measured
 from distil.engines.graph import Weights
 from distil.engines.model import EngineModel
-from distil.errors import FrameworkError, InputError
+from distil.errors import InputError, not_installed
 
 # Packages that each engine is imported from.
 _PACKAGES = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx")}
@@ -192,8 +192,5 @@ def _check(engine: str, dtype: str) -> ModuleType:
             )
     for package in _PACKAGES[engine]:
         if find_spec(package) is None:
-            raise FrameworkError(
-                f"{package} is not installed", where=f"engine {engine!r}",
-                fix=f'pip install "distil[{engine}]"',
-            )  # fmt: skip
+            raise not_installed(package, where=f"engine {engine!r}", extra=engine)
     return importlib.import_module(f"distil.engines.{engine}")

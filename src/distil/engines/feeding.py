@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from distil.common.inference.model import Array
+from distil.arrays import Array
 from distil.common.inference.packing import TOKENS_AT_ONCE
 from distil.engines.graph import MASK
 

@@ -17,9 +17,9 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from distil.arrays import Array
 from distil.common import spec
 from distil.common.config import DistilBertConfig
-from distil.common.inference.model import Array
 from distil.common.inference.quantization import ActivationRanges
 
 Value = TypeVar("Value")

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from distil.arrays import Array
 from distil.common.config import DistilBertConfig
-from distil.common.inference.model import READS_FIRST, Array, InferenceModel
+from distil.common.inference.model import READS_FIRST, InferenceModel
 from distil.common.inputs import out_of_range
 from distil.engines.feeding import Feed, feeds
 from distil.engines.graph import OUTPUT

@@ -17,8 +17,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from distil.arrays import Array
 from distil.common.config import DistilBertConfig
-from distil.common.inference.model import Array
 from distil.common.inference.quantization import ActivationRanges, scale_and_zero_point
 from distil.engines.graph import (
     INDEXES,

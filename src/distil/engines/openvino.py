@@ -19,8 +19,8 @@ import numpy as np
 import openvino
 from openvino import opset15 as op
 
+from distil.arrays import Array
 from distil.common.config import DistilBertConfig
-from distil.common.inference.model import Array
 from distil.common.inference.quantization import ActivationRanges
 from distil.engines.graph import (
     INDEXES,

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distil import api, frameworks
+from distil.arrays import Array
 from distil.common.config import DistilBertConfig
 from distil.common.labels import IGNORED
 from distil.common.measurement import Measurement
@@ -34,9 +34,6 @@ from distil.errors import CheckpointWarning, InputError
 from distil.frameworks import part
 from distil.parity.judging import TOLERANCES, WITH_ATTENTION, Finding, Tolerances, judge
 from distil.storage import hub
-
-Array = NDArray[Any]
-
 
 # From one word to a long sentence, with capitals, digits, accents, and words that are not in
 # any vocabulary, so that rows differ in length and most of them are padded.

@@ -23,16 +23,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common import spec
 from distil.common.measurement import Difference, Measurement, differences
 from distil.common.tasks import Task
-
-Array = NDArray[Any]
 
 # What is put after the name of an output that was computed along with attention weights.
 WITH_ATTENTION = " (with attention weights)"

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.errors import InputError
 from distil.pipelines import base
 from distil.pipelines.checks import check_count, warn
 from distil.pipelines.encoding import MOST_CHARACTERS, Encoded, as_arrays
 from distil.pipelines.rows import check_fields, check_text
 from distil.pipelines.spans import best_spans
-
-Array = NDArray[Any]
 
 _SPECIALS = 3  # [CLS] question [SEP] context [SEP]
 _FIELDS = ("question", "context")

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.errors import InputError
 from distil.pipelines import base
 from distil.pipelines.checks import check_count
 from distil.pipelines.encoding import Encoded, Encoder
 from distil.pipelines.probabilities import softmax
 from distil.pipelines.rows import check_fields, check_text
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.labels import BINARY, REGRESSION
 from distil.pipelines import base
 from distil.pipelines.checks import check_choice, check_count
 from distil.pipelines.encoding import Encoded, Encoder
 from distil.pipelines.probabilities import sigmoid, softmax
 from distil.pipelines.rows import Item, check_fields, check_text
-
-Array = NDArray[Any]
 
 # transformers' own default: the best label alone, and not in a list.
 _BEST_ALONE = ""

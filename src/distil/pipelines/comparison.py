@@ -7,11 +7,9 @@ from math import isnan
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.inference.model import InferenceModel
-
-Array = NDArray[Any]
 
 
 class ComparedModels(InferenceModel):

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.pipelines import base
 from distil.pipelines.checks import check_choice
 from distil.pipelines.encoding import Encoded, Encoder
 from distil.pipelines.rows import check_text
-
-Array = NDArray[Any]
 
 POOLINGS = ("mean", "cls")
 

@@ -12,12 +12,10 @@ from itertools import chain, compress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.errors import InputError
 from distil.pipelines.rows import Item
-
-Array = NDArray[Any]
 
 # Characters of the longest text that is tokenized in one piece: a second, and half a gigabyte.
 MOST_CHARACTERS = 1_000_000

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.inference.model import InferenceModel
-
-Array = NDArray[Any]
 
 # What Python adds to a key and its value, about.
 _OVERHEAD = 250

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.pipelines.probabilities import softmax
-
-Array = NDArray[Any]
 
 
 class Span(NamedTuple):

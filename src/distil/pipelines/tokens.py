@@ -9,15 +9,13 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.pipelines import base
 from distil.pipelines.checks import check_choice
 from distil.pipelines.encoding import Encoded, Encoder
 from distil.pipelines.probabilities import softmax
 from distil.pipelines.rows import check_text
-
-Array = NDArray[Any]
 
 AGGREGATIONS = ("none", "simple", "first", "average", "max")
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from distil.arrays import Array
 from distil.errors import CheckpointError, FrameworkError, UnsafeCheckpointError, shorten
 from distil.storage.pickles import check_older_form, check_pickle
-from distil.storage.tensors import BFLOAT16, Array, Opened, StoredTensor
+from distil.storage.tensors import BFLOAT16, Opened, StoredTensor
 
 # weights_only=True could be made to run code before (CVE-2025-32434).
 _OLDEST_TORCH = (2, 6)

@@ -13,8 +13,8 @@ from typing import Any
 import h5py  # type: ignore[import-untyped]
 import numpy as np
 
+from distil.arrays import Array
 from distil.storage.h5_types import type_of
-from distil.storage.tensors import Array
 
 # Keras 3 writes other files; 2.15 is the last version that wrote these.
 _KERAS_VERSION = "2.15.0"

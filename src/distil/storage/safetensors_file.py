@@ -17,9 +17,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from distil.arrays import Array
 from distil.errors import CheckpointError, shorten
 from distil.storage.files import parse_json
-from distil.storage.tensors import BFLOAT16, Array, MappedFile, Opened, StoredTensor, check_shape
+from distil.storage.tensors import BFLOAT16, MappedFile, Opened, StoredTensor, check_shape
 
 _DTYPES = {
     "F64": np.dtype(np.float64), "F32": np.dtype(np.float32), "F16": np.dtype(np.float16),

@@ -13,12 +13,10 @@ from typing import Any, Self
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.errors import CheckpointError, shorten
 from distil.storage.formats import Layout
-
-Array = NDArray[Any]
 
 MADV_DONTNEED: int | None = getattr(mmap_module, "MADV_DONTNEED", None)  # Windows has none
 

@@ -6,14 +6,11 @@ Shapes: w tokens of a window.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.training.spans import NONE, Windows
-
-Array = NDArray[Any]
 
 # As for BERT's and DistilBERT's results on SQuAD.
 N_BEST = 20

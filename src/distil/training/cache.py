@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.steps.batching import Features
 from distil.common.steps.recipe import Recipe
 from distil.errors import InputError
 from distil.storage.files import atomic_write
-
-Array = NDArray[Any]
 
 # Seconds after which nobody is taken to be writing to a file any more.
 _GIVEN_UP = 3600

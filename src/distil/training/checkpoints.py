@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from distil.arrays import Array
 from distil.errors import CheckpointError
 from distil.storage.files import atomic_write
 from distil.storage.safetensors_file import SafetensorsWriter
-
-Array = NDArray[Any]
 
 FILE_NAME = "checkpoint.safetensors"
 _KEY = "training"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.steps.batching import Batch, collate, plan_evaluation, prefetched
 from distil.common.steps.masking import Masking
 from distil.common.steps.recipe import Recipe
@@ -20,8 +20,6 @@ from distil.training.answers import read_answers
 from distil.training.features import Examples
 from distil.training.metrics import Metrics
 from distil.training.spans import NONE
-
-Array = NDArray[Any]
 
 # In place of an epoch, where masks are drawn to be judged by: the same at every evaluation.
 _EVALUATION = 2**31

@@ -17,15 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distil.common.steps.batching import Features
 from distil.common.steps.recipe import DataSection
 from distil.errors import InputError, shown
 from distil.training.cache import IdsFile
 from distil.training.reading import Row
-
-Array = NDArray[Any]
 
 # Rows tokenized at once: enough for all cores, few enough to be no burden on memory.
 _ROWS_AT_ONCE = 4096

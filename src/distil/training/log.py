@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distil.errors import FrameworkError
+from distil.errors import not_installed
 from distil.storage.files import atomic_write
 
 FILE_NAME = "log.jsonl"
@@ -72,8 +72,8 @@ def _events(folder: Path) -> Any:
             EventFileWriter,
         )
     except ImportError:
-        raise FrameworkError(
-            "tensorboard is not installed", where="log.tensorboard",
+        raise not_installed(
+            "tensorboard", where="log.tensorboard",
             fix="pip install tensorboard, or set log.tensorboard to false",
         ) from None  # fmt: skip
     return EventFileWriter(str(folder))

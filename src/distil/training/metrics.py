@@ -15,11 +15,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from distil.errors import FrameworkError
+from distil.arrays import Array
+from distil.errors import not_installed
 
-Array = NDArray[Any]
 Metrics = dict[str, float]
 
 # What decides which model is the best, unless the recipe says otherwise.
@@ -152,7 +151,6 @@ def _optional(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise FrameworkError(
-            f"{package} is not installed, which computes metrics",
-            where="evaluation", fix='pip install "distil[train]"',
-        ) from None  # fmt: skip
+        raise not_installed(
+            package, where="evaluation", extra="train", use="compute metrics"
+        ) from None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from distil.common.steps.recipe import DataSection
-from distil.errors import FrameworkError, InputError, shown
+from distil.errors import InputError, not_installed, shown
 
 # What files are called.
 _SUFFIXES = {
@@ -214,9 +214,9 @@ def _through_datasets(where: str, *name: str | None, **options: Any) -> Iterator
     try:
         import datasets  # noqa: PLC0415 - optional
     except ImportError:
-        raise FrameworkError(
-            "datasets is not installed, which reads parquet files and data sets on the hub",
-            where=where, fix='pip install "distil[datasets]"',
+        raise not_installed(
+            "datasets", where=where, extra="datasets",
+            use="read parquet files and data sets on the hub",
         ) from None  # fmt: skip
     try:
         found = datasets.load_dataset(*name, **options)

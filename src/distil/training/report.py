@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from distil.common.steps.recipe import Recipe
-from distil.errors import FrameworkError
+from distil.errors import not_installed
 from distil.storage.files import atomic_write
 from distil.training.log import Record
 
@@ -61,10 +61,7 @@ def draw_curves(
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - optional
     except ImportError:
-        raise FrameworkError(
-            "matplotlib is not installed, which draws curves",
-            where=path, fix='pip install "distil[train]"',
-        ) from None  # fmt: skip
+        raise not_installed("matplotlib", where=path, extra="train", use="draw curves") from None
     titles = dict(_TITLES)
     if metric is not None:
         titles.setdefault(f"dev_{metric}", f"dev {metric}")

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.labels import IGNORED
 from distil.errors import shown
 from distil.training.features import Examples, Reader, Sequences, in_blocks
 from distil.training.reading import Row
-
-Array = NDArray[Any]
 
 # In place of a word or an offset, for tokens that have none.
 NONE = -1

@@ -11,14 +11,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.checkpoints.pretrained import Pretrained
 from distil.common.config import DistilBertConfig
 from distil.common.spec import parameters
 from distil.errors import InputError
-
-Array = NDArray[Any]
 
 
 def make_student(

@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.config import DistilBertConfig
 from distil.errors import InputError
-
-Array = NDArray[Any]
 
 # What can compute it, besides the framework that the model is of ("packed").
 PACKED = "packed"

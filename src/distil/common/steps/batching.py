@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.labels import IGNORED
 from distil.common.steps.recipe import BatchSection
 
-Array = NDArray[Any]
 Integers = NDArray[np.int64]
 Prepared = TypeVar("Prepared")
 

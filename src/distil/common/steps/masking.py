@@ -11,15 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.steps.batching import Batch
 from distil.common.steps.recipe import MaskingSection
-
-Array = NDArray[Any]
 
 # The argument that says where the labels are; labels and places are lists (m).
 PLACES = "places"

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.steps.batching import Batch, count_labels
 from distil.common.steps.masking import PLACES
-
-Array = NDArray[Any]
 
 
 def slice_of(batch: Batch, number: int, count: int) -> Batch:

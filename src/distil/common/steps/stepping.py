@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.spec import Weight
 from distil.common.steps.batching import Batch
-
-Array = NDArray[Any]
 
 # Names in a step's state: what stands before the canonical name of a weight.
 WEIGHT, MEAN, SQUARE = "weight/", "mean/", "square/"

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from distil.arrays import Array
 from distil.common.spec import parameters
 from distil.common.steps.batching import Batch
 from distil.common.steps.recipe import Recipe
@@ -33,8 +33,6 @@ from distil.pt.model import DistilBertPreTrainedModel
 from distil.pt.training.forward import forward
 from distil.pt.training.workers import Workers
 from distil.pt.weights import owner, to_numpy, to_tensor
-
-Array = NDArray[Any]
 
 
 class Step:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from distil.common.inference.model import READS_FIRST, Array, InferenceModel
+from distil.arrays import Array
+from distil.common.inference.model import READS_FIRST, InferenceModel
 from distil.common.inference.packing import TOKENS_AT_ONCE, Pack, packs
 from distil.common.outputs import (
     EncoderOutput,

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from distil.arrays import Array
 from distil.common.spec import parameters
 from distil.common.steps.batching import Batch
 from distil.common.steps.recipe import Recipe
@@ -33,8 +33,6 @@ from distil.tf.model import TFDistilBertPreTrainedModel, encoder_of
 from distil.tf.training.forward import forward
 from distil.tf.training.workers import Workers
 from distil.tf.weights import owner, to_numpy
-
-Array = NDArray[Any]
 
 
 class Step:
