@@ -26,6 +26,9 @@ class Framework:
         packages: What it is imported from, the framework itself first.
         aliases: Other names that arguments may call it by.
         class_prefix: What the names of its model classes begin with.
+        old_format: What it wrote checkpoints in before safetensors.
+        maps_files: Whether its weights may be views of a file's memory map.
+        dtype_of_bfloat16: The type that a model to be trained in bfloat16 is loaded in.
     """
 
     name: str
@@ -33,6 +36,9 @@ class Framework:
     packages: tuple[str, ...]
     aliases: tuple[str, ...]
     class_prefix: str = ""
+    old_format: str
+    maps_files: bool
+    dtype_of_bfloat16: str
 
     @property
     def is_installed(self) -> bool:
@@ -41,13 +47,24 @@ class Framework:
 
 
 _FRAMEWORKS = (
-    Framework(name="pt", title="PyTorch", packages=("torch",), aliases=("torch", "pytorch")),
+    Framework(
+        name="pt",
+        title="PyTorch",
+        packages=("torch",),
+        aliases=("torch", "pytorch"),
+        old_format="bin",
+        maps_files=True,
+        dtype_of_bfloat16="float32",
+    ),
     Framework(
         name="tf",
         title="TensorFlow",
         packages=("tensorflow", "keras"),
         aliases=("tensorflow", "keras"),
         class_prefix="TF",
+        old_format="h5",
+        maps_files=False,
+        dtype_of_bfloat16="mixed_bfloat16",
     ),
 )
 FRAMEWORKS: Mapping[str, Framework] = {framework.name: framework for framework in _FRAMEWORKS}

@@ -6,6 +6,8 @@ import pytest
 import distil
 from distil import parity
 from distil.cli import main
+from distil.common import spec
+from distil.common.config import DistilBertConfig
 from distil.common.measurement import Measurement
 from distil.common.tasks import TASKS
 from distil.errors import InputError
@@ -144,7 +146,8 @@ class TestJudging:
         change(other)
         mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]]) == 1
         task = TASKS["sequence-classification"]
-        found = judging.judge(one, other, mask, task, self.TOLERANCES)
+        weights = spec.weights(DistilBertConfig(n_layers=1), task.name)
+        found = judging.judge(one, other, mask, task, weights, self.TOLERANCES)
         return [(one.kind, one.name) for one in found if not one.agrees]
 
     def test_nothing(self):

@@ -128,3 +128,49 @@ def test_an_unknown_task_is_refused_with_the_nearest_one():
     with pytest.raises(ValueError, match="unknown task"):
         find_task(None)
     assert task_of_class("GPT2LMHeadModel") is None
+
+
+@pytest.mark.parametrize("task", spec.HEADS)
+def test_parts_blocks_and_other_layers(task):
+    table = spec.weights(TINY, task)
+    prefix = "" if task == "base" else "distilbert."
+    for weight in table.values():
+        assert table[prefix + weight.inner_name if weight.in_encoder else weight.inner_name]
+        if weight.layer is not None:
+            other = weight.in_layer(1 - weight.layer)
+            assert other == weight.name.replace(f".{weight.layer}.", f".{1 - weight.layer}.")
+            assert weight.in_layer(weight.layer) == weight.name
+    parts = list(dict.fromkeys(weight.part for weight in table.values()))
+    assert parts == ["embeddings", "layer 0", "layer 1", *["head"] * (task != "base")]
+    layer = f"{prefix}transformer.layer.0."
+    assert list(dict.fromkeys(one.block for one in table.values() if one.layer == 0)) == [
+        layer + name
+        for name in ("attention", "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("task", "width"),
+    [
+        ("base", 8), ("masked-lm", 31), ("sequence-classification", 3), ("multiple-choice", 1),
+        ("token-classification", 3), ("question-answering", 3),
+    ],
+)  # fmt: skip
+def test_width(task, width):
+    assert spec.width(TINY, task) == width
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("distilbert.transformer.layer.11.ffn.lin1.bias",
+         ("distilbert.transformer.layer.", 11, ".ffn.lin1.bias")),
+        ("bert/encoder/layer_._3/output/dense/bias:0",
+         ("bert/encoder/layer_._", 3, "/output/dense/bias:0")),
+        ("a.layer.07.b", ("a.layer.07.b", None, "")),
+        ("a.layer.x.b", ("a.layer.x.b", None, "")),
+        ("classifier.bias", ("classifier.bias", None, "")),
+    ],
+)  # fmt: skip
+def test_names_are_split_at_the_layer(name, parts):
+    assert spec.split_at_layer(name) == parts

@@ -6,11 +6,10 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from distil.common.spec import split_at_layer
 from distil.errors import CheckpointWarning, WeightsError, shorten
 
 _MOST_LINES = 60
-_LAYER = "layer"
-_TF_LAYER = "layer_._"
 
 
 @dataclass(frozen=True)
@@ -128,13 +127,10 @@ def _fold(findings: Iterable[Finding]) -> Iterator[str]:
 
 def _split_at_layer(name: str) -> tuple[str, int | None, str]:
     """`name` before, at and after the number of its layer, shortened if it has none."""
-    if len(name) <= 200:
-        for mark, end in ((f".{_LAYER}.", "."), (f"/{_TF_LAYER}", "/")):
-            before, found, rest = name.partition(mark)
-            number, _, after = rest.partition(end)
-            if found and number.isascii() and number.isdecimal() and str(int(number)) == number:
-                return shorten(before + mark), int(number), shorten(end + after)
-    return shorten(name), None, ""
+    if len(name) > 200:
+        return shorten(name), None, ""
+    before, number, after = split_at_layer(name)
+    return shorten(before), number, shorten(after)
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -18,6 +18,7 @@ from distil.common.config_rules import DTYPES
 from distil.common.labels import check_task
 from distil.common.tasks import TASKS
 from distil.errors import InputError
+from distil.frameworks import FRAMEWORKS
 from distil.storage import hub
 from distil.storage.formats import FORMAT_ALIASES
 
@@ -116,8 +117,7 @@ class Pretrained:
         with open_checkpoint(folder, variant=variant) as checkpoint:
             match = match_weights(checkpoint, config, cls.task)
             match.report.check(name=str(name), ignore_mismatched_sizes=ignore_mismatched_sizes)
-            # Weights map from the file to PyTorch as they are; TensorFlow has to copy them.
-            mapped = cls.framework == "pt"
+            mapped = FRAMEWORKS[cls.framework].maps_files
             wanted = np.dtype("float32" if dtype.startswith("mixed_") else dtype)
             read = {
                 name: partial(source.read, dtype=wanted, mapped=mapped and not source.transposed)
@@ -152,7 +152,7 @@ class Pretrained:
         """
         folder = Path(folder)
         if format is None:
-            old = {"pt": "bin", "tf": "h5"}[self.framework]
+            old = FRAMEWORKS[self.framework].old_format
             format = "safetensors" if safe_serialization else old  # noqa: A001
         config = self.config.replace(
             architectures=[TASKS[self.task].class_name], dtype=self.weights_dtype

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from distil.common.config import DistilBertConfig
 from distil.common.inputs import Shape, fits, not_integers
+from distil.common.tasks import TASKS
 from distil.errors import ConfigError, InputError
 
 IGNORED = -100
@@ -50,7 +51,8 @@ def loss_kind(
         InputError: The labels have a type or a shape that this loss cannot take.
     """
     kind = CROSS_ENTROPY
-    if task == "sequence-classification":
+    any_kind = TASKS[task].has_problem_type
+    if any_kind:
         kind = config.problem_type or _guess(config, integers)
     if kind == CROSS_ENTROPY:
         expected = logits[:1] if len(logits) == 2 else logits[:-1]
@@ -67,7 +69,7 @@ def loss_kind(
             "labels have the wrong shape",
             expected=f"{expected} for {kind}", found=labels, where="labels",
             fix="set config.problem_type if another loss is meant"
-            if task == "sequence-classification" else None,
+            if any_kind else None,
         )  # fmt: skip
     return kind
 
@@ -108,9 +110,10 @@ def check_task(config: DistilBertConfig, task: str) -> None:
     Raises:
         ConfigError: It is question answering, and they are not a start and an end.
     """
-    if task == "question-answering" and config.num_labels != 2:
+    needed = TASKS[task].num_labels
+    if needed is not None and config.num_labels != needed:
         raise ConfigError(
             "question answering scores a start and an end",
-            expected="num_labels 2", found=config.num_labels, where="num_labels",
-            fix="pass num_labels=2",
+            expected=f"num_labels {needed}", found=config.num_labels, where="num_labels",
+            fix=f"pass num_labels={needed}",
         )  # fmt: skip

@@ -28,6 +28,12 @@ VOCAB_PROJECTOR = "vocab_projector"
 ENCODER_PREFIX = "distilbert"
 BERT_PREFIX = "bert"
 
+# What every LayerNorm adds to a variance.  Source: Devlin et al. 2018's code, and every port.
+NORM_EPSILON = 1e-12
+
+# In place of the name of a function: the one that the configuration names.
+OF_CONFIG = "activation of the configuration"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -38,12 +44,19 @@ class Row:
         kind: Which leaves it has (see `LEAVES`) and how they are laid out.
         shape: The letters of its weight, output first as PyTorch has it.
         bert: The path of the same module in a BERT checkpoint, "" where BERT has none.
+        activation: What its output goes through next: `OF_CONFIG`, the name of a function, or ""
+            for nothing.
     """
 
     name: str
     kind: Kind
     shape: str
     bert: str = ""
+    activation: str = ""
+
+    def at(self, layer: int | None) -> str:
+        """Its path in the encoder (or beside it, of a head), in the layer of that number."""
+        return self.name if layer is None else self.name.format(layer)
 
 
 EMBEDDINGS = (
@@ -60,26 +73,29 @@ LAYER = (
     Row(_LAYER + "attention.v_lin", "linear", "A D", _BERT + "attention.self.value"),
     Row(_LAYER + "attention.out_lin", "linear", "D A", _BERT + "attention.output.dense"),
     Row(_LAYER + "sa_layer_norm", "norm", "D", _BERT + "attention.output.LayerNorm"),
-    Row(_LAYER + "ffn.lin1", "linear", "F D", _BERT + "intermediate.dense"),
+    Row(_LAYER + "ffn.lin1", "linear", "F D", _BERT + "intermediate.dense", OF_CONFIG),
     Row(_LAYER + "ffn.lin2", "linear", "D F", _BERT + "output.dense"),
     Row(_LAYER + "output_layer_norm", "norm", "D", _BERT + "output.LayerNorm"),
 )
+# The same rows by what they do.
+QUERY, KEY, VALUE, ATTENTION_OUT, ATTENTION_NORM, FFN_IN, FFN_OUT, OUTPUT_NORM = LAYER
+ATTENTION = LAYER[:4]
 
 # BERT pools through a tanh layer before it classifies whole sequences and choices; those
 # two heads are another function than DistilBERT's and have no row to fold from.
 HEADS: Mapping[str, tuple[Row, ...]] = {
     "base": (),
     "masked-lm": (
-        Row("vocab_transform", "linear", "D D", "cls.predictions.transform.dense"),
+        Row("vocab_transform", "linear", "D D", "cls.predictions.transform.dense", OF_CONFIG),
         Row("vocab_layer_norm", "norm", "D", "cls.predictions.transform.LayerNorm"),
         Row(VOCAB_PROJECTOR, "linear", "V D", "cls.predictions.decoder"),
     ),
     "sequence-classification": (
-        Row("pre_classifier", "linear", "D D"),
+        Row("pre_classifier", "linear", "D D", activation="relu"),
         Row("classifier", "linear", "L D"),
     ),
     "multiple-choice": (
-        Row("pre_classifier", "linear", "D D"),
+        Row("pre_classifier", "linear", "D D", activation="relu"),
         Row("classifier", "linear", "1 D"),
     ),
     "token-classification": (Row("classifier", "linear", "L D", "classifier"),),
@@ -149,6 +165,28 @@ class Weight:
         """Whether it belongs to the encoder rather than to a head."""
         return self.row in EMBEDDINGS or self.row in LAYER
 
+    @property
+    def part(self) -> str:
+        """Where in the model it is: "embeddings", "layer 0" and so on, or "head"."""
+        if self.layer is not None:
+            return f"layer {self.layer}"
+        return "embeddings" if self.in_encoder else "head"
+
+    @property
+    def block(self) -> str:
+        """Path of its module, or of the attention that this is part of."""
+        return self.module.rpartition(".")[0] if self.row in ATTENTION else self.module
+
+    @property
+    def inner_name(self) -> str:
+        """Its name in the encoder by itself, whatever head is on it; of a head, its name."""
+        return f"{self.row.at(self.layer)}.{self.leaf}"
+
+    def in_layer(self, layer: int) -> str:
+        """The name of the same weight in another layer."""
+        prefix = self.name.removesuffix(self.inner_name)
+        return f"{prefix}{self.row.at(layer)}.{self.leaf}"
+
     def stored_leaf(self, layout: Layout) -> Leaf:
         """How `layout` names and turns this leaf."""
         return LEAVES[layout][self.row.kind][self.leaf]
@@ -186,17 +224,9 @@ def weights(config: DistilBertConfig, task: str) -> dict[str, Weight]:
     table: dict[str, Weight] = {}
 
     def add(row: Row, layer: int | None, prefix: str) -> None:
-        letters = {
-            "V": config.vocab_size,
-            "P": config.max_position_embeddings,
-            "D": config.dim,
-            "F": config.hidden_dim,
-            "A": config.attention_width(layer) if layer is not None else config.dim,
-            "L": config.num_labels,
-            "1": 1,
-        }
+        letters = _sizes(config, layer)
         weight_shape = tuple(letters[letter] for letter in row.shape.split())
-        module = prefix + (row.name if layer is None else row.name.format(layer))
+        module = prefix + row.at(layer)
         for leaf in LEAVES["pt"][row.kind]:
             tied = row.name == VOCAB_PROJECTOR and leaf == "weight" and config.tie_word_embeddings
             table[f"{module}.{leaf}"] = Weight(
@@ -218,9 +248,41 @@ def weights(config: DistilBertConfig, task: str) -> dict[str, Weight]:
     return table
 
 
+def _sizes(config: DistilBertConfig, layer: int | None = None) -> dict[str, int]:
+    """What the letters of shapes stand for, in a layer or outside of them."""
+    return {
+        "V": config.vocab_size,
+        "P": config.max_position_embeddings,
+        "D": config.dim,
+        "F": config.hidden_dim,
+        "A": config.attention_width(layer) if layer is not None else config.dim,
+        "L": config.num_labels,
+        "1": 1,
+    }
+
+
+def split_at_layer(name: str) -> tuple[str, int | None, str]:
+    """A name of either layout before, at and after the number of its layer, if it has one.
+
+    For messages alone: it takes names from files, and nothing is found by it.
+    """
+    for mark, end in ((".layer.", "."), ("/layer_._", "/")):
+        before, found, rest = name.partition(mark)
+        number, _, after = rest.partition(end)
+        if found and number.isascii() and number.isdecimal() and str(int(number)) == number:
+            return before + mark, int(number), end + after
+    return name, None, ""
+
+
 def parameters(config: DistilBertConfig, task: str) -> Iterator[Weight]:
     """The weights of `weights` that are parameters of their own, tied ones left out."""
     return (weight for weight in weights(config, task).values() if weight.tied_to is None)
+
+
+def width(config: DistilBertConfig, task: str) -> int:
+    """How many numbers the model for `task` gives a token, or a text: its last axis."""
+    head = HEADS[task]
+    return _sizes(config)[head[-1].shape[0]] if head else config.dim
 
 
 def count_parameters(config: DistilBertConfig, task: str) -> int:

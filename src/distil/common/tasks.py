@@ -1,14 +1,29 @@
-"""The six things a DistilBERT is loaded for, and the names that people call them by."""
+"""The six things a DistilBERT is loaded for: one row each, which says what else depends on it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 from distil.common.config import DistilBertConfig
+from distil.common.outputs import (
+    EncoderOutput,
+    HeadOutput,
+    ModelOutput,
+    QuestionAnsweringOutput,
+)
 from distil.errors import InputError
+
+TaskName = Literal[
+    "base", "masked-lm", "sequence-classification", "multiple-choice", "token-classification",
+    "question-answering",
+]  # fmt: skip
+
+# Fields of an output that are not the scores of its head.
+_BESIDE_SCORES = ("loss", "hidden_states", "attentions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +36,46 @@ class Task:
         aliases: Other names accepted for it, those of transformers' pipelines among them.
         bert_classes: BERT classes whose checkpoints are loaded for it unless told otherwise.
         tf_model: What transformers calls the model in the names of a tf_model.h5.
+        output: What its models return.
+        targets: Arguments of the model that hold what it is to learn; none for the base model.
+        metric: What tells the better of two models in training.
+        reads_first: Whether its head looks at the first token of a sequence and nothing else.
+        scores_tokens: Whether its head gives every token a prediction of its own.
+        has_choices: Whether its inputs have an axis of choices: (batch, choices, length).
+        masks_words: Whether it learns from words that are hidden in the text itself.
+        class_column: What holds the names of its classes in rows of data; None without classes.
+        has_problem_type: Whether `problem_type` may turn it into a regression, or give a text
+            several labels.
+        num_labels: How many labels its head must have, None where the configuration says.
+        row: What a row for its pipeline is made of: its text, and what goes with that.
+        needs_second: Whether the second of these must be there.
+        top_k: Results for a row, unless told otherwise; None gives all.
     """
 
-    name: str
+    name: TaskName
     class_name: str
     aliases: tuple[str, ...] = ()
     bert_classes: tuple[str, ...] = ()
     tf_model: str
+    output: type[ModelOutput] = HeadOutput
+    targets: tuple[str, ...] = ("labels",)
+    metric: str | None = None
+    reads_first: bool = False
+    scores_tokens: bool = False
+    has_choices: bool = False
+    masks_words: bool = False
+    class_column: str | None = None
+    has_problem_type: bool = False
+    num_labels: int | None = None
+    row: tuple[str, str | None] = ("text", None)
+    needs_second: bool = False
+    top_k: int | None = None
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The fields of its output that hold the scores of its head."""
+        names = (field.name for field in fields(self.output))
+        return tuple(name for name in names if name not in _BESIDE_SCORES)
 
 
 _TASKS = (
@@ -37,6 +85,8 @@ _TASKS = (
         aliases=("feature-extraction", "embeddings", "sentence-embeddings", "sentence-similarity"),
         bert_classes=("BertModel",),
         tf_model="tf_distil_bert_model",
+        output=EncoderOutput,
+        targets=(),
     ),
     Task(
         name="masked-lm",
@@ -44,6 +94,10 @@ _TASKS = (
         aliases=("fill-mask", "mlm"),
         bert_classes=("BertForMaskedLM", "BertForPreTraining"),
         tf_model="tf_distil_bert_for_masked_lm",
+        metric="loss",
+        scores_tokens=True,
+        masks_words=True,
+        top_k=5,
     ),
     Task(
         name="sequence-classification",
@@ -51,12 +105,23 @@ _TASKS = (
         aliases=("text-classification", "sentiment-analysis"),
         bert_classes=("BertForSequenceClassification",),
         tf_model="tf_distil_bert_for_sequence_classification",
+        metric="accuracy",
+        reads_first=True,
+        class_column="label",
+        has_problem_type=True,
+        row=("text", "text_pair"),
+        top_k=5,
     ),
     Task(
         name="multiple-choice",
         class_name="DistilBertForMultipleChoice",
         bert_classes=("BertForMultipleChoice",),
         tf_model="tf_distil_bert_for_multiple_choice",
+        metric="accuracy",
+        reads_first=True,
+        has_choices=True,
+        row=("prompt", "choices"),
+        needs_second=True,
     ),
     Task(
         name="token-classification",
@@ -64,6 +129,9 @@ _TASKS = (
         aliases=("ner", "named-entity-recognition"),
         bert_classes=("BertForTokenClassification",),
         tf_model="tf_distil_bert_for_token_classification",
+        metric="f1",
+        scores_tokens=True,
+        class_column="tags",
     ),
     Task(
         name="question-answering",
@@ -71,6 +139,13 @@ _TASKS = (
         aliases=("qa", "extractive-question-answering"),
         bert_classes=("BertForQuestionAnswering",),
         tf_model="tf_distil_bert_for_question_answering",
+        output=QuestionAnsweringOutput,
+        targets=("start_positions", "end_positions"),
+        metric="f1",
+        num_labels=2,
+        row=("question", "context"),
+        needs_second=True,
+        top_k=1,
     ),
 )
 

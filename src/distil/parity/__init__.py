@@ -26,6 +26,7 @@ import numpy as np
 
 from distil import api, frameworks
 from distil.arrays import Array
+from distil.common import spec
 from distil.common.config import DistilBertConfig
 from distil.common.labels import IGNORED
 from distil.common.measurement import Measurement
@@ -198,12 +199,13 @@ def compare(
     options |= {"ignore_mismatched_sizes": task is not None, "seed": _SEED}
     tokenizer = api.load_tokenizer(folder)
     fields = {name: value for name, value in options.items() if name not in _NOT_FIELDS}
-    batch = make_batch(tokenizer, texts, config.replace(**fields), chosen)
+    config = config.replace(**fields)
+    batch = make_batch(tokenizer, texts, config, chosen)
     options |= {"task": chosen.name, "dtype": dtype}
     one, other = (_measure(framework, folder, batch, **options) for framework in _FRAMEWORKS)
 
     mask = batch["attention_mask"].reshape(-1, batch["attention_mask"].shape[-1])
-    loss = one.outputs.get("loss")
+    loss, weights = one.outputs.get("loss"), spec.weights(config, chosen.name)
     return Comparison(
         name=str(name),
         task=chosen.name,
@@ -212,7 +214,7 @@ def compare(
         length=mask.shape[1],
         shown=int(mask.sum()),
         loss=None if loss is None else float(loss),
-        findings=judge(one, other, mask == 1, chosen, tolerances),
+        findings=judge(one, other, mask == 1, chosen, weights, tolerances),
     )
 
 

@@ -27,14 +27,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from distil.arrays import Array
-from distil.common import spec
 from distil.common.measurement import Difference, Measurement, differences
+from distil.common.spec import Weight
 from distil.common.tasks import Task
 
 # What is put after the name of an output that was computed along with attention weights.
 WITH_ATTENTION = " (with attention weights)"
-
-_LOGITS_BY_TOKEN = ("masked-lm", "token-classification")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +106,12 @@ class Finding:
 
 
 def judge(
-    one: Measurement, other: Measurement, mask: Array, task: Task, tolerances: Tolerances
+    one: Measurement,
+    other: Measurement,
+    mask: Array,
+    task: Task,
+    weights: Mapping[str, Weight],
+    tolerances: Tolerances,
 ) -> tuple[Finding, ...]:
     """All differences between two measurements, in the order of the model's parts.
 
@@ -117,6 +120,7 @@ def judge(
         other: Of the other.
         mask: True where a row (b) has a token (s).
         task: Of the model.
+        weights: Of the model, by canonical name.
         tolerances: What to hold them against.
 
     Returns:
@@ -124,7 +128,7 @@ def judge(
     """
     found = [
         *_output_findings(one, other, mask, task, tolerances),
-        *_gradient_findings(one, other, tolerances.gradient),
+        *_gradient_findings(one, other, weights, tolerances.gradient),
     ]
     return tuple(sorted(found, key=lambda finding: _place(finding.part)))
 
@@ -148,19 +152,22 @@ def _output_findings(
             yield _finding(_part_of_output(found.name), kind, found, tolerance)
 
 
-def _gradient_findings(one: Measurement, other: Measurement, tolerance: float) -> Iterator[Finding]:
+def _gradient_findings(
+    one: Measurement, other: Measurement, weights: Mapping[str, Weight], tolerance: float
+) -> Iterator[Finding]:
     """Differences of gradients, each relative to the largest gradient of its block."""
     found = list(differences(one.gradients, other.gradients))
     scales: dict[str, float] = {}
     for difference in found:
-        block = _block(difference.name)
+        block = weights[difference.name].block
         # A scale that is not a number leaves the comparison to the infinite difference.
         scales[block] = float(np.nanmax([scales.get(block, 0.0), difference.scale]))
     for difference in found:
-        scale = scales[_block(difference.name)]
+        weight = weights[difference.name]
+        scale = scales[weight.block]
         relative = difference.absolute / scale if difference.absolute else 0.0
         judged = Difference(difference.name, difference.absolute, relative, scale)
-        yield _finding(_part_of_weight(difference.name), "gradient", judged, tolerance)
+        yield _finding(weight.part, "gradient", judged, tolerance)
 
 
 def _finding(part: str, kind: str, found: Difference, tolerance: float) -> Finding:
@@ -181,7 +188,7 @@ def _split(outputs: Mapping[str, Array], task: Task) -> tuple[dict[str, Array], 
     whole: dict[str, Array] = {}
     for name, value in outputs.items():
         field = name.removesuffix(WITH_ATTENTION)
-        of_texts = field == "loss" or (field == "logits" and task.name not in _LOGITS_BY_TOKEN)
+        of_texts = field == "loss" or (field == "logits" and not task.scores_tokens)
         (whole if of_texts else by_token)[name] = value
     return by_token, whole
 
@@ -201,20 +208,6 @@ def _part_of_output(name: str) -> str:
     if field == "attentions":
         return f"layer {number}"
     return "output" if field == "last_hidden_state" else "head"
-
-
-def _block(weight: str) -> str:
-    """What a weight shares its scale with: its module, or the attention that this is part of."""
-    before, attention, _ = weight.partition(".attention.")
-    return before + attention if attention else weight.rpartition(".")[0]
-
-
-def _part_of_weight(name: str) -> str:
-    encoder = name.removeprefix(f"{spec.ENCODER_PREFIX}.")
-    if encoder.startswith("embeddings."):
-        return "embeddings"
-    before, _, rest = encoder.partition("transformer.layer.")
-    return "head" if before else f"layer {rest.partition('.')[0]}"
 
 
 def _place(part: str) -> int:

@@ -106,11 +106,8 @@ def student_weights(
     """
     found: dict[str, Callable[[], Array]] = {}
     for weight in parameters(config, task):
-        name = weight.name
-        if weight.layer is not None:
-            module = weight.row.name.format(weight.layer)
-            name = name.replace(module, weight.row.name.format(layers[weight.layer]))
-        array = teacher.get(name)
+        layer = weight.layer
+        array = teacher.get(weight.name if layer is None else weight.in_layer(layers[layer]))
         if array is None:
             continue
         # Only tables of words and what predicts words have an axis of the vocabulary.

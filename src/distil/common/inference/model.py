@@ -14,6 +14,7 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.common.config import DistilBertConfig
+from distil.common.tasks import TASKS
 from distil.errors import InputError
 
 # What can compute it, besides the framework that the model is of ("packed").
@@ -21,7 +22,7 @@ PACKED = "packed"
 ENGINES = (PACKED, "openvino", "onnxruntime")
 
 # Heads that look at the first token of a sequence, and at nothing else.
-READS_FIRST = ("sequence-classification", "multiple-choice")
+READS_FIRST = tuple(task.name for task in TASKS.values() if task.reads_first)
 
 
 class InferenceModel(ABC):
@@ -86,17 +87,15 @@ class InferenceModel(ABC):
             places = [np.flatnonzero(row) for row in shown]
             rows = [row[place] for row, place in zip(ids, places, strict=True)]
             scores = self.score(rows, positions=places)
-        if self.task in READS_FIRST:
+        task = TASKS[self.task]
+        if task.reads_first:
             logits = np.stack(scores)
-            choices = self.task == "multiple-choice"
-            return {"logits": logits.reshape(input_ids.shape[:-1]) if choices else logits}
+            return {"logits": logits.reshape(input_ids.shape[:-1]) if task.has_choices else logits}
         padded = np.zeros((*ids.shape, scores[0].shape[-1]), np.float32)
         padded[shown] = np.concatenate(scores)
-        if self.task == "base":
-            return {"last_hidden_state": padded}
-        if self.task == "question-answering":
-            return {"start_logits": padded[..., 0], "end_logits": padded[..., 1]}
-        return {"logits": padded}
+        if len(task.scores) == 1:
+            return {task.scores[0]: padded}
+        return {name: padded[..., number] for number, name in enumerate(task.scores)}
 
 
 def find_engine(name: str | None) -> str | None:
