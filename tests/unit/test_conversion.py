@@ -1,6 +1,5 @@
 """`distil.convert`, and the command: what arrives is what was there, or nothing is changed."""
 
-import importlib.util
 import io
 import json
 import os
@@ -607,13 +606,3 @@ class TestCommand:
         assert status == 2
         assert "vocab" in err
         assert not (tmp_path / "there").exists()
-
-
-def test_the_names_in_the_documentation():
-    page = Path(__file__).parents[2] / "docs" / "checkpoints.md"
-    found = importlib.util.spec_from_file_location("names", page.with_name("checkpoint_names.py"))
-    script = importlib.util.module_from_spec(found)
-    found.loader.exec_module(script)
-    text = page.read_text(encoding="utf-8")
-    assert text.count("|", text.index(script.START), text.index(script.END)) > 100
-    assert script.replaced(text) == text, "run python docs/checkpoint_names.py"

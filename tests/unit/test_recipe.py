@@ -1,6 +1,5 @@
 """Recipes: read, checked, overridden; every file in configs."""
 
-import importlib.util
 import shlex
 from pathlib import Path
 
@@ -200,13 +199,3 @@ def test_schedules(kind, steps, factors):
 
 def test_no_warmup_begins_at_the_top():
     assert rate_factor(ScheduleSection(warmup=0.0), 0, 10) == 1
-
-
-def test_the_keys_in_the_documentation():
-    page = Path(__file__).parents[2] / "docs" / "training.md"
-    found = importlib.util.spec_from_file_location("keys", page.with_name("recipe_keys.py"))
-    script = importlib.util.module_from_spec(found)
-    found.loader.exec_module(script)
-    text = page.read_text(encoding="utf-8")
-    assert text.count("|", text.index(script.START), text.index(script.END)) > 200
-    assert script.replaced(text) == text, "run python docs/recipe_keys.py"
