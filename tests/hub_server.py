@@ -18,6 +18,9 @@ from typing import Any, Self
 import pytest
 from huggingface_hub import constants, utils
 
+# huggingface_hub keeps its connections; from 1.0 on, what forgets them is called close_session.
+forget_sessions = getattr(utils, "close_session", None) or utils.reset_sessions
+
 LFS_SUFFIXES = (".safetensors", ".bin", ".h5")
 
 
@@ -97,9 +100,9 @@ def running_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A hub that this process takes for the real one."""
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    # huggingface_hub reads the environment once, when whoever comes first imports it.
+    # huggingface_hub reads the environment once, when it is first imported.
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    utils.reset_sessions()
+    forget_sessions()
     with HubServer() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         yield server

@@ -415,6 +415,20 @@ def test_reading_copies_nothing(tmp_path: Path, format: str) -> None:  # noqa: A
             assert wide.dtype == np.float64
 
 
+@pytest.mark.parametrize("format", ["safetensors", "tf-safetensors", "h5"])
+def test_what_is_not_mapped_is_a_copy(tmp_path: Path, format: str) -> None:  # noqa: A002
+    config = tiny_config(num_labels=1)  # the classifier's kernel is one column: transposed, it
+    saved = save(tmp_path, config, format=format)  # lies in memory as it did before
+    with open_checkpoint(tmp_path) as checkpoint:
+        match = match_weights(checkpoint, config, "sequence-classification")
+        for name, source in match.sources.items():
+            array = source.read(mapped=False)
+            assert not np.shares_memory(array, source.tensor.read())
+            assert array.flags.c_contiguous
+            assert array.flags.writeable
+            np.testing.assert_array_equal(array, saved[name])
+
+
 def test_pruned_heads(tmp_path: Path) -> None:
     config = tiny_config(pruned_heads={0: [1]})
     saved = save(tmp_path, config, "base")

@@ -90,7 +90,9 @@ class Source:
         if self.transposed:
             values = values.T
         if not mapped:
-            values = np.array(values, order="C", copy=None if values is not stored else True)
+            values = np.asarray(values, order="C")
+            if np.may_share_memory(values, stored):
+                values = values.copy()
         if not np.may_share_memory(values, stored):
             self.tensor.release()
         return values
