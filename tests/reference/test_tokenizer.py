@@ -8,7 +8,8 @@ import warnings
 import numpy
 import pytest
 
-from distil.common.tokenizer import DistilBertTokenizer, DistilBertTokenizerFast, load_tokenizer
+from distil import load_tokenizer
+from distil.common.tokenizer import DistilBertTokenizer, DistilBertTokenizerFast
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

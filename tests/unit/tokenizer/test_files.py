@@ -5,12 +5,8 @@ import shutil
 
 import pytest
 
-from distil.common.tokenizer import (
-    AddedToken,
-    DistilBertTokenizer,
-    DistilBertTokenizerFast,
-    load_tokenizer,
-)
+from distil import load_tokenizer
+from distil.common.tokenizer import AddedToken, DistilBertTokenizer, DistilBertTokenizerFast
 from distil.errors import TokenizerError
 from distil.storage import hub
 

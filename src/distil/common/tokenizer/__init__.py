@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.batch_encoding import BatchEncoding, CharSpan, TokenSpan
 from distil.common.tokenizer.encoding import Encoding
-from distil.common.tokenizer.loading import load_tokenizer
 from distil.common.tokenizer.python_tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ __all__ = [
     "DistilBertTokenizerFast",
     "Encoding",
     "TokenSpan",
-    "load_tokenizer",
 ]
 
 

@@ -1,35 +1,37 @@
-"""The base of both tokenizers: their options.
+"""What both tokenizers share: how one is made, and what calling it does.
 
-It stands on a line of classes, each a file: `Vocabulary` (tokens and ids), `Decoding` (ids to
-text), `Framing` (special tokens, padding), `Calling` (texts to inputs), `OtherCalls`,
-`Persistence` (files).
+`__call__` can be read with two more files: options.py (what the caller asks for) and rows.py
+(from pieces to rows).  tokens.py has what is asked about tokens and ids, compatibility.py the
+other names that transformers has for all of this.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from distil.common.tokenizer import files
+from distil.common.tokenizer import persistence
 from distil.common.tokenizer.added_tokens import AddedToken
-from distil.common.tokenizer.arguments import Side, read_side
-from distil.common.tokenizer.definition import (
-    UNTOUCHED,
-    Definition,
-    read_definition,
-)
-from distil.common.tokenizer.framing import UNLIMITED
-from distil.common.tokenizer.normalizer import NormalizerOptions
-from distil.common.tokenizer.persistence import Persistence
-from distil.errors import TokenizerError
+from distil.common.tokenizer.batch_encoding import BatchEncoding
+from distil.common.tokenizer.decoding import clean_up, join
+from distil.common.tokenizer.definition import Definition, refuse_foreign
+from distil.common.tokenizer.inputs import Side, check_surrogates, read_side, read_texts
+from distil.common.tokenizer.options import UNLIMITED, CallOptions
+from distil.common.tokenizer.rows import Frame, Plan, Rows, Source, without_batch_axis
+from distil.common.tokenizer.tensors import TensorKind, read_kind, to_lists
+from distil.common.tokenizer.tokens import Tokens
+from distil.common.tokenizer.vocabulary import Vocabulary
+from distil.errors import InputError, TokenizerError
 
 Token = str | AddedToken | Mapping[str, Any]
 
 
-class TokenizerBase(Persistence):
+class TokenizerBase(Tokens):
     """A DistilBERT tokenizer: everything but cutting text into pieces.
 
     Args:
@@ -48,7 +50,7 @@ class TokenizerBase(Persistence):
         mask_token: Stands for a word to be guessed.
         tokenize_chinese_chars: Make each CJK ideograph a word.
         strip_accents: Drop accents; None follows `do_lower_case` if that is given.
-        clean_up_tokenization_spaces: Take spaces before punctuation away when decoding.
+        clean_up_tokenization_spaces: Remove spaces before punctuation when decoding.
         model_max_length: Pieces that the model takes at most; None for no limit.
         padding_side: "right" or "left".
         truncation_side: "right" or "left".
@@ -62,6 +64,7 @@ class TokenizerBase(Persistence):
     """
 
     is_fast = False
+    _warned = False
 
     def __init__(
         self,
@@ -87,83 +90,273 @@ class TokenizerBase(Persistence):
         added_tokens_decoder: Mapping[Any, Token] | None = None,
         split_special_tokens: bool = False,
     ) -> None:
-        definition = self._define(vocab_file, tokenizer_file)
-        listed = dict(definition.added_tokens)
-        for token_id, value in (added_tokens_decoder or {}).items():
-            listed[int(token_id)] = AddedToken.read(value)
-        flags = {token.content: token for token in listed.values()}
-
-        def special(value: Token) -> AddedToken:
-            if isinstance(value, str) and value in flags:
-                return dataclasses.replace(flags[value], special=True)
-            return AddedToken.read(value, special=True)
-
-        named = {
-            "unk_token": special(unk_token or definition.unknown_token),
-            "sep_token": special(sep_token or definition.sep_token or "[SEP]"),
-            "pad_token": special(pad_token or "[PAD]"),
-            "cls_token": special(cls_token or definition.cls_token or "[CLS]"),
-            "mask_token": special(mask_token or "[MASK]"),
-        }
-        if do_basic_tokenize is not None:
-            definition = dataclasses.replace(definition, basic=do_basic_tokenize)
-        in_file = definition.normalizer
-        options = NormalizerOptions(
-            lowercase=in_file.lowercase if do_lower_case is None else do_lower_case,
-            strip_accents=(
-                in_file.strip_accents
-                if do_lower_case is None and strip_accents is None
-                else strip_accents
-            ),
-            tokenize_chinese_chars=(
-                in_file.tokenize_chinese_chars
-                if tokenize_chinese_chars is None
-                else tokenize_chinese_chars
-            ),
-            clean_text=in_file.clean_text,
+        self._definition = self._define(vocab_file, tokenizer_file).override(
+            unknown_token=AddedToken.read(unk_token).content if unk_token else None,
+            basic=do_basic_tokenize,
+            lowercase=do_lower_case,
+            strip_accents=strip_accents,
+            tokenize_chinese_chars=tokenize_chinese_chars,
         )
-        definition = dataclasses.replace(
-            definition,
-            unknown_token=named["unk_token"].content,
-            normalizer=options if definition.basic else UNTOUCHED,
-        )
-
         self.never_split = tuple(never_split or ())
         self.split_special_tokens = split_special_tokens
         self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
         # Files say "no limit" with several huge numbers.
         limited = model_max_length is not None and model_max_length < 10**20
         self.model_max_length = int(model_max_length or 0) if limited else UNLIMITED
-        self.padding_side = read_side(padding_side, "padding_side", TokenizerError)
-        self.truncation_side = read_side(truncation_side, "truncation_side", TokenizerError)
-        self.model_input_names = tuple(model_input_names)
+        self.padding_side: Side = read_side(padding_side, "padding_side", TokenizerError)
+        self.truncation_side: Side = read_side(truncation_side, "truncation_side", TokenizerError)
+        self.model_input_names: Sequence[str] = tuple(model_input_names)
         # What tokenizer_config.json held besides options, to be written back.
-        self._other_config: dict[str, Any] = {}
-        super().__init__(definition, named, list(map(special, additional_special_tokens)), listed)
+        self._other_config: Mapping[str, Any] = {}
+        named = {
+            "unk_token": unk_token, "sep_token": sep_token, "pad_token": pad_token,
+            "cls_token": cls_token, "mask_token": mask_token,
+        }  # fmt: skip
+        super().__init__(
+            Vocabulary.make(
+                self._definition,
+                named=named,
+                unnamed=additional_special_tokens,
+                added=added_tokens_decoder or {},
+            )
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} tokens, do_lower_case={self.do_lower_case})"
 
+    @property
+    def do_lower_case(self) -> bool:
+        """Whether texts are lower-cased."""
+        return self._definition.normalizer.lowercase
+
+    @property
+    def do_basic_tokenize(self) -> bool:
+        """Whether texts are normalised and split at punctuation."""
+        return self._definition.basic
+
+    @property
+    def strip_accents(self) -> bool | None:
+        """Whether accents are dropped; None when that follows `do_lower_case`."""
+        return self._definition.normalizer.strip_accents
+
+    @property
+    def tokenize_chinese_chars(self) -> bool:
+        """Whether each CJK ideograph is a word."""
+        return self._definition.normalizer.tokenize_chinese_chars
+
+    def __call__(
+        self,
+        text: Any,
+        text_pair: Any = None,
+        *,
+        add_special_tokens: bool = True,
+        padding: bool | str | None = False,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        stride: int = 0,
+        is_split_into_words: bool = False,
+        pad_to_multiple_of: int | None = None,
+        padding_side: Side | None = None,
+        return_tensors: TensorKind | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
+        return_length: bool = False,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        """Tokenize a text, a pair of texts, or a batch of either.
+
+        Args:
+            text: A string, or a list of strings; a list of pairs of strings is a batch of pairs.
+                With `is_split_into_words` a list of words stands for each string.
+            text_pair: The second texts, nested like `text`; "" is an empty text, None is none.
+            add_special_tokens: Make rows `[CLS] A [SEP]`, or `[CLS] A [SEP] B [SEP]`.
+            padding: True or "longest" pads to the longest row, "max_length" to `max_length`.
+            truncation: True or "longest_first" takes pieces from the longer text, "only_first"
+                and "only_second" from that text, False from none; None truncates when
+                `max_length` is given and `padding` is not.
+            max_length: Length of a row, special tokens included; None takes `model_max_length`.
+            stride: Pieces that an overflowing row shares with the row before.
+            is_split_into_words: Whether texts are given as lists of words.
+            pad_to_multiple_of: Round lengths up to a multiple of this.
+            padding_side: "left" or "right"; None takes the tokenizer's own setting.
+            return_tensors: "np", "pt" or "tf"; None returns lists.
+            return_token_type_ids: Return 0 for the first text and 1 for the second.
+            return_attention_mask: Return 1 for pieces and 0 for padding.
+            return_overflowing_tokens: Make more rows of what does not fit, and return which text
+                each row is from (`overflow_to_sample_mapping`).
+            return_special_tokens_mask: Return 1 for special tokens and padding.
+            return_offsets_mapping: Return the span of characters of each piece.
+            return_length: Return the length of each row.
+            verbose: Warn, once, of a text longer than the model allows.
+
+        Returns:
+            Inputs by name, (b s) each; (s) for a single text unless tensors or overflow are
+            asked for.
+
+        Raises:
+            InputError: This is not a text, or it cannot be made to fit; says which row.
+            FrameworkError: The framework of `return_tensors` is not installed.
+        """
+        texts = read_texts(text, text_pair, split=is_split_into_words)
+        check_surrogates(texts)
+        kind = None if return_tensors is None else read_kind(return_tensors)
+        options = CallOptions(
+            add_special_tokens=add_special_tokens, padding=padding, truncation=truncation,
+            max_length=max_length, stride=stride, pad_to_multiple_of=pad_to_multiple_of,
+            padding_side=padding_side, return_token_type_ids=return_token_type_ids,
+            return_attention_mask=return_attention_mask, return_length=return_length,
+            return_overflowing_tokens=return_overflowing_tokens, verbose=verbose,
+            return_special_tokens_mask=return_special_tokens_mask,
+            return_offsets_mapping=return_offsets_mapping,
+        )  # fmt: skip
+        plan = self._plan(options, pair=texts.second is not None)
+        source = Source(self._pipeline, texts, detailed=return_offsets_mapping)
+        first, *second = source.ids()
+        rows = Rows(first, second[0] if second else None, plan)
+        self._warn_if_too_long(rows, options)
+        data = rows.data(source)
+        if not (texts.batched or kind or return_overflowing_tokens):
+            data = without_batch_axis(data)
+        return BatchEncoding(data, lambda: rows.encodings(source), kind)
+
+    def decode(
+        self,
+        token_ids: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+    ) -> str:
+        """Turn one row of ids into text.
+
+        Args:
+            token_ids: An id, or the ids (s) of a row: a list, an array or a tensor.
+            skip_special_tokens: Leave special tokens out.
+            clean_up_tokenization_spaces: Remove the spaces before punctuation and English
+                contractions; None takes the tokenizer's own setting.  (In transformers' fast
+                tokenizer False still removes some.)
+
+        Returns:
+            The text: pieces of a word joined, words separated by spaces.
+
+        Raises:
+            InputError: An id is not in the vocabulary, or more than one row was given.
+        """
+        ids = to_lists(token_ids)
+        ids = [ids] if isinstance(ids, int) else ids
+        if any(isinstance(item, list) for item in ids):
+            raise InputError(
+                "decode takes one row of ids", found=f"{len(ids)} rows", fix="use batch_decode"
+            )
+        skipped = self._vocabulary.skipped_ids if skip_special_tokens else ()
+        tokens = [self._vocabulary.token(number) for number in ids if number not in skipped]
+        text = join(tokens, prefix=self._definition.prefix)
+        if clean_up_tokenization_spaces is None:
+            clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
+        return clean_up(text) if clean_up_tokenization_spaces else text
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | PathLike[str],
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        **options: Any,
+    ) -> Self:
+        """Load a tokenizer.
+
+        Args:
+            name: A folder, or a name on the hub.
+            revision: Branch, tag or commit on the hub.
+            cache_dir: Where files from the hub are kept.
+            local_files_only: Do not ask the hub.
+            token: For the hub.
+            **options: Override what the files say; as in making a tokenizer.
+
+        Raises:
+            TokenizerError: A file is missing or broken.
+            HubError: The hub does not have it, or cannot be reached.
+        """
+        folder = persistence.find_folder(
+            name,
+            revision=revision,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        stored, other = persistence.read_folder(folder)
+        tokenizer = cls(**{**stored, **options})
+        tokenizer._other_config = other
+        return tokenizer
+
+    def save_pretrained(self, folder: str | PathLike[str]) -> tuple[str, ...]:
+        """Write the files that make this tokenizer again, here and in transformers.
+
+        Args:
+            folder: Where to; made if it does not exist.
+
+        Returns:
+            The paths written: vocab.txt (not for tokenizers that are not BERT's),
+            tokenizer.json, tokenizer_config.json, special_tokens_map.json and, when tokens were
+            added to the vocabulary, added_tokens.json.
+
+        Raises:
+            TokenizerError: A token holds a line break, which vocab.txt cannot.
+        """
+        options = {name: getattr(self, name) for name in persistence.PLAIN_OPTIONS}
+        return persistence.write_folder(
+            Path(folder), self._definition, self._vocabulary, options, self._other_config
+        )
+
+    def keep_tokens(self, ids: Iterable[int]) -> Self:
+        """Return a tokenizer that knows some of the tokens only, for a model with fewer words.
+
+        Words that it lacks are written with shorter pieces.
+
+        Args:
+            ids: Those tokens.  Their new ids are 0, 1, 2, ... in ascending order of the old ones.
+
+        Raises:
+            InputError: An id is not in the vocabulary, or an added or special token is missing.
+            TokenizerError: The tokenizer is not a BERT's.
+        """
+        refuse_foreign(self._definition, where="keep_tokens")
+        kept = copy.copy(self)
+        kept._vocabulary = vocabulary = self._vocabulary.keep(ids)
+        kept._definition = dataclasses.replace(
+            self._definition,
+            vocabulary=vocabulary.base,
+            added_tokens={number: token for token, number in vocabulary.added_ids.items()},
+        )
+        kept._pipeline = kept._make_pipeline(vocabulary)
+        return kept
+
     def _define(
         self, vocab_file: str | PathLike[str] | None, tokenizer_file: str | PathLike[str] | None
     ) -> Definition:
-        """Read the tokenizer without its added tokens from one file, or from both."""
-        if tokenizer_file is None:
-            if vocab_file is None:
-                raise TokenizerError(
-                    "a tokenizer needs a vocabulary", expected="vocab_file or tokenizer_file"
-                )
-            return Definition(vocabulary=files.read_vocabulary(Path(vocab_file)))
-        path = Path(tokenizer_file)
-        definition = read_definition(files.read_json(path), where=path)
-        if vocab_file is not None and definition.foreign is None:
-            vocabulary = files.read_vocabulary(Path(vocab_file))
-            if vocabulary != definition.vocabulary:
-                raise TokenizerError(
-                    "two files of a tokenizer list different tokens",
-                    expected=f"{len(definition.vocabulary)} tokens as in {path}",
-                    found=f"{len(vocabulary)} tokens",
-                    where=vocab_file,
-                    fix="delete the one that does not belong to the model",
-                )
-        return definition
+        """Read the tokenizer without its added tokens."""
+        return persistence.read_files(vocab_file, tokenizer_file)
+
+    def _plan(self, options: CallOptions, *, pair: bool) -> Plan:
+        vocabulary = self._vocabulary
+        cls, sep, pad = (
+            (vocabulary.named[name], vocabulary.id(vocabulary.named[name]))
+            for name in ("cls_token", "sep_token", "pad_token")
+        )
+        frame = Frame(special=options.add_special_tokens, cls=cls, sep=sep, pad=pad)
+        return options.plan(self, frame, specials=3 if pair else 2)
+
+    def _warn_if_too_long(self, rows: Rows, options: CallOptions) -> None:
+        length = max(rows.lengths, default=0)
+        asked = options.verbose and options.max_length is None
+        if asked and length > self.model_max_length and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"a text has {length} pieces, more than the {self.model_max_length} that the model "
+                "allows; pass truncation=True (said once)",
+                stacklevel=3,
+            )

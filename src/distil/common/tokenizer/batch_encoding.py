@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from distil.common.tokenizer.encoding import Encoding
-from distil.common.tokenizer.tensors import TensorKind, read_kind, tensor_maker
-from distil.errors import FrameworkError, InputError
+from distil.common.tokenizer.tensors import TensorKind, import_framework, read_kind, tensor_maker
+from distil.errors import InputError
 
 
 class CharSpan(NamedTuple):
@@ -188,12 +188,7 @@ class BatchEncoding(UserDict[str, Any]):
         Raises:
             FrameworkError: PyTorch is not installed.
         """
-        try:
-            import torch  # noqa: PLC0415
-        except ImportError as error:
-            raise FrameworkError(
-                "PyTorch is not installed", fix='pip install "distil[pt]"', where="BatchEncoding.to"
-            ) from error
+        torch = import_framework("pt", where="BatchEncoding.to")
         for name, value in self.data.items():
             if isinstance(value, torch.Tensor):
                 self.data[name] = value.to(device, non_blocking=non_blocking)

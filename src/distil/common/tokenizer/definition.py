@@ -7,7 +7,7 @@ part of each kind: BertNormalizer, BertPreTokenizer, WordPiece, TemplateProcessi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distil.common.tokenizer.added_tokens import AddedToken
@@ -59,6 +59,33 @@ class Definition:
                 fix="pass the unk_token that the vocabulary has",
             )
 
+    def override(
+        self,
+        *,
+        unknown_token: str | None,
+        basic: bool | None,
+        lowercase: bool | None,
+        strip_accents: bool | None,
+        tokenize_chinese_chars: bool | None,
+    ) -> Definition:
+        """Return this tokenizer with what a caller wants; None leaves what the file says.
+
+        With `lowercase` given, `strip_accents=None` means that it follows `lowercase`.
+        """
+        basic = self.basic if basic is None else basic
+        given = {"lowercase": lowercase, "tokenize_chinese_chars": tokenize_chinese_chars}
+        options = replace(
+            self.normalizer, **{name: value for name, value in given.items() if value is not None}
+        )
+        if lowercase is not None or strip_accents is not None:
+            options = replace(options, strip_accents=strip_accents)
+        return replace(
+            self,
+            unknown_token=unknown_token or self.unknown_token,
+            basic=basic,
+            normalizer=options if basic else UNTOUCHED,
+        )
+
 
 def read_definition(data: Any, *, where: object) -> Definition:
     """Read the content of a tokenizer.json.
@@ -99,9 +126,7 @@ def read_definition(data: Any, *, where: object) -> Definition:
         if isinstance(error, TokenizerError):
             raise
         raise TokenizerError(
-            "this is not a tokenizer.json",
-            found=f"{type(error).__name__}: {error}",
-            where=where,
+            "this is not a tokenizer.json", found=f"{type(error).__name__}: {error}", where=where
         ) from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,19 @@ def read_vocabulary(path: Path) -> dict[str, int]:
     if not vocabulary:
         raise TokenizerError("a vocabulary is empty", expected="a token a line", where=path)
     return vocabulary
+
+
+def write_vocabulary(path: Path, tokens: Iterable[str]) -> None:
+    """Write a vocab.txt; the file is either the old one or complete.
+
+    Raises:
+        TokenizerError: A token holds a line break, which vocab.txt cannot.
+    """
+    lines = list(tokens)
+    for token in lines:
+        if "\n" in token or "\r" in token:
+            raise TokenizerError("vocab.txt cannot hold a line break", found=shown(token))
+    write_text(path, "".join(f"{token}\n" for token in lines))
 
 
 def read_json(path: Path) -> dict[str, Any]:

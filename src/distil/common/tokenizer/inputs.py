@@ -1,12 +1,14 @@
-"""Reading the texts that a tokenizer is called with."""
+"""Reading what a tokenizer is called with: texts, and arguments that several parts take."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from distil.common.tokenizer.pipeline import Words
-from distil.errors import InputError
+from distil.errors import InputError, shown
+
+Side = Literal["left", "right"]
 
 _ONE_TEXT = "a string"
 _ONE_LIST = "a list of strings (the words of one text)"
@@ -58,7 +60,7 @@ def read_texts(text: Any, text_pair: Any, *, split: bool) -> Texts:
             expected=f"a list of {len(text)} texts, one for each in text",
             found=f"{len(text_pair)} texts"
             if isinstance(text_pair, list | tuple)
-            else _kind(text_pair),
+            else shown(text_pair),
             where="text_pair",
         )
     for name, rows in (("text", first), ("text_pair", second)):
@@ -93,7 +95,7 @@ def _separate_pairs(rows: Any, *, split: bool) -> tuple[Any, Any]:
         raise InputError(
             "a batch holds pairs of texts and something else",
             expected="pairs of texts only",
-            found=_kind(rows[index]),
+            found=shown(rows[index]),
             where=f"text, row {index}",
         )
     return [row[0] for row in rows], [row[1] for row in rows]
@@ -122,15 +124,8 @@ def _refusal(expected: str, found: Any, where: str) -> InputError:
     else:
         fix = None
     return InputError(
-        "this cannot be tokenized", expected=expected, found=_kind(found), where=where, fix=fix
+        "this cannot be tokenized", expected=expected, found=shown(found), where=where, fix=fix
     )
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "None"
-    text = repr(value)
-    return f"{type(value).__name__}: {text if len(text) <= 60 else text[:57] + '...'}"
 
 
 def check_surrogates(texts: Texts) -> None:
@@ -154,3 +149,45 @@ def check_surrogates(texts: Texts) -> None:
                         where=f"{name}, row {index}",
                         fix="decode the bytes it came from with errors='replace'",
                     ) from None
+
+
+def read_columns(encoded_inputs: Any) -> dict[str, Any]:
+    """Return inputs by name, of a batch or of a list of rows."""
+    if isinstance(encoded_inputs, list | tuple) and all(
+        isinstance(row, Mapping) for row in encoded_inputs
+    ):
+        names = list(encoded_inputs[0]) if encoded_inputs else []
+        for index, row in enumerate(encoded_inputs):
+            if set(row) != set(names):
+                raise InputError(
+                    "rows do not have the same inputs",
+                    expected=", ".join(names),
+                    found=", ".join(row),
+                    where=f"row {index}",
+                )
+        return {name: [row[name] for row in encoded_inputs] for name in names}
+    if isinstance(encoded_inputs, Mapping):
+        return dict(encoded_inputs)
+    raise InputError(
+        "this cannot be padded",
+        expected="a batch, or a list of dictionaries",
+        found=type(encoded_inputs).__name__,
+    )
+
+
+def read_side(side: object, name: str, error: Callable[..., Exception]) -> Side:
+    """Return a side of a row, or raise `error` when it is neither "left" nor "right"."""
+    if side not in get_args(Side):
+        raise error(f"{name} is not a side", expected="'left' or 'right'", found=shown(side))
+    return cast(Side, side)
+
+
+def read_count(value: Any, name: str, *, least: int = 0) -> int | None:
+    """Return a whole number or None, or raise InputError for anything else or less."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
+        raise InputError(
+            f"{name} is impossible", expected=f"a whole number, {least} or more", found=shown(value)
+        )
+    return int(value)

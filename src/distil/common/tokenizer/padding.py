@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
-from distil.common.tokenizer.arguments import Side, read_count, read_side
-from distil.errors import InputError
+from distil.common.tokenizer.inputs import Side, read_count, read_side
+from distil.common.tokenizer.tensors import to_lists
+from distil.errors import InputError, shown
 
 T = TypeVar("T")
 
@@ -56,13 +58,37 @@ class Padding:
         fill = [value] * (length - len(row))
         return fill + row if self.side == "left" else row + fill
 
+    def pad_columns(
+        self, columns: Mapping[str, Any], fills: Mapping[str, Any], *, main: str, mask: bool
+    ) -> dict[str, Any]:
+        """Pad rows that were made before.
+
+        Args:
+            columns: Lists, arrays or tensors by name: a batch (b s), or one row (s).
+            fills: What each column that is padded is filled with; others stay as they are.
+            main: The column that tells how long the rows are.
+            mask: Add the mask of what is not padding, if it is not there.
+
+        Returns:
+            Lists by name.
+        """
+        values = {name: to_lists(value) for name, value in columns.items()}
+        batched = not values[main] or isinstance(values[main][0], list)
+        lengths = list(map(len, values[main])) if batched else [len(values[main])]
+        length = self.length(max(lengths, default=0))
+        if mask and "attention_mask" not in values:
+            masks = [[1] * count for count in lengths]
+            values["attention_mask"] = masks if batched else masks[0]
+        for name, fill in fills.items():
+            if name in values and batched:
+                values[name] = [self.pad(row, length, fill) for row in values[name]]
+            elif name in values:
+                values[name] = self.pad(values[name], length, fill)
+        return values
+
 
 def read_padding(
-    padding: object,
-    *,
-    side: object,
-    max_length: int | None,
-    multiple_of: int | None,
+    padding: object, *, side: object, max_length: int | None, multiple_of: int | None
 ) -> Padding:
     """Read the arguments that padding is asked for with.
 
@@ -86,7 +112,7 @@ def read_padding(
         raise InputError(
             "padding is not a known strategy",
             expected=f"True, False or one of {', '.join(get_args(PaddingStrategy))}",
-            found=repr(padding),
+            found=shown(padding),
         )
     return Padding(
         strategy=cast(PaddingStrategy, padding),

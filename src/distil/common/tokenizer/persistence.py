@@ -1,181 +1,293 @@
-"""Loading a tokenizer by name, and saving it."""
+"""The files that a tokenizer is read from and written to, all of them together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from os import PathLike
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn
 
+from distil.common.config_rules import is_integer
 from distil.common.tokenizer import files
-from distil.common.tokenizer.definition import write_definition
-from distil.common.tokenizer.folder import read_folder
-from distil.common.tokenizer.other_calls import OtherCalls
-from distil.common.tokenizer.vocabulary import SPECIAL_NAMES
-from distil.errors import TokenizerError
+from distil.common.tokenizer.definition import Definition, read_definition, write_definition
+from distil.common.tokenizer.vocabulary import SPECIAL_NAMES, Vocabulary
+from distil.errors import TokenizerError, shown
+from distil.storage.files import check_own_file
+
+# What each option may be; a token is a text, or a table of a text and how it matches.
+_TOKEN = (str, dict)
+_OPTIONS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(SPECIAL_NAMES, _TOKEN),
+    "do_lower_case": (bool,),
+    "do_basic_tokenize": (bool,),
+    "never_split": (list,),
+    "tokenize_chinese_chars": (bool,),
+    "strip_accents": (bool,),
+    "clean_up_tokenization_spaces": (bool,),
+    "model_max_length": (int, float),
+    "padding_side": (str,),
+    "truncation_side": (str,),
+    "model_input_names": (list,),
+    "added_tokens_decoder": (dict,),
+    "split_special_tokens": (bool,),
+}
+PLAIN_OPTIONS = (
+    "clean_up_tokenization_spaces", "model_max_length", "never_split", "padding_side",
+    "split_special_tokens", "truncation_side",
+)  # fmt: skip
+"""Attributes of a tokenizer that are written as they are."""
+
+# More than any id has; Python takes its time with thousands of them.
+_MOST_DIGITS = 10
+_OF_TEXTS = ("never_split", "model_input_names")
+# BERT has no use for these: they are kept as special tokens without a name.
+_UNUSED_NAMES = ("bos_token", "eos_token")
+# Said again by what is written: tokens by other names, and where the files once were.
+_DERIVED = (
+    "additional_special_tokens",
+    "extra_special_tokens",
+    "special_tokens_map_file",
+    "tokenizer_file",
+    "vocab_file",
+    "name_or_path",
+    "tokenizer_class",
+)
 
 
-class Persistence(OtherCalls):
-    """A tokenizer that is made of files and can be written to files."""
+def find_folder(name: str | os.PathLike[str], **hub_options: Any) -> Path:
+    """Return a folder, or the one with the tokenizer's files of a name on the hub.
 
-    never_split: Sequence[str]
-    split_special_tokens: bool
-    # What tokenizer_config.json held besides options, to be written back.
-    _other_config: Mapping[str, Any]
+    Raises:
+        HubError: The hub does not have it, or cannot be reached.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    from distil.storage import hub  # noqa: PLC0415 - slow to import, and folders need none
 
-    @property
-    def do_lower_case(self) -> bool:
-        """Whether texts are lower-cased."""
-        return self._definition.normalizer.lowercase
+    return hub.snapshot(str(name), files=files.ALL_FILES, **hub_options)
 
-    @property
-    def do_basic_tokenize(self) -> bool:
-        """Whether texts are normalised and split at punctuation."""
-        return self._definition.basic
 
-    @property
-    def strip_accents(self) -> bool | None:
-        """Whether accents are dropped; None when that follows `do_lower_case`."""
-        return self._definition.normalizer.strip_accents
+def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read the options of the tokenizer in a folder.
 
-    @property
-    def tokenize_chinese_chars(self) -> bool:
-        """Whether each CJK ideograph is a word."""
-        return self._definition.normalizer.tokenize_chinese_chars
+    Args:
+        folder: A local folder, as transformers 4 or 5 or distil writes it.
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        name: str | PathLike[str],
-        *,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
-        **options: Any,
-    ) -> Self:
-        """Load a tokenizer.
+    Returns:
+        Options to make the tokenizer with, and what else tokenizer_config.json holds.
 
-        Args:
-            name: A folder, or a name on the hub.
-            revision: Branch, tag or commit on the hub.
-            cache_dir: Where files from the hub are kept.
-            local_files_only: Do not ask the hub.
-            token: For the hub.
-            **options: Override what the files say; as in making a tokenizer.
-
-        Returns:
-            The tokenizer.
-
-        Raises:
-            TokenizerError: A file is missing or broken.
-            HubError: The hub does not have it, or cannot be reached.
-        """
-        folder = Path(name)
-        if not folder.is_dir():
-            from distil.storage import hub  # noqa: PLC0415  (only names need the hub)
-
-            folder = hub.snapshot(
-                str(name),
-                files=files.ALL_FILES,
-                revision=revision,
-                cache_dir=cache_dir,
-                local_files_only=local_files_only,
-                token=token,
-            )
-        stored, other = read_folder(folder)
-        tokenizer = cls(**{**stored, **options})
-        tokenizer._other_config = other
-        return tokenizer
-
-    def save_pretrained(self, folder: str | PathLike[str]) -> tuple[str, ...]:
-        """Write the files that make this tokenizer again, here and in transformers.
-
-        Args:
-            folder: Where to; made if it does not exist.
-
-        Returns:
-            The paths written: vocab.txt (not for tokenizers that are not BERT's),
-            tokenizer.json, tokenizer_config.json, special_tokens_map.json and, when tokens were
-            added to the vocabulary, added_tokens.json.
-        """
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        written: list[str] = []
-        if self._definition.foreign is None:
-            written += self.save_vocabulary(target)
-        new = {
-            token: token_id
-            for token, token_id in self.get_added_vocab().items()
-            if token_id >= self.vocab_size
-        }
-        contents: dict[str, Mapping[str, Any]] = {
-            files.TOKENIZER_FILE: self._definition_json(),
-            files.CONFIG_FILE: self._config(),
-            files.SPECIAL_TOKENS_FILE: self.special_tokens_map,
-        }
-        if new:
-            contents[files.ADDED_TOKENS_FILE] = new
-        else:
-            # One from an earlier save would add its tokens again.
-            (target / files.ADDED_TOKENS_FILE).unlink(missing_ok=True)
-        for name, content in contents.items():
-            files.write_json(target / name, content)
-            written.append(str(target / name))
-        return tuple(written)
-
-    def save_vocabulary(
-        self, save_directory: str | PathLike[str], filename_prefix: str | None = None
-    ) -> tuple[str]:
-        """Write vocab.txt, without the tokens added later.
-
-        Args:
-            save_directory: An existing folder.
-            filename_prefix: Makes it `prefix-vocab.txt`.
-
-        Returns:
-            The path written.
-
-        Raises:
-            TokenizerError: A token holds a line break, which vocab.txt cannot.
-        """
-        tokens = self._tokens[: self.vocab_size]
-        for token in tokens:
-            if "\n" in token or "\r" in token:
-                raise TokenizerError("vocab.txt cannot hold a line break", found=repr(token))
-        prefix = f"{filename_prefix}-" if filename_prefix else ""
-        path = Path(save_directory) / f"{prefix}{files.VOCABULARY_FILE}"
-        files.write_text(path, "".join(f"{token}\n" for token in tokens))
-        return (str(path),)
-
-    def _definition_json(self) -> dict[str, Any]:
-        return write_definition(
-            self._definition,
-            self._added_ids(),
-            cls_token=self.cls_token,
-            sep_token=self.sep_token,
-            ids={self.cls_token: self.cls_token_id, self.sep_token: self.sep_token_id},
+    Raises:
+        TokenizerError: There is no tokenizer here, or a file is broken.
+        UnsafeCheckpointError: A file is a link that leaves the folder.
+    """
+    paths = {
+        "vocab_file": folder / files.VOCABULARY_FILE,
+        "tokenizer_file": folder / files.TOKENIZER_FILE,
+    }
+    for file in files.ALL_FILES:
+        if os.path.lexists(folder / file):
+            check_own_file(folder / file)
+    options: dict[str, Any] = {name: path for name, path in paths.items() if path.is_file()}
+    if not options:
+        raise TokenizerError(
+            "there is no tokenizer in this folder",
+            expected=f"{files.VOCABULARY_FILE} or {files.TOKENIZER_FILE}",
+            where=folder,
         )
+    config = files.read_json(folder / files.CONFIG_FILE)
+    specials = files.read_json(folder / files.SPECIAL_TOKENS_FILE)
+    # Before transformers 4.34 only special_tokens_map.json knew how special tokens match.
+    complete = "added_tokens_decoder" in config
+    named = {**specials, **config} if complete else {**config, **specials}
+    _check_additional(named, folder)
+    for name in _OPTIONS:
+        # A missing option and null mean the same, except to strip_accents, whose default is null.
+        if named.get(name) is not None:
+            options[name] = _checked(name, named[name], folder)
+    options["additional_special_tokens"] = _additional(named)
 
-    def _config(self) -> dict[str, Any]:
-        """Return the content of tokenizer_config.json."""
-        return {
-            **self._other_config,
-            "added_tokens_decoder": {
-                str(token_id): token.to_dict()
-                for token_id, token in self.added_tokens_decoder.items()
-            },
-            "additional_special_tokens": self.additional_special_tokens,
-            "clean_up_tokenization_spaces": self.clean_up_tokenization_spaces,
-            **{name: self._special_tokens[name] for name in SPECIAL_NAMES},
-            "do_basic_tokenize": self.do_basic_tokenize,
-            "do_lower_case": self.do_lower_case,
-            "model_max_length": self.model_max_length,
-            "never_split": list(self.never_split) or None,
-            "padding_side": self.padding_side,
-            "split_special_tokens": self.split_special_tokens,
-            "strip_accents": self.strip_accents,
-            "tokenize_chinese_chars": self.tokenize_chinese_chars,
-            "tokenizer_class": "DistilBertTokenizer",
-            "truncation_side": self.truncation_side,
+    added = files.read_json(folder / files.ADDED_TOKENS_FILE)
+    for token, token_id in added.items():
+        if not is_integer(token_id):
+            _refuse(token, "a number for each token", token_id, folder / files.ADDED_TOKENS_FILE)
+    if added and "added_tokens_decoder" not in options and "tokenizer_file" not in options:
+        special = set(map(_content, options["additional_special_tokens"]))
+        options["added_tokens_decoder"] = {
+            token_id: {"content": token, "special": token in special}
+            for token, token_id in added.items()
         }
+    known = {*_OPTIONS, *_UNUSED_NAMES, *_DERIVED}
+    return options, {name: value for name, value in config.items() if name not in known}
+
+
+def read_files(
+    vocab_file: str | os.PathLike[str] | None, tokenizer_file: str | os.PathLike[str] | None
+) -> Definition:
+    """Read a tokenizer without its added tokens from a vocab.txt, a tokenizer.json, or both.
+
+    Raises:
+        TokenizerError: Neither is given, one is broken, or they list different tokens.
+    """
+    if tokenizer_file is None:
+        if vocab_file is None:
+            raise TokenizerError(
+                "a tokenizer needs a vocabulary", expected="vocab_file or tokenizer_file"
+            )
+        return Definition(vocabulary=files.read_vocabulary(Path(vocab_file)))
+    path = Path(tokenizer_file)
+    definition = read_definition(files.read_json(path), where=path)
+    if vocab_file is not None and definition.foreign is None:
+        vocabulary = files.read_vocabulary(Path(vocab_file))
+        if vocabulary != definition.vocabulary:
+            raise TokenizerError(
+                "two files of a tokenizer list different tokens",
+                expected=f"{len(definition.vocabulary)} tokens as in {path}",
+                found=f"{len(vocabulary)} tokens",
+                where=vocab_file,
+                fix="delete the one that does not belong to the model",
+            )
+    return definition
+
+
+def write_folder(
+    folder: Path,
+    definition: Definition,
+    vocabulary: Vocabulary,
+    options: Mapping[str, Any],
+    other: Mapping[str, Any],
+) -> tuple[str, ...]:
+    """Write the files that make a tokenizer again, here and in transformers.
+
+    Args:
+        folder: Where to; made if it does not exist.
+        definition: The tokenizer without its added tokens.
+        vocabulary: Its tokens.
+        options: PLAIN_OPTIONS.
+        other: What else tokenizer_config.json is to hold.
+
+    Returns:
+        The paths written.
+
+    Raises:
+        TokenizerError: A token holds a line break, which vocab.txt cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[str] = []
+    if definition.foreign is None:
+        files.write_vocabulary(folder / files.VOCABULARY_FILE, vocabulary.base)
+        written.append(str(folder / files.VOCABULARY_FILE))
+    contents: dict[str, Mapping[str, Any]] = {
+        files.TOKENIZER_FILE: definition_json(definition, vocabulary),
+        files.CONFIG_FILE: {**other, **_config(definition, vocabulary, options)},
+        files.SPECIAL_TOKENS_FILE: special_tokens_map(vocabulary),
+    }
+    new = vocabulary.tokens[len(vocabulary.base) :]
+    if new:
+        contents[files.ADDED_TOKENS_FILE] = {token: vocabulary.id(token) for token in new}
+    else:
+        # One from an earlier save would add its tokens again.
+        (folder / files.ADDED_TOKENS_FILE).unlink(missing_ok=True)
+    for name, content in contents.items():
+        files.write_json(folder / name, content)
+        written.append(str(folder / name))
+    return tuple(written)
+
+
+def _config(
+    definition: Definition, vocabulary: Vocabulary, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What tokenizer_config.json says of a tokenizer."""
+    normalizer = definition.normalizer
+    return {
+        "added_tokens_decoder": {
+            str(number): token.to_dict() for token, number in vocabulary.added_ids.items()
+        },
+        "additional_special_tokens": list(vocabulary.unnamed),
+        "clean_up_tokenization_spaces": options["clean_up_tokenization_spaces"],
+        **{name: vocabulary.named[name] for name in SPECIAL_NAMES},
+        "do_basic_tokenize": definition.basic,
+        "do_lower_case": normalizer.lowercase,
+        "model_max_length": options["model_max_length"],
+        "never_split": list(options["never_split"]) or None,
+        "padding_side": options["padding_side"],
+        "split_special_tokens": options["split_special_tokens"],
+        "strip_accents": normalizer.strip_accents,
+        "tokenize_chinese_chars": normalizer.tokenize_chinese_chars,
+        "tokenizer_class": "DistilBertTokenizer",
+        "truncation_side": options["truncation_side"],
+    }
+
+
+def definition_json(definition: Definition, vocabulary: Vocabulary) -> dict[str, Any]:
+    """Return the content of tokenizer.json."""
+    cls_token, sep_token = (vocabulary.named[name] for name in ("cls_token", "sep_token"))
+    return write_definition(
+        definition,
+        vocabulary.added_ids,
+        cls_token=cls_token,
+        sep_token=sep_token,
+        ids={token: vocabulary.id(token) for token in (cls_token, sep_token)},
+    )
+
+
+def special_tokens_map(vocabulary: Vocabulary) -> dict[str, str | list[str]]:
+    """Return special tokens by name, as files have them."""
+    names: dict[str, str | list[str]] = dict(vocabulary.named)
+    if vocabulary.unnamed:
+        names["additional_special_tokens"] = list(vocabulary.unnamed)
+    return names
+
+
+def _checked(name: str, given: Any, folder: Path) -> Any:
+    """`given`, if it is of a type that the option can have."""
+    value: Any = given
+    kinds = _OPTIONS[name]
+    if not isinstance(given, kinds) or (isinstance(value, bool) and bool not in kinds):
+        _refuse(name, " or ".join(kind.__name__ for kind in kinds), value, folder)
+    if name in _OF_TEXTS and not all(isinstance(one, str) for one in value):
+        _refuse(name, "a list of texts", value, folder)
+    if isinstance(value, float) and not value >= 0:
+        _refuse(name, "a number of 0 or more", value, folder)
+    if name == "added_tokens_decoder":
+        for number, token in value.items():
+            if not (number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS):
+                _refuse(name, "numbers as keys", number, folder)
+            if not isinstance(token, _TOKEN):
+                _refuse(name, "tokens", token, folder)
+    return value
+
+
+def _check_additional(named: Mapping[str, Any], folder: Path) -> None:
+    """Refuse special tokens without a name that are no tokens."""
+    for name in ("additional_special_tokens", "extra_special_tokens", *_UNUSED_NAMES):
+        value = named.get(name) or []
+        if isinstance(value, dict) and name == "extra_special_tokens":
+            value = list(value.values())
+        tokens = [value] if name in _UNUSED_NAMES and value else value
+        if not isinstance(tokens, list) or not all(
+            isinstance(token, _TOKEN) and isinstance(_content(token), str) for token in tokens
+        ):
+            _refuse(name, "tokens", value, folder)
+
+
+def _refuse(name: str, expected: str, found: Any, where: Path) -> NoReturn:
+    raise TokenizerError(
+        f"{shown(name)} is not valid", expected=expected, found=shown(found), where=where,
+        fix="download the tokenizer again, or correct its files",
+    )  # fmt: skip
+
+
+def _additional(named: dict[str, Any]) -> list[Any]:
+    """Return the special tokens without a name, under whatever name a version wrote them."""
+    extra = named.get("extra_special_tokens") or []
+    tokens = [
+        *(named.get("additional_special_tokens") or []),
+        *(extra.values() if isinstance(extra, dict) else extra),
+        *(named[name] for name in _UNUSED_NAMES if named.get(name)),
+    ]
+    return list({_content(token): token for token in tokens}.values())
+
+
+def _content(token: Any) -> Any:
+    return token.get("content") if isinstance(token, dict) else token

@@ -44,15 +44,6 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What rows are to look like; without `truncation` they stay as long as they are."""
-
-    frame: Frame
-    truncation: Truncation | None
-    padding: Padding
-
-
-@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Which columns a batch has besides input_ids."""
 
@@ -62,6 +53,16 @@ class Wanted:
     offset_mapping: bool = False
     length: bool = False
     overflow_to_sample_mapping: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What rows are to look like; without `truncation` they stay as long as they are."""
+
+    frame: Frame
+    truncation: Truncation | None
+    padding: Padding
+    wanted: Wanted
 
 
 class Source:
@@ -107,7 +108,7 @@ class Rows:
     Args:
         first: Ids of the pieces of each first text.
         second: The same for second texts; None without.
-        plan: Special tokens, truncation, padding.
+        plan: Special tokens, truncation, padding, columns.
 
     Attributes:
         ids: The rows, padded.
@@ -118,13 +119,11 @@ class Rows:
     """
 
     def __init__(
-        self,
-        first: Sequence[list[int]],
-        second: Sequence[list[int]] | None,
-        plan: Plan,
+        self, first: Sequence[list[int]], second: Sequence[list[int]] | None, plan: Plan
     ) -> None:
         self._frame = frame = plan.frame
         self._padding = padding = plan.padding
+        self._wanted = plan.wanted
         truncation = plan.truncation
         self._samples: list[int] = []
         self._windows: list[Window] = []
@@ -147,17 +146,16 @@ class Rows:
         self._length = padding.length(max(self.lengths, default=0))
         self.ids = [padding.pad(row, self._length, frame.pad[1]) for row in rows]
 
-    def data(self, wanted: Wanted, source: Source | None) -> dict[str, list[Any]]:
-        """Return the columns of the batch.
+    def data(self, source: Source | None) -> dict[str, list[Any]]:
+        """Return the columns of the batch that are wanted.
 
         Args:
-            wanted: Which of them.
             source: The texts; needed for offsets.
 
         Returns:
             Lists (b s) by name; offsets (b s 2); `length` and the sample mapping (b).
         """
-        rows = range(len(self.ids))
+        rows, wanted = range(len(self.ids)), self._wanted
         data: dict[str, list[Any]] = {"input_ids": self.ids}
         if wanted.token_type_ids:
             data["token_type_ids"] = list(map(self._type_ids, rows))
@@ -228,3 +226,8 @@ class Rows:
 
     def _pad(self, values: list[T], value: T) -> list[T]:
         return self._padding.pad(values, self._length, value)
+
+
+def without_batch_axis(data: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the first row of each column; a list of numbers has no batch axis to lose."""
+    return {name: value[0] if isinstance(value[0], list) else value for name, value in data.items()}

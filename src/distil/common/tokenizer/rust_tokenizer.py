@@ -1,21 +1,24 @@
-"""The tokenizer on Hugging Face `tokenizers`."""
+"""The tokenizer on Hugging Face `tokenizers`, in compiled code."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 import tokenizers  # type: ignore[import-untyped]
 
-from distil.common.tokenizer.base import TokenizerBase
+from distil.common.tokenizer.added_tokens import AddedToken
+from distil.common.tokenizer.compatibility import TransformersNames
 from distil.common.tokenizer.definition import Definition, read_definition
-from distil.common.tokenizer.pipeline import Pipeline
-from distil.common.tokenizer.rust_pipeline import RustPipeline
+from distil.common.tokenizer.persistence import definition_json
+from distil.common.tokenizer.pipeline import Details, Pipeline, Words, check_content
+from distil.common.tokenizer.vocabulary import Vocabulary
 from distil.errors import TokenizerError, shown
 
 
-class DistilBertTokenizerFast(TokenizerBase):
+class DistilBertTokenizerFast(TransformersNames):
     """DistilBERT's tokenizer in Rust.
 
     Safe to call from several threads, as long as none of them adds tokens.
@@ -38,11 +41,9 @@ class DistilBertTokenizerFast(TokenizerBase):
         tokenizer_object: tokenizers.Tokenizer | None = None,
         **options: Any,
     ) -> None:
-        self._given = tokenizer_object
-        try:
-            super().__init__(vocab_file, **options)
-        finally:
-            del self._given
+        self._given: tokenizers.Tokenizer | None = tokenizer_object
+        super().__init__(vocab_file, **options)
+        self._given = None
 
     @property
     def backend_tokenizer(self) -> tokenizers.Tokenizer:
@@ -61,14 +62,14 @@ class DistilBertTokenizerFast(TokenizerBase):
             )
         return read_definition(json.loads(self._given.to_str()), where="tokenizer_object")
 
-    def _make_pipeline(self) -> Pipeline:
+    def _make_pipeline(self, vocabulary: Vocabulary) -> Pipeline:
         if self.never_split and self.do_basic_tokenize:
             raise TokenizerError(
                 "the Rust tokenizer has no never_split",
                 found=", ".join(self.never_split),
                 fix="use the Python one (fast=False), or add_tokens",
             )
-        data = {**self._definition_json(), "added_tokens": []}
+        data = {**definition_json(self._definition, vocabulary), "added_tokens": []}
         _refuse_patterns(data)
         try:
             rust = tokenizers.Tokenizer.from_str(json.dumps(data))
@@ -76,7 +77,9 @@ class DistilBertTokenizerFast(TokenizerBase):
             raise TokenizerError(
                 "tokenizers does not accept this tokenizer", found=str(error)
             ) from error
-        return RustPipeline(rust, self._added_ids(), split_special_tokens=self.split_special_tokens)
+        return RustPipeline(
+            rust, vocabulary.added_ids, split_special_tokens=self.split_special_tokens
+        )
 
 
 def _refuse_patterns(data: dict[str, Any]) -> None:
@@ -97,3 +100,55 @@ def _refuse_patterns(data: dict[str, Any]) -> None:
             nodes.extend(node.values())
         elif isinstance(node, list):
             nodes.extend(node)
+
+
+class RustPipeline:
+    """BERT's tokenisation in compiled code, a whole batch at a time.
+
+    Args:
+        rust: The tokenizer to use, without added tokens; nobody else may change it.
+        added_tokens: Added tokens and their ids, by ascending id.
+        split_special_tokens: Treat special tokens in a text like any other text.
+
+    Raises:
+        TokenizerError: An added token is nothing once normalised, or cannot have its id.
+    """
+
+    def __init__(
+        self,
+        rust: tokenizers.Tokenizer,
+        added_tokens: Mapping[AddedToken, int],
+        *,
+        split_special_tokens: bool = False,
+    ) -> None:
+        self.rust = rust
+        # Both would be state shared between calls; they are worked out in Python, call by call.
+        self.rust.no_truncation()
+        self.rust.no_padding()
+        self.rust.encode_special_tokens = split_special_tokens
+        for token in added_tokens:
+            if token.normalized and self.rust.normalizer is not None:
+                check_content(token, self.rust.normalizer.normalize_str(token.content))
+        self.rust.add_tokens([tokenizers.AddedToken(**token.to_dict()) for token in added_tokens])
+        for token, token_id in added_tokens.items():
+            if self.rust.token_to_id(token.content) != token_id:
+                raise TokenizerError(
+                    "an added token cannot have the id that it should have",
+                    expected=f"{token.content!r}: {token_id}",
+                    found=self.rust.token_to_id(token.content),
+                    fix="give added tokens the ids that follow those of the vocabulary",
+                )
+
+    def ids(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> list[list[int]]:
+        """Return the ids of the pieces of each text."""
+        encodings = self.rust.encode_batch_fast(
+            texts, is_pretokenized=split, add_special_tokens=False
+        )
+        return [encoding.ids for encoding in encodings]
+
+    def details(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> Sequence[Details]:
+        """Return ids, tokens, offsets and word indices of the pieces of each text."""
+        encodings: Sequence[Details] = self.rust.encode_batch(
+            texts, is_pretokenized=split, add_special_tokens=False
+        )
+        return encodings

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy
 
-from distil.errors import FrameworkError, InputError
+from distil.errors import InputError, not_installed, shown
 
 TensorKind = Literal["np", "pt", "tf"]
 
@@ -16,7 +16,7 @@ def read_kind(kind: object) -> TensorKind:
     """Return a kind of tensors, or raise InputError when there is no such kind."""
     if kind not in get_args(TensorKind):
         raise InputError(
-            "return_tensors is not a known kind", expected="'np', 'pt' or 'tf'", found=repr(kind)
+            "return_tensors is not a known kind", expected="'np', 'pt' or 'tf'", found=shown(kind)
         )
     return cast(TensorKind, kind)
 
@@ -37,37 +37,52 @@ def tensor_maker(kind: TensorKind) -> Callable[[str, Any], Any]:
     """
     if kind == "np":
         return _array
-    if kind == "pt":
-        try:
-            import torch  # noqa: PLC0415
-        except ImportError as error:
-            raise _missing("PyTorch", "pt") from error
+    framework = import_framework(kind, where="return_tensors")
 
-        def to_torch(name: str, value: Any) -> Any:
-            if isinstance(value, torch.Tensor):
-                return value
-            array = _array(name, value)
-            if array.dtype == numpy.float64 and not isinstance(value, numpy.ndarray):
-                array = array.astype(numpy.float32)
-            return torch.from_numpy(array)
-
-        return to_torch
-
-    try:
-        import tensorflow  # noqa: PLC0415
-    except ImportError as error:
-        raise _missing("TensorFlow", "tf") from error
+    def to_torch(name: str, value: Any) -> Any:
+        if isinstance(value, framework.Tensor):
+            return value
+        array = _array(name, value)
+        if array.dtype == numpy.float64 and not isinstance(value, numpy.ndarray):
+            array = array.astype(numpy.float32)
+        return framework.from_numpy(array)
 
     def to_tensorflow(name: str, value: Any) -> Any:
-        if tensorflow.is_tensor(value):
+        if framework.is_tensor(value):
             return value
         array = _array(name, value)
         if not isinstance(value, numpy.ndarray):
             narrower = {numpy.dtype("int64"): "int32", numpy.dtype("float64"): "float32"}
             array = array.astype(narrower.get(array.dtype, array.dtype))
-        return tensorflow.constant(array)
+        return framework.constant(array)
 
-    return to_tensorflow
+    return to_torch if kind == "pt" else to_tensorflow
+
+
+def import_framework(kind: Literal["pt", "tf"], *, where: str) -> Any:
+    """Import the framework whose tensors are asked for.
+
+    Tokenizing needs no framework.  This function is the one place of the neutral room `common`
+    that imports any, and only for a caller who asks for its tensors.
+
+    Args:
+        kind: PyTorch or TensorFlow.
+        where: What asks, for the error.
+
+    Raises:
+        FrameworkError: It is not installed.
+    """
+    try:
+        if kind == "pt":
+            import torch  # noqa: PLC0415
+
+            return torch
+        import tensorflow  # noqa: PLC0415
+
+        return tensorflow
+    except ImportError as error:
+        name = "PyTorch" if kind == "pt" else "TensorFlow"
+        raise not_installed(name, where=where, extra=kind) from error
 
 
 def to_lists(value: Any) -> Any:
@@ -110,11 +125,3 @@ def _lengths(value: Any) -> str:
     if len(lengths) > 1:
         return f"rows of {min(lengths)} to {max(lengths)}"
     return "something that is not a number"
-
-
-def _missing(framework: str, extra: str) -> FrameworkError:
-    return FrameworkError(
-        f"{framework} is not installed",
-        fix=f'pip install "distil[{extra}]"',
-        where="return_tensors",
-    )

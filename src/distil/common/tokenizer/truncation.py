@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast, get_args
 
-from distil.common.tokenizer.arguments import Side, read_side
-from distil.errors import InputError
+from distil.common.tokenizer.inputs import Side, read_side
+from distil.errors import InputError, shown
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second", "do_not_truncate"]
 Span = tuple[int, int]
@@ -174,7 +174,7 @@ def read_truncation(
         raise InputError(
             "truncation is not a known strategy",
             expected=f"True, False or one of {', '.join(get_args(TruncationStrategy))}",
-            found=repr(truncation),
+            found=shown(truncation),
         )
     if truncation == "do_not_truncate" or limit is None:
         return None

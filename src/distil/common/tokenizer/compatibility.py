@@ -1,0 +1,315 @@
+"""Other names by which transformers' tokenizers are known: thin methods over what does the work.
+
+They stand here so that code written for transformers runs; nothing else of the tokenizer needs
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from distil.common.tokenizer import files
+from distil.common.tokenizer.base import TokenizerBase
+from distil.common.tokenizer.batch_encoding import BatchEncoding
+from distil.common.tokenizer.decoding import clean_up, join
+from distil.common.tokenizer.inputs import Side, read_columns, read_texts
+from distil.common.tokenizer.options import CallOptions, row_length
+from distil.common.tokenizer.padding import read_padding
+from distil.common.tokenizer.rows import Rows, without_batch_axis
+from distil.common.tokenizer.tensors import TensorKind, to_lists
+from distil.errors import InputError
+
+
+class TransformersNames(TokenizerBase):
+    """A tokenizer with the other attributes and methods of transformers' tokenizers."""
+
+    @property
+    def vocab(self) -> dict[str, int]:
+        """Token to id, added tokens included."""
+        return self.get_vocab()
+
+    @property
+    def added_tokens_encoder(self) -> dict[str, int]:
+        """Added tokens, special ones included: token to id, by ascending id."""
+        return self.get_added_vocab()
+
+    def encode(self, text: Any, text_pair: Any = None, **options: Any) -> Any:
+        """Return the ids of one text, or of a pair of texts.
+
+        Args:
+            text: A string; a list of words with `is_split_into_words`.
+            text_pair: The second text.
+            **options: As in calling the tokenizer.
+
+        Returns:
+            Ids (s); with `return_tensors` a tensor (1 s).
+        """
+        return self.encode_plus(text, text_pair, **options)["input_ids"]
+
+    def encode_plus(self, text: Any, text_pair: Any = None, **options: Any) -> BatchEncoding:
+        """Tokenize one text, or a pair of texts; arguments as in `encode`.
+
+        Raises:
+            InputError: A batch was given.
+        """
+        split = bool(options.get("is_split_into_words"))
+        if read_texts(text, text_pair, split=split).batched:
+            raise InputError(
+                "encode takes one text",
+                found=f"a batch of {len(text)}",
+                fix="call the tokenizer itself with a batch",
+            )
+        return self(text, text_pair, **options)
+
+    def batch_encode_plus(
+        self, batch_text_or_text_pairs: Sequence[Any], **options: Any
+    ) -> BatchEncoding:
+        """Tokenize a batch of texts, or of pairs of texts.
+
+        Args:
+            batch_text_or_text_pairs: Texts, or pairs of texts; lists of words, or pairs of these,
+                with `is_split_into_words`.
+            **options: As in calling the tokenizer.
+
+        Raises:
+            InputError: This is not a batch.
+        """
+        if not isinstance(batch_text_or_text_pairs, list | tuple):
+            raise InputError(
+                "batch_encode_plus takes a list of texts",
+                found=type(batch_text_or_text_pairs).__name__,
+                fix="call the tokenizer itself with one text",
+            )
+        return self(batch_text_or_text_pairs, **options)
+
+    def tokenize(
+        self, text: Any, pair: Any = None, add_special_tokens: bool = False, **options: Any
+    ) -> list[str]:
+        """Cut one text, or a pair of texts, into pieces.
+
+        Args:
+            text: A string; a list of words with `is_split_into_words`.
+            pair: The second text.
+            add_special_tokens: Put the special tokens around them.
+            **options: As in calling the tokenizer.
+
+        Returns:
+            The pieces as text.
+        """
+        options = {"verbose": False, **options}
+        return self.encode_plus(
+            text, pair, add_special_tokens=add_special_tokens, **options
+        ).tokens()
+
+    def prepare_for_model(
+        self,
+        ids: Sequence[int],
+        pair_ids: Sequence[int] | None = None,
+        *,
+        add_special_tokens: bool = True,
+        padding: bool | str | None = False,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        stride: int = 0,
+        pad_to_multiple_of: int | None = None,
+        padding_side: Side | None = None,
+        return_tensors: TensorKind | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_length: bool = False,
+        verbose: bool = True,
+        prepend_batch_axis: bool = False,
+    ) -> BatchEncoding:
+        """Make the inputs of a model of ids without special tokens.
+
+        Args:
+            ids: Ids of the pieces of the first text.
+            pair_ids: Ids of the pieces of the second text.
+            prepend_batch_axis: Return (1 s) instead of (s).
+            ...: The others as in calling the tokenizer.
+
+        Returns:
+            Inputs by name, (s) each; (b s) with overflow.
+
+        Raises:
+            InputError: The ids cannot be made to fit.
+        """
+        options = CallOptions(
+            add_special_tokens=add_special_tokens, padding=padding, truncation=truncation,
+            max_length=max_length, stride=stride, pad_to_multiple_of=pad_to_multiple_of,
+            padding_side=padding_side, return_token_type_ids=return_token_type_ids,
+            return_attention_mask=return_attention_mask, return_length=return_length,
+            return_overflowing_tokens=return_overflowing_tokens, verbose=verbose,
+            return_special_tokens_mask=return_special_tokens_mask,
+        )  # fmt: skip
+        second = None if pair_ids is None else [to_lists(pair_ids)]
+        rows = Rows([to_lists(ids)], second, self._plan(options, pair=second is not None))
+        self._warn_if_too_long(rows, options)
+        data = rows.data(None)
+        if return_overflowing_tokens:
+            return BatchEncoding(data, None, return_tensors)
+        return BatchEncoding(without_batch_axis(data), None, return_tensors, prepend_batch_axis)
+
+    def pad(
+        self,
+        encoded_inputs: Any,
+        padding: bool | str | None = True,
+        *,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: Side | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: TensorKind | None = None,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        """Pad rows that were tokenized before, as a data collator does.
+
+        Args:
+            encoded_inputs: What calling the tokenizer returned, a dictionary like it, or a list
+                of dictionaries for one row each.  Values may be arrays or tensors.
+            padding: True or "longest" pads to the longest row, "max_length" to `max_length`.
+            max_length: For padding="max_length"; None takes `model_max_length`.
+            pad_to_multiple_of: Round lengths up to a multiple of this.
+            padding_side: "left" or "right"; None takes the tokenizer's own setting.
+            return_attention_mask: Return 0 for padding, if there is no mask yet; None returns it
+                when the model takes one.
+            return_tensors: "np", "pt" or "tf"; None returns lists.
+            verbose: Accepted as in transformers; there is nothing to say.
+
+        Returns:
+            The inputs, (b s) or (s) like what was given.  Only those that the tokenizer itself
+            makes are padded; others (labels) are passed on as they are.
+
+        Raises:
+            InputError: There are no input ids, or rows do not fit together.
+            FrameworkError: The framework of `return_tensors` is not installed.
+        """
+        columns = read_columns(encoded_inputs)
+        names = self.model_input_names
+        if names[0] not in columns:
+            raise InputError(
+                "there is nothing to pad",
+                expected=f"inputs with {names[0]!r}",
+                found=", ".join(map(str, columns)) or "no inputs at all",
+            )
+        plan = read_padding(
+            padding,
+            side=self.padding_side if padding_side is None else padding_side,
+            max_length=row_length(self, max_length),
+            multiple_of=pad_to_multiple_of,
+        )
+        if return_attention_mask is None:
+            return_attention_mask = "attention_mask" in names
+        fills = {
+            names[0]: self.pad_token_id,
+            "attention_mask": 0,
+            "token_type_ids": self.pad_token_type_id,
+            "special_tokens_mask": 1,
+            "offset_mapping": (0, 0),
+        }
+        padded = plan.pad_columns(columns, fills, main=names[0], mask=return_attention_mask)
+        return BatchEncoding(padded, None, return_tensors)
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """Return how many special tokens a row has: 2, or 3 for a pair of texts."""
+        return 3 if pair else 2
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
+    ) -> list[int]:
+        """Put special tokens around ids.
+
+        Args:
+            token_ids_0: Ids of the first text.
+            token_ids_1: Ids of the second text.
+
+        Returns:
+            `[CLS] A [SEP]`, or `[CLS] A [SEP] B [SEP]`.
+        """
+        row = [self.cls_token_id, *token_ids_0, self.sep_token_id]
+        return row if token_ids_1 is None else [*row, *token_ids_1, self.sep_token_id]
+
+    def create_token_type_ids_from_sequences(
+        self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
+    ) -> list[int]:
+        """Return 0 for the first text and 1 for the second, special tokens included.
+
+        Args:
+            token_ids_0: Ids of the first text, without special tokens.
+            token_ids_1: Ids of the second text, without special tokens.
+        """
+        second = [] if token_ids_1 is None else [1] * (len(token_ids_1) + 1)
+        return [0] * (len(token_ids_0) + 2) + second
+
+    def get_special_tokens_mask(
+        self,
+        token_ids_0: Sequence[int],
+        token_ids_1: Sequence[int] | None = None,
+        already_has_special_tokens: bool = False,
+    ) -> list[int]:
+        """Return 1 for special tokens and 0 for others.
+
+        Args:
+            token_ids_0: Ids of the first text, or of a whole row.
+            token_ids_1: Ids of the second text.
+            already_has_special_tokens: Whether `token_ids_0` is a whole row; any special token
+                in it counts then.
+
+        Raises:
+            InputError: A whole row and a second text were given.
+        """
+        if not already_has_special_tokens:
+            second = [] if token_ids_1 is None else [0] * len(token_ids_1) + [1]
+            return [1] + [0] * len(token_ids_0) + [1] + second
+        if token_ids_1 is not None:
+            raise InputError(
+                "a row that has its special tokens has no second text", where="token_ids_1"
+            )
+        special = set(self.all_special_ids)
+        return [int(token_id in special) for token_id in token_ids_0]
+
+    def batch_decode(
+        self,
+        sequences: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+    ) -> list[str]:
+        """Turn rows of ids (b s) into texts; arguments and errors as in `decode`."""
+        return [
+            self.decode(row, skip_special_tokens, clean_up_tokenization_spaces)
+            for row in to_lists(sequences)
+        ]
+
+    def convert_tokens_to_string(self, tokens: Iterable[str]) -> str:
+        """Join pieces to text: those of a word together, words with spaces between."""
+        return join(tokens, prefix=self._definition.prefix)
+
+    @staticmethod
+    def clean_up_tokenization(out_string: str) -> str:
+        """Remove the spaces before punctuation and English contractions."""
+        return clean_up(out_string)
+
+    def save_vocabulary(
+        self, save_directory: str | PathLike[str], filename_prefix: str | None = None
+    ) -> tuple[str]:
+        """Write vocab.txt, without the tokens added later.
+
+        Args:
+            save_directory: An existing folder.
+            filename_prefix: Makes it `prefix-vocab.txt`.
+
+        Returns:
+            The path written.
+
+        Raises:
+            TokenizerError: A token holds a line break, which vocab.txt cannot.
+        """
+        prefix = f"{filename_prefix}-" if filename_prefix else ""
+        path = Path(save_directory) / f"{prefix}{files.VOCABULARY_FILE}"
+        files.write_vocabulary(path, self._vocabulary.base)
+        return (str(path),)

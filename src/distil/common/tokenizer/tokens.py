@@ -1,0 +1,216 @@
+"""The tokens of a tokenizer and their ids: looked up, named, added."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, overload
+
+from distil.common.tokenizer.added_tokens import AddedToken
+from distil.common.tokenizer.persistence import special_tokens_map
+from distil.common.tokenizer.pipeline import Pipeline
+from distil.common.tokenizer.tensors import to_lists
+from distil.common.tokenizer.vocabulary import SPECIAL_NAMES, Vocabulary
+from distil.errors import InputError, TokenizerError, shown
+
+
+class _SpecialToken:
+    """Attribute for a special token; setting it adds the token if it is new."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Tokens, owner: type | None = None) -> str:
+        return instance._vocabulary.named[self._name]
+
+    def __set__(self, instance: Tokens, value: str | AddedToken) -> None:
+        instance.add_special_tokens({self._name: value})
+
+
+class _SpecialTokenId:
+    """Attribute for the id of a special token."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name.removesuffix("_id")
+
+    def __get__(self, instance: Tokens, owner: type | None = None) -> int:
+        return instance._vocabulary.id(instance._vocabulary.named[self._name])
+
+
+class Tokens(ABC):
+    """A vocabulary that tokens can be added to, and what cuts texts into its tokens.
+
+    Args:
+        vocabulary: The tokens to begin with.
+    """
+
+    unk_token = _SpecialToken()
+    sep_token = _SpecialToken()
+    pad_token = _SpecialToken()
+    cls_token = _SpecialToken()
+    mask_token = _SpecialToken()
+    unk_token_id = _SpecialTokenId()
+    sep_token_id = _SpecialTokenId()
+    pad_token_id = _SpecialTokenId()
+    cls_token_id = _SpecialTokenId()
+    mask_token_id = _SpecialTokenId()
+    pad_token_type_id = 0
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._pipeline = self._make_pipeline(vocabulary)
+
+    @abstractmethod
+    def _make_pipeline(self, vocabulary: Vocabulary) -> Pipeline:
+        """Make what cuts texts into pieces."""
+
+    def __len__(self) -> int:
+        """Return the number of tokens, those added later included."""
+        return len(self._vocabulary.tokens)
+
+    def __bool__(self) -> bool:
+        return True
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens without those added later."""
+        return len(self._vocabulary.base)
+
+    def get_vocab(self) -> dict[str, int]:
+        """Return a copy of the vocabulary: token to id, added tokens included."""
+        return {**self._vocabulary.base, **self.get_added_vocab()}
+
+    def get_added_vocab(self) -> dict[str, int]:
+        """Return the added tokens, special ones included: token to id, by ascending id."""
+        return {token.content: number for token, number in self._vocabulary.added_ids.items()}
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+        """Added tokens by ascending id."""
+        return {number: token for token, number in self._vocabulary.added_ids.items()}
+
+    @property
+    def additional_special_tokens(self) -> list[str]:
+        """Special tokens that have no name."""
+        return list(self._vocabulary.unnamed)
+
+    @property
+    def special_tokens_map(self) -> dict[str, str | list[str]]:
+        """Special tokens by name."""
+        return special_tokens_map(self._vocabulary)
+
+    @property
+    def all_special_tokens(self) -> list[str]:
+        """All special tokens, each once."""
+        return list(self._vocabulary.special)
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """The ids of `all_special_tokens`."""
+        return list(map(self._vocabulary.id, self._vocabulary.special))
+
+    @overload
+    def convert_tokens_to_ids(self, tokens: str) -> int: ...  # type: ignore[overload-overlap]
+    @overload
+    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]: ...
+    def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> int | list[int]:
+        """Return the id of a token, or of each of several.
+
+        What the vocabulary does not have gets the id of the unknown token.
+        """
+        if isinstance(tokens, str):
+            return self._vocabulary.id(tokens)
+        return list(map(self._vocabulary.id, tokens))
+
+    @overload
+    def convert_ids_to_tokens(self, ids: int, skip_special_tokens: bool = False) -> str: ...
+    @overload
+    def convert_ids_to_tokens(
+        self, ids: Iterable[int], skip_special_tokens: bool = False
+    ) -> list[str]: ...
+    def convert_ids_to_tokens(
+        self, ids: int | Iterable[int], skip_special_tokens: bool = False
+    ) -> str | list[str]:
+        """Return the token of an id, or of each of several.
+
+        Args:
+            ids: An id, or several.
+            skip_special_tokens: Leave special tokens out (of several).
+
+        Raises:
+            InputError: An id is not in the vocabulary.
+        """
+        vocabulary, numbers = self._vocabulary, to_lists(ids)
+        if isinstance(numbers, int):
+            return vocabulary.token(numbers)
+        skipped = vocabulary.skipped_ids if skip_special_tokens else ()
+        return [vocabulary.token(number) for number in numbers if number not in skipped]
+
+    def add_tokens(
+        self,
+        new_tokens: str | AddedToken | Sequence[str | AddedToken],
+        special_tokens: bool = False,
+    ) -> int:
+        """Add tokens that are found in texts before these are split into words.
+
+        Args:
+            new_tokens: Tokens to add, or to change when they were added before.
+            special_tokens: Whether decoding can leave them out.
+
+        Returns:
+            How many got a new id; the model's embedding needs that many more rows.
+
+        Raises:
+            TokenizerError: A token is empty.
+        """
+        tokens = [new_tokens] if not isinstance(new_tokens, list | tuple) else new_tokens
+        # None leaves it to the token itself whether it is special.
+        added = [AddedToken.read(token, special=special_tokens or None) for token in tokens]
+        return self._grow(self._vocabulary.plus(added))
+
+    def add_special_tokens(
+        self, special_tokens_dict: Mapping[str, Any], replace_additional_special_tokens: bool = True
+    ) -> int:
+        """Set special tokens by name, adding those that are new to the vocabulary.
+
+        Args:
+            special_tokens_dict: "cls_token" and so on to a token; "additional_special_tokens" to
+                a list of tokens.
+            replace_additional_special_tokens: Whether that list replaces the one before; its
+                tokens stay in the vocabulary.
+
+        Returns:
+            How many got a new id; the model's embedding needs that many more rows.
+
+        Raises:
+            InputError: There is no special token of such a name.
+            TokenizerError: A token is empty.
+        """
+        given = dict(special_tokens_dict)
+        additional = given.pop("additional_special_tokens", None)
+        for name in given:
+            if name not in SPECIAL_NAMES:
+                raise InputError(
+                    "there is no special token of this name",
+                    expected=", ".join((*SPECIAL_NAMES, "additional_special_tokens")),
+                    found=name,
+                )
+        named = {name: AddedToken.read(value, special=True) for name, value in given.items()}
+        if "unk_token" in named and named["unk_token"].content != self.unk_token:
+            raise TokenizerError(
+                "the unknown token belongs to the vocabulary and cannot be changed",
+                expected=shown(self.unk_token),
+                found=shown(named["unk_token"].content),
+                fix="pass unk_token when the tokenizer is made",
+            )
+        unnamed = [AddedToken.read(token, special=True) for token in additional or ()]
+        replaced = additional is not None and replace_additional_special_tokens
+        return self._grow(self._vocabulary.named_as(named, unnamed, instead=replaced))
+
+    def _grow(self, vocabulary: Vocabulary) -> int:
+        """Take over a vocabulary with more tokens, and return how many more."""
+        count = len(vocabulary.tokens) - len(self)
+        if vocabulary.added != self._vocabulary.added or vocabulary.named != self._vocabulary.named:
+            self._pipeline = self._make_pipeline(vocabulary)
+        self._vocabulary = vocabulary
+        return count
