@@ -59,6 +59,14 @@ def test_most_are_masked_some_kept_some_random():
     assert (now == labels).mean() == pytest.approx(0.1 + 0.1 / VOCABULARY, abs=0.01)
 
 
+def test_a_random_word_is_any_word():
+    after = masking(word_mask=0.0, word_keep=0.0, word_random=1.0).apply(batch(rows=2000), [0])
+    now = after.inputs["input_ids"].ravel()[after.inputs[PLACES]]
+    counts = np.bincount(now, minlength=VOCABULARY)
+    assert len(counts) == VOCABULARY
+    assert counts == pytest.approx(len(now) / VOCABULARY, rel=0.4)
+
+
 def test_all_masked_if_the_recipe_says_so():
     after = masking(word_mask=1.0, word_keep=0.0, word_random=0.0).apply(batch(), [0, 0, 0])
     assert (after.inputs["input_ids"].ravel()[after.inputs[PLACES]] == MASK).all()

@@ -12,9 +12,10 @@ from distil.common.labels import IGNORED
 from distil.common.steps.recipe import DataSection
 from distil.common.tokenizer import DistilBertTokenizerFast
 from distil.errors import FrameworkError, InputError
-from distil.training import features, preparing, spans
-from distil.training.answers import read_answers
-from distil.training.reading import Row, read_rows
+from distil.reading import Row
+from distil.training import examples, features, preparing
+from distil.training.evaluation import read_answers
+from distil.training.examples import read_split
 from support.folders import VOCABULARY, make_folder
 from support.training import make_recipe
 
@@ -31,7 +32,7 @@ def rows(folder, name, content, **options):
     data = content if isinstance(content, bytes) else content.encode()
     (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     section = DataSection(folder=str(folder), train=(name,), **options)
-    return [(dict(row.values), row.where[1]) for row in read_rows(section, "train")]
+    return [(dict(row.values), row.number) for row in read_split(section, "train")]
 
 
 @pytest.mark.parametrize(
@@ -46,9 +47,9 @@ def rows(folder, name, content, **options):
         ("a.csv", 'x,y\n"a,\nb",c\n', {}, [({"x": "a,\nb", "y": "c"}, 3)]),
         ("a.csv", "\ufeffx,y\n1,2\n", {}, [({"x": "1", "y": "2"}, 2)]),
         ("a.jsonl", '{"x": [1]}\n\n{"x": null}\n', {}, [({"x": [1]}, 1), ({"x": None}, 3)]),
-        ("a.txt", "one\n\n two \n", {}, [({"text": "one"}, 1), ({"text": "two"}, 3)]),
+        ("a.txt", "one\n\n two \n", {}, [({"text": "one"}, 1), ({"text": " two "}, 3)]),
         ("a.txt", "one\ntwo\n\n\nthree", {"unit": "paragraph"}, [
-            ({"text": "one two"}, 3), ({"text": "three"}, 5),
+            ({"text": "one two"}, 2), ({"text": "three"}, 5),
         ]),
         ("a.conll", "-DOCSTART- O\n\nin\tO\nparis\tB-LOC\n\t\nit x y O\n", {}, [
             ({"words": ["in", "paris"], "tags": ["O", "B-LOC"]}, 3),
@@ -80,8 +81,8 @@ def test_several_files_and_a_limit(tmp_path):
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text("one\ntwo\n")
     section = DataSection(folder=str(tmp_path), train=("a.txt", "b.txt"), max_train_rows=3)
-    assert [row.where[1] for row in read_rows(section, "train")] == [1, 2, 1]
-    assert list(read_rows(section, "dev")) == []
+    assert [row.number for row in read_split(section, "train")] == [1, 2, 1]
+    assert list(read_split(section, "dev")) == []
 
 
 @pytest.mark.parametrize(
@@ -90,44 +91,44 @@ def test_several_files_and_a_limit(tmp_path):
         ("a.tsv", "x\ty\n1\t2\n1\n", {}, "another number of columns", 3),
         ("a.tsv", "x\ty\n1\t2\t3\n", {}, "another number of columns", 2),
         ("a.tsv", b"x\ty\n1\t\xff\n", {}, "not UTF-8", 2),
-        ("a.csv", 'x,y\n1,"a\n2,b\n', {}, "row cannot be read", 3),
+        ("a.csv", 'x,y\n1,"a\n2,b\n', {}, "row of a table cannot be read", 2),
         ("a.jsonl", '{"x": 1}\n{"x": \n', {}, "not JSON", 2),
-        ("a.jsonl", "[1]\n", {}, "not a JSON object", 1),
+        ("a.jsonl", "[1]\n", {}, "neither a text nor a JSON object", 1),
         ("a.conll", "in O\nparis\n", {}, "word without a tag", 2),
     ],
 )
 def test_rows_that_cannot_be_read(name, content, options, problem, line, tmp_path):
     with pytest.raises(InputError, match=problem) as caught:
         rows(tmp_path, name, content, **options)
-    assert caught.value.where == f"{tmp_path / name}, line {line}"
+    assert caught.value.where == f"{tmp_path / name}:{line}"
 
 
 def test_files_that_cannot_be_read(tmp_path):
     section = DataSection(folder=str(tmp_path), train=("no.tsv",))
     with pytest.raises(InputError, match="missing"):
-        list(read_rows(section, "train"))
+        list(read_split(section, "train"))
     with pytest.raises(InputError, match="unknown kind"):
         rows(tmp_path, "a.docx", "x")
     with pytest.raises(InputError, match="not a SQuAD file"):
         rows(tmp_path, "a.json", '{"data": [{}]}')
     (tmp_path / "b.txt.gz").write_bytes(b"\x1f\x8bno")
     with pytest.raises(InputError, match="cannot be read"):
-        list(read_rows(DataSection(folder=str(tmp_path), train=("b.txt.gz",)), "train"))
+        list(read_split(DataSection(folder=str(tmp_path), train=("b.txt.gz",)), "train"))
 
 
 def test_parquet_goes_through_datasets(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "datasets", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(FrameworkError, match=r"distil\[datasets\]"):
         rows(tmp_path, "a.parquet", "x")
 
 
 def reader(tokenizer, labels=(), **options):
     section = {"train": ("x",), "max_length": 12, "stride": 2} | options
-    return features.Reader(data=DataSection(**section), tokenizer=tokenizer, labels=labels)
+    return examples.Reader(data=DataSection(**section), tokenizer=tokenizer, labels=labels)
 
 
 def made(build, tokenizer, values, labels=(), **options):
-    source = [Row(one, ("file", number)) for number, one in enumerate(values, 1)]
+    source = [Row(one, f"file:{number}", number) for number, one in enumerate(values, 1)]
     return build(source, reader(tokenizer, labels, **options))
 
 
@@ -181,7 +182,7 @@ def test_masked_lm_cuts_and_drops(tokenizer):
 
 def test_the_first_token_of_a_word_learns_its_tag(tokenizer):
     values = [{"words": ["in", "pariss", "\u200b", "it"], "tags": ["O", "LOC", "O", "LOC"]}]
-    found = made(spans.token_classification, tokenizer, values, ("O", "LOC"))
+    found = made(features.token_classification, tokenizer, values, ("O", "LOC"))
     tokens = tokenizer.convert_ids_to_tokens(sequences(found)[0])
     assert tokens == ["[CLS]", "in", "paris", "##s", "it", "[SEP]"]
     no = IGNORED
@@ -197,7 +198,7 @@ def question(context, answer):
 
 def test_answers_in_windows(tokenizer):
     context = "it is the good film in paris who was born in a bad bad film"
-    found = made(spans.question_answering, tokenizer, [question(context, "in paris")])
+    found = made(features.question_answering, tokenizer, [question(context, "in paris")])
     one = found.features
     starts, ends = one.targets["start_positions"], one.targets["end_positions"]
     assert len(one) > 1
@@ -220,7 +221,7 @@ def test_answers_in_windows(tokenizer):
 
 def test_answers_are_read_from_the_best_window(tokenizer):
     context = "it is the good film in paris who was born in a bad bad film"
-    found = made(spans.question_answering, tokenizer, [question(context, "in paris")])
+    found = made(features.question_answering, tokenizer, [question(context, "in paris")])
     one, details = found.features, found.details
     scores = [np.zeros((2, length)) for length in one.lengths]
     for window, begin in enumerate(one.targets["start_positions"]):
@@ -233,7 +234,7 @@ def test_answers_are_read_from_the_best_window(tokenizer):
 
 
 def test_an_answer_does_not_end_before_it_starts(tokenizer):
-    found = made(spans.question_answering, tokenizer, [question("it is good", "is")])
+    found = made(features.question_answering, tokenizer, [question("it is good", "is")])
     length = int(found.features.lengths[0])  # [CLS] who [SEP] it is good [SEP]
     start, end = np.zeros(length), np.zeros(length)
     start[5], end[3], end[5] = 5, 5, 1
@@ -257,17 +258,22 @@ def test_an_answer_does_not_end_before_it_starts(tokenizer):
         (features.multiple_choice, {"text": "a", "choices": ["b"], "label": 0}, (), "choices"),
         (features.multiple_choice, {"text": "a", "choices": "bc", "label": 0}, (), "choices"),
         (features.multiple_choice, {"text": "a", "choices": ["b", "c"], "label": 2}, (), "label"),
-        (spans.token_classification, {"words": ["a"], "tags": ["X"]}, ("O",), "label is unknown"),
-        (spans.token_classification, {"words": ["a"], "tags": []}, ("O",), "a tag for each"),
-        (spans.token_classification, {"words": "a", "tags": "O"}, ("O",), "not lists"),
         (
-            spans.question_answering,
+            features.token_classification,
+            {"words": ["a"], "tags": ["X"]},
+            ("O",),
+            "label is unknown",
+        ),
+        (features.token_classification, {"words": ["a"], "tags": []}, ("O",), "a tag for each"),
+        (features.token_classification, {"words": "a", "tags": "O"}, ("O",), "not lists"),
+        (
+            features.question_answering,
             {"question": "q", "context": "abc", "answers": {"text": ["b"], "answer_start": [2]}},
             (),
             "not where it should be",
         ),
         (
-            spans.question_answering,
+            features.question_answering,
             {"question": "q", "context": "abc", "answers": {"text": [], "answer_start": []}},
             (),
             "no answer",
@@ -277,18 +283,18 @@ def test_an_answer_does_not_end_before_it_starts(tokenizer):
 def test_bad_rows_say_where(build, values, labels, problem, tokenizer):
     with pytest.raises(InputError, match=problem) as caught:
         made(build, tokenizer, [values], labels)
-    assert caught.value.where == "file, line 1"
+    assert caught.value.where == "file:1"
 
 
 def test_labels_in_the_data(tokenizer):
     def found(*labels):
-        source = [Row({"label": label}, ("file", 1)) for label in labels]
-        return features.labels_of(source, reader(tokenizer), "sequence-classification")
+        source = [Row({"label": label}, "file:1", 1) for label in labels]
+        return list(examples.labels_of(source, reader(tokenizer), "label").items())
 
-    assert found("pos", "neg", "pos") == ("neg", "pos")
-    assert found("10", "2") == ("2", "10")
-    tags = [Row({"tags": ["O", "B-X"]}, ("file", 1))]
-    assert features.labels_of(tags, reader(tokenizer), "token-classification") == ("B-X", "O")
+    assert found("pos", "neg", "pos") == [("neg", 1), ("pos", 2)]
+    assert found("10", "2") == [("2", 1), ("10", 1)]
+    tags = [Row({"tags": ["O", "B-X"]}, "file:1", 1)]
+    assert examples.labels_of(tags, reader(tokenizer), "tags") == {"B-X": 1, "O": 1}
 
 
 class FakeDatasets:
@@ -311,13 +317,13 @@ class FakeDatasets:
 
 def test_a_data_set_of_the_hub_gives_labels_by_name(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", FakeDatasets())
-    found = list(read_rows(DataSection(hub="glue", subset="sst2"), "train"))
+    found = list(read_split(DataSection(hub="glue", subset="sst2"), "train"))
     assert [row.values for row in found] == [
         {"text": "it", "label": "pos"}, {"text": "is", "label": None},
     ]  # fmt: skip
-    assert found[1].where == ("glue, train", 2)
+    assert found[1].place == "glue, train, row 2"
     with pytest.raises(InputError, match="cannot be loaded"):
-        list(read_rows(DataSection(hub="other"), "train"))
+        list(read_split(DataSection(hub="other"), "train"))
 
 
 def test_data_sets_as_the_package_loads_them(tmp_path, monkeypatch):
@@ -337,7 +343,7 @@ def test_data_sets_as_the_package_loads_them(tmp_path, monkeypatch):
     from_hub = DataSection(hub=str(tmp_path / "data"))
     from_file = DataSection(folder=str(tmp_path / "data"), train=("train.parquet",))
     for section in (from_hub, from_file):
-        found = [row.values for row in read_rows(section, "train")]
+        found = [row.values for row in read_split(section, "train")]
         assert found == [
             {"words": ["in", "paris"], "tags": ["O", "B-LOC"]},
             {"words": ["it", "is"], "tags": ["O", "O"]},
@@ -350,7 +356,7 @@ def test_tokenized_data_is_kept_and_mapped(tmp_path, monkeypatch):
     make_folder(tmp_path / "model", "sequence-classification")
     first = preparing.prepare(recipe)
     plain = preparing.prepare(recipe.replace(**{"data.cache": None}))
-    monkeypatch.setattr(preparing, "read_rows", None)  # nothing is read a second time
+    monkeypatch.setattr(preparing, "read_split", None)  # nothing is read a second time
     second = preparing.prepare(recipe.replace(**{"data.labels": ["bad", "good"]}))
     for found in (first, second):
         assert isinstance(found.train.features.ids, np.memmap)

@@ -1,36 +1,59 @@
-"""A progress bar, where somebody looks at it."""
+"""How far something is: a bar on a terminal, a line now and then where there is none."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from distil.cli import _output
 
+# What is told how much is done, of how much (None where that is not known), and what else there
+# is to say: "1,024 rows".
+Tell = Callable[[float, float | None, str], None]
+
+# Seconds between two lines.
+_PAUSE = 30.0
+
 
 @contextmanager
-def progress(total: int | None, *, wanted: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how far something is, on stderr.
+def progress(what: str, *, wanted: bool = True) -> Iterator[Tell]:
+    """Show on stderr how far something is.
 
     Args:
-        total: What `done` will be at the end; None if that is not known.
-        wanted: Whether to show it, if stderr is a terminal.
+        what: What is being done.
+        wanted: Whether to show it at all.
 
     Yields:
-        What is told how much is done, and how many rows these are.
+        What is to be told of it.
     """
     if not (wanted and sys.stderr.isatty()):
-        yield lambda done, rows: None
+        yield _lines(what) if wanted else lambda done, total, more: None
         return
     from rich import progress as bars  # noqa: PLC0415 - `distil --help` needs none
 
     columns = (
+        bars.TextColumn("{task.description}"),
         bars.BarColumn(),
-        bars.TextColumn("{task.fields[rows]:,} rows"),
+        bars.TextColumn("{task.fields[more]}"),
         bars.TimeElapsedColumn(),
         bars.TimeRemainingColumn(),
     )
     with bars.Progress(*columns, console=_output.console(stderr=True), transient=True) as shown:
-        task = shown.add_task("", total=total, rows=0)
-        yield lambda done, rows: shown.update(task, completed=done, rows=rows)
+        task = shown.add_task(what, total=None, more="")
+        yield lambda done, total, more: shown.update(task, completed=done, total=total, more=more)
+
+
+def _lines(what: str) -> Tell:
+    """What prints a line of every so many seconds."""
+    last = time.monotonic()
+
+    def tell(done: float, total: float | None, more: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PAUSE:
+            last = time.monotonic()
+            share = f"{done / total:.0%}, " if total else ""
+            print(f"{what}: {share}{more}", file=sys.stderr, flush=True)
+
+    return tell

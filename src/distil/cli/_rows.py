@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distil.cli._texts import TextFile
 from distil.errors import InputError
+from distil.reading import RowFile, to_inputs
 
 
 class Rows:
@@ -22,7 +22,7 @@ class Rows:
         file: Where further texts come from, if anywhere.
     """
 
-    def __init__(self, task: str, arguments: Namespace, file: TextFile | None) -> None:
+    def __init__(self, task: str, arguments: Namespace, file: RowFile | None) -> None:
         self._task, self._arguments, self._file = task, arguments, file
         self._first = len(arguments.texts)
         self._pending: deque[Any] = deque()
@@ -80,8 +80,8 @@ class Rows:
                 "context": arguments.context_column,
                 "choices": arguments.choices_column,
             }[second]
-        for line, row in self._file.rows(columns):
+        for line, row in to_inputs(self._file, columns):
             if for_all is not None and not isinstance(row, InputError):
                 text = row[first] if isinstance(row, Mapping) else row
-                row = {first: text, second: for_all[0]}  # noqa: PLW2901
+                row = {first: text, str(second): for_all[0]}  # noqa: PLW2901
             yield self._first + line, row

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from distil.cli import _output
+from distil.cli._progress import Tell, progress
 from distil.errors import DistilError
 
 if TYPE_CHECKING:
     from distil.common.steps.recipe import Recipe
     from distil.common.steps.workers import Workers
     from distil.training import TrainingResult
+    from distil.training.loop import Progress
 
 _FAILED = 2  # see `distil.cli`
 
@@ -75,8 +76,8 @@ def _train(
 ) -> TrainingResult:
     """Train; the first worker shows how far it is, and says the warnings."""
     if workers.is_first:
-        with _progress_bar() as listener:
-            return train(recipe, listener=listener, workers=workers)
+        with progress("training") as tell:
+            return train(recipe, listener=partial(_say, tell), workers=workers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return train(recipe, workers=workers)
@@ -101,40 +102,11 @@ def _show(result: TrainingResult, *, as_json: bool) -> None:
         _output.print_table(("metric", "value"), rows, right=("value",), title=title)
 
 
-@contextmanager
-def _progress_bar() -> Iterator[Any]:
-    """What to call with the progress, None where nobody would see a bar."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import (  # noqa: PLC0415 - see `_output`
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
+def _say(tell: Tell, now: Progress) -> None:
+    """Show a step."""
+    tell(
+        now.step,
+        now.total,
+        f"step {now.step:,} of {now.total:,}, loss {now.loss:.4f}, "
+        f"{now.tokens_per_second:,.0f} tokens/s",
     )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        TextColumn("{task.fields[speed]:,.0f} tokens/s"),
-        TextColumn("{task.fields[left]} left"),
-    )
-    with Progress(*columns, console=_output.console(stderr=True), transient=True) as bar:
-        task = bar.add_task("training", total=None, loss=0.0, speed=0.0, left="")
-        yield lambda progress: bar.update(
-            task,
-            completed=progress.step,
-            total=progress.total,
-            loss=progress.loss,
-            speed=progress.tokens_per_second,
-            left=_clock(progress.seconds_left),
-        )
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"

@@ -10,8 +10,8 @@ from typing import Any
 
 from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD
-from distil.cli._texts import TextFile
 from distil.errors import InputError
+from distil.reading import RowFile, to_inputs
 
 SUMMARY = "measure which framework, engine and type is fastest for a model on this machine"
 DESCRIPTION = """\
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _output.add_name(parser)
     parser.add_argument("--task", help="what to load it for; its own task otherwise")
     parser.add_argument(
-        "--file", type=Path, help="texts to measure on: lines, .jsonl, .csv or .tsv"
+        "--file", type=Path, help="texts to measure on: lines, .jsonl, .csv, .tsv, ..."
     )
     parser.add_argument("--text-column", metavar="NAME", help="of the file, where it has columns")
     parser.add_argument("--label-column", metavar="NAME", help="with the right answer of each row")
@@ -91,17 +91,12 @@ def _rows(arguments: argparse.Namespace) -> tuple[list[Any] | None, list[str] | 
     if arguments.label_column is not None:
         columns["label"] = arguments.label_column
     rows, labels = [], []
-    with closing(TextFile(arguments.file)) as file:
-        read = [row for _, row in islice(file.rows(columns), arguments.rows)]
+    with closing(RowFile(arguments.file)) as file:
+        read = [row for _, row in islice(to_inputs(file, columns), arguments.rows)]
     for row in read:
         if isinstance(row, InputError):
             raise row
-        if arguments.label_column is not None:
-            if not isinstance(row, dict):
-                raise InputError(
-                    "the file has no columns", expected=".jsonl, .csv or .tsv",
-                    where=arguments.file, fix="leave out --label-column",
-                )  # fmt: skip
+        if isinstance(row, dict) and arguments.label_column is not None:
             labels.append(str(row.pop("label")))
             row = row["text"] if set(row) == {"text"} else row  # noqa: PLW2901
         rows.append(row)

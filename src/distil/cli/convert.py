@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD, UNSURE
+from distil.cli._progress import progress
 from distil.errors import CheckpointWarning
 
 SUMMARY = "write a checkpoint in another format, for the other framework"
@@ -77,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.check:
         _output.start_tensorflow()
-    with _progress_bar() as progress, warnings.catch_warnings():
+    with progress("writing, then reading back") as tell, warnings.catch_warnings():
         # What is left out stands in what is printed.
         warnings.simplefilter("ignore", CheckpointWarning)
         conversion = convert(
@@ -89,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             max_shard_size=arguments.max_shard_size,
             force=arguments.force,
             check=arguments.check,
-            progress=progress,
+            progress=lambda done, total: tell(done, total, ""),
             revision=arguments.revision,
         )
     if arguments.json:
@@ -97,19 +95,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(conversion)
     return 0 if conversion.agrees else 1
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """What to call with the bytes done and in all, None where nobody would see a bar."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import Progress  # noqa: PLC0415 - see `_output`
-
-    with Progress(console=_output.console(stderr=True), transient=True) as bar:
-        task = bar.add_task("writing, then reading back")
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print(conversion: Any) -> None:

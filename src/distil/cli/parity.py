@@ -9,7 +9,7 @@ from typing import Any
 
 from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD
-from distil.cli._texts import read_lines
+from distil.reading import read_lines
 
 SUMMARY = "prove that a checkpoint gives the same numbers in PyTorch and TensorFlow"
 DESCRIPTION = """\

@@ -13,8 +13,8 @@ from distil.cli import _output
 from distil.cli._output import BAD, GOOD
 from distil.cli._progress import progress
 from distil.cli._rows import Rows
-from distil.cli._texts import FORMATS, TextFile
 from distil.errors import InputError
+from distil.reading import FORMATS, RowFile
 from distil.storage.hub import can_be_name
 
 SUMMARY = "let a model classify, tag, answer, fill in, choose or embed texts"
@@ -29,8 +29,9 @@ text.  A text that could be one, such as a single word, needs --model NAME.
 
 Texts come from the command line, from a file or, if there are neither, from
 what is piped in: a text a line (blank lines are left out), .jsonl (strings, or
-tables of named fields), .csv or .tsv (with a first row of names).  They are read
-as they are needed: a file may be of any length.  With --output every result is
+objects with named fields), .csv or .tsv (with a first row of names), .parquet,
+SQuAD's .json; all but .parquet also with .gz.  Rows are read as they are needed:
+a file may be of any length.  With --output every result is
 written as soon as it is there, as a line of JSON with the number of its row, and
 stays written whatever comes after.
 
@@ -102,7 +103,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", type=Path, help="read texts from a file; - is stdin")
     parser.add_argument(
-        "--format", choices=FORMATS, help="of the file; the suffix of its name tells otherwise"
+        "--format",
+        choices=FORMATS,
+        type=lambda name: "text" if name == "lines" else name,
+        help="of the file; the suffix of its name tells otherwise",
     )
     parser.add_argument(
         "--text-column", metavar="NAME", help="where the text (question, prompt) is"
@@ -211,12 +215,12 @@ def _tell_name_from_texts(arguments: argparse.Namespace) -> None:
     arguments.name = arguments.model or arguments.name
 
 
-def _file(arguments: argparse.Namespace) -> TextFile | None:
+def _file(arguments: argparse.Namespace) -> RowFile | None:
     """Where further texts come from, if anywhere."""
     if arguments.file is not None:
-        return TextFile(arguments.file, arguments.format)
+        return RowFile(arguments.file, arguments.format)
     if not arguments.texts and not sys.stdin.isatty():
-        return TextFile(None, arguments.format)
+        return RowFile(None, arguments.format)
     if not arguments.texts:
         fix = "add texts or --file FILE, or pipe texts in, one a line"
         if arguments.name is not None and arguments.model is None:
@@ -246,7 +250,7 @@ def _options(arguments: argparse.Namespace, task: str) -> dict[str, Any]:
 
 
 def _predict(
-    arguments: argparse.Namespace, pipe: Any, file: TextFile | None
+    arguments: argparse.Namespace, pipe: Any, file: RowFile | None
 ) -> list[dict[str, Any]]:
     """Predict all rows; write or print what comes, and give what is still to be printed."""
     from distil.cli._results import print_results  # noqa: PLC0415
@@ -266,17 +270,17 @@ def _predict(
         if arguments.output is not None:
             output = stack.enter_context(_open_output(arguments.output))
         quiet = output is not None or arguments.json or not sys.stdout.isatty()
-        tell = stack.enter_context(progress(source.total, wanted=quiet))
+        tell = stack.enter_context(progress("predicting", wanted=quiet))
         if output is None and not arguments.json:
             # What is there is printed even if a later row is bad.
-            stack.callback(lambda: results and print_results(pipe.task, results))
+            stack.callback(lambda: print_results(pipe.task, results) if results else None)
         stream = pipe.stream(
             source, place=source.place, skip_bad_rows=arguments.skip_bad_rows, on_bad_row=report
         )
         for number, result in stream:
             row = source.next_predicted()
             rows += 1
-            tell(source.position, rows)
+            tell(source.position, source.total, f"{rows:,} rows")
             if result is None:
                 bad += 1
                 continue

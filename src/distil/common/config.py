@@ -15,22 +15,25 @@ from typing import Any, NoReturn
 from distil.common import bert
 from distil.common.config_rules import (
     ACTIVATIONS,
+    CLASS_NAMES,
     DTYPES,
-    FLAG,
     HEADS,
     ID2LABEL,
     LABEL2ID,
     LABELS,
     LAYERS,
-    NAMES,
-    PAD,
     PROBLEM_TYPES,
+)
+from distil.common.rules import (
+    AMOUNT,
+    COUNT,
+    FLAG,
+    NATURAL,
     RATE,
-    SIZE,
-    SPREAD,
     Rule,
     is_integer,
     one_of,
+    or_none,
 )
 from distil.errors import ConfigError, shown
 from distil.storage import hub
@@ -96,20 +99,20 @@ class DistilBertConfig:
         ConfigError: A value has the wrong type or is out of range, or two do not fit together.
     """
 
-    vocab_size: int = _field(30522, SIZE)
-    max_position_embeddings: int = _field(512, SIZE)
+    vocab_size: int = _field(30522, COUNT)
+    max_position_embeddings: int = _field(512, COUNT)
     sinusoidal_pos_embds: bool = _field(False, FLAG)
     n_layers: int = _field(6, LAYERS)
-    n_heads: int = _field(12, SIZE)
-    dim: int = _field(768, SIZE)
-    hidden_dim: int = _field(3072, SIZE)
+    n_heads: int = _field(12, COUNT)
+    dim: int = _field(768, COUNT)
+    hidden_dim: int = _field(3072, COUNT)
     dropout: float = _field(0.1, RATE)
     attention_dropout: float = _field(0.1, RATE)
     activation: str = _field("gelu", one_of(ACTIVATIONS))
-    initializer_range: float = _field(0.02, SPREAD)
+    initializer_range: float = _field(0.02, AMOUNT)
     qa_dropout: float = _field(0.1, RATE)
     seq_classif_dropout: float = _field(0.2, RATE)
-    pad_token_id: int | None = _field(0, PAD)
+    pad_token_id: int | None = _field(0, or_none(NATURAL))
     id2label: dict[int, str] = _field({0: "LABEL_0", 1: "LABEL_1"}, ID2LABEL)
     label2id: dict[str, int] = _field({"LABEL_0": 0, "LABEL_1": 1}, LABEL2ID)
     problem_type: str | None = _field(None, one_of(PROBLEM_TYPES, or_none=True))
@@ -118,7 +121,7 @@ class DistilBertConfig:
     return_dict: bool = _field(True, FLAG)
     tie_word_embeddings: bool = _field(True, FLAG)
     pruned_heads: dict[int, list[int]] = _field({}, HEADS)
-    architectures: list[str] | None = _field(None, NAMES)
+    architectures: list[str] | None = _field(None, CLASS_NAMES)
     dtype: str | None = _field(None, one_of(DTYPES, or_none=True))
     extra: dict[str, Any] = field(default_factory=dict)
 

@@ -132,7 +132,7 @@ def save_features(path: Path, features: Features) -> None:
     arrays |= {_TARGET + name: array for name, array in features.targets.items()}
     arrays |= {_TOKEN_TARGET + name: array for name, array in features.token_targets.items()}
     with atomic_write(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _under(prefix: str, arrays: dict[str, Array]) -> dict[str, Array]:

@@ -1,4 +1,7 @@
-"""How good a model is on the examples it is judged by, by its task's metrics."""
+"""How good a model is on the examples it is judged by, by its task's metrics.
+
+Shapes: w tokens of a window.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,18 @@ from distil.common.steps.masking import Masking
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.stepping import Step
 from distil.common.steps.workers import Workers
+from distil.common.tasks import TASKS
 from distil.training import metrics
-from distil.training.answers import read_answers
-from distil.training.features import Examples
+from distil.training.examples import Examples
+from distil.training.features import NONE, Windows
 from distil.training.metrics import Metrics
-from distil.training.spans import NONE
 
 # In place of an epoch, where masks are drawn to be judged by: the same at every evaluation.
 _EVALUATION = 2**31
+
+# As for BERT's and DistilBERT's results on SQuAD.
+_N_BEST = 20
+_LONGEST_ANSWER = 30  # tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +55,10 @@ class Judge:
         """What decides which model is the best."""
         if self.recipe.evaluation.metric is not None:
             return self.recipe.evaluation.metric
-        if self.recipe.task == "sequence-classification" and not self.labels:
+        task = TASKS[self.recipe.task]
+        if task.has_problem_type and not self.labels:
             return metrics.REGRESSION_METRIC
-        return metrics.MAIN_METRIC[self.recipe.task]
+        return str(task.metric)
 
     def is_better(self, found: float, best: float | None) -> bool:
         """Whether a value of the metric is better than the best so far."""
@@ -86,7 +94,7 @@ class Judge:
         found = []
         for batch in prefetched(jobs, self._batch):
             evaluation = step.evaluate(batch.inputs)
-            if self.recipe.task == "masked-lm":  # whose labels are a list of the batch's
+            if self.masking is not None:  # whose labels are a list of the batch's
                 right = evaluation.outputs["predicted"] == batch.inputs["labels"]
                 rows = {int(batch.rows[0]): right}
             else:
@@ -141,11 +149,52 @@ def _token_classification(judge: Judge, outputs: Sequence[Any], loss: float) -> 
 def _question_answering(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
     features, windows = judge.examples.features, judge.examples.details
     lengths = features.lengths
-    scores = [
+    starts, ends = (
         [output[name][:length] for output, length in zip(outputs, lengths, strict=True)]
         for name in ("start_logits", "end_logits")
-    ]
-    return metrics.answers(read_answers(*scores, features.starts, windows), windows.answers)
+    )
+    found = read_answers(starts, ends, features.starts, windows)
+    return metrics.answers(found, windows.answers)
+
+
+def read_answers(
+    start_logits: Sequence[Array], end_logits: Sequence[Array], starts: Array, windows: Windows
+) -> list[str]:
+    """The best span of all windows of each question, as for SQuAD; empty where there is none.
+
+    Args:
+        start_logits: Scores of each window's tokens (w) as the start of the answer.
+        end_logits: Likewise, as its end.
+        starts: Where each window's tokens begin among all tokens, and the end of the last.
+        windows: The questions they belong to.
+    """
+    best = np.full(len(windows.contexts), -np.inf)
+    found = [""] * len(windows.contexts)
+    for number, row in enumerate(windows.rows.tolist()):
+        offsets = windows.offsets[starts[number] : starts[number + 1]]  # w 2
+        score, first, last = _best_span(start_logits[number], end_logits[number], offsets)
+        if score > best[row]:
+            best[row] = score
+            found[row] = windows.contexts[row][offsets[first, 0] : offsets[last, 1]]
+    return found
+
+
+def _best_span(start_logits: Array, end_logits: Array, offsets: Array) -> tuple[float, int, int]:
+    """Score, first and last token of the best span among the best starts and ends."""
+    in_context = offsets[:, 0] != NONE
+    starts = np.argsort(-start_logits, kind="stable")[:_N_BEST]
+    ends = np.argsort(-end_logits, kind="stable")[:_N_BEST]
+    starts, ends = starts[in_context[starts]], ends[in_context[ends]]
+    length = ends[None, :] - starts[:, None] + 1
+    scores = np.where(
+        (length >= 1) & (length <= _LONGEST_ANSWER),
+        start_logits[starts][:, None] + end_logits[ends][None, :],
+        -np.inf,
+    )
+    if not scores.size:
+        return -np.inf, 0, 0
+    first, last = np.unravel_index(scores.argmax(), scores.shape)
+    return float(scores[first, last]), int(starts[first]), int(ends[last])
 
 
 _METRICS: dict[str, Callable[[Judge, Sequence[Any], float], Metrics]] = {

@@ -1,154 +1,61 @@
-"""From rows of text to numbers: what each task needs of a row, tokenized once, by all cores.
+"""Features of each task: the numbers that its rows become, and what its metrics need besides.
 
-A task's builder takes rows and gives `distil.common.steps.batching.Features`, with what its metrics
-need besides.  A row that lacks something, or has a label that is none, is an error that names
-its file and line: nothing is trained on by accident.
+A task's builder takes rows and gives `distil.training.examples.Examples`.
 
-Shapes: n examples, t tokens.
+Shapes: t tokens of all sequences.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from distil.common.steps.batching import Features
-from distil.common.steps.recipe import DataSection
-from distil.errors import InputError, shown
-from distil.training.cache import IdsFile
-from distil.training.reading import Row
+from distil.arrays import Array
+from distil.common.labels import IGNORED
+from distil.errors import shown
+from distil.reading import Row
+from distil.training.examples import Examples, Reader, Sequences, in_blocks
 
-# Rows tokenized at once: enough for all cores, few enough to be no burden on memory.
-_ROWS_AT_ONCE = 4096
+# Shorter sequences of masked-LM are left out.
+_FEWEST = 11
 
-
-@dataclass(frozen=True, kw_only=True)
-class Examples:
-    """Examples of a split.
-
-    Attributes:
-        features: As numbers.
-        details: What the task's metrics need besides them.
-        left_out: Rows that give no example.
-    """
-
-    features: Features
-    details: Any = None
-    left_out: int = 0
+# In place of a word or an offset, for tokens that have none.
+NONE = -1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reader:
-    """What turns rows into examples.
+class TaggedWords:
+    """What entity metrics need.
 
     Attributes:
-        data: Of the recipe.
-        tokenizer: Of the model.
-        labels: Names of the classes; none where a task has none, or for regression.
-        ids_path: File for the token ids; None keeps them in memory.
+        tags: Of every word, for each sentence.
+        words: For each token (t) the number of the word that it begins, or `NONE`.
     """
 
-    data: DataSection
-    tokenizer: Any
-    labels: tuple[str, ...] = ()
-    ids_path: Path | None = None
-
-    def value(self, row: Row, need: str) -> Any:
-        """What a row has for a need, in the column that the recipe names for it.
-
-        Raises:
-            InputError: The row has no such column, or nothing in it.
-        """
-        column = self.data.columns.get(need, need)
-        names = (column,) if isinstance(column, str) else column
-        for name in names:
-            if row.values.get(name) is None:
-                raise row.problem(
-                    f"row has no {name!r}",
-                    expected=f"a column for {need!r}", found=", ".join(map(str, row.values)),
-                    fix=f"name the column with data.columns.{need}",
-                )  # fmt: skip
-        return row.values[column] if isinstance(column, str) else [row.values[n] for n in names]
-
-    def text(self, row: Row, need: str) -> str:
-        """Likewise, a text."""
-        value = self.value(row, need)
-        if not isinstance(value, str):
-            raise row.problem(f"{need} is not a text", found=shown(value))
-        return value
-
-    def number(self, row: Row, label: Any, names: Sequence[str] | None = None) -> int:
-        """The number of a label given by its name, or by its number."""
-        names = self.labels if names is None else names
-        text = str(label)
-        if text in names:
-            return names.index(text)
-        if not isinstance(label, float) and text.isascii() and text.isdigit():
-            number = int(text)
-            if number < len(names):
-                return number
-        raise row.problem("label is unknown", expected=", ".join(names), found=shown(label))
-
-    def has(self, need: str, row: Row) -> bool:
-        """Whether the recipe, or the row itself, has a column for something optional."""
-        return need in self.data.columns or need in row.values
-
-    def tokenize(self, texts: Any, pairs: Any = None, **options: Any) -> Any:
-        """Tokenize a batch to rows of at most `data.max_length` tokens."""
-        options = {"truncation": True, "max_length": self.data.max_length} | options
-        return self.tokenizer(texts, pairs, return_attention_mask=False, **options)
+    tags: list[list[str]]
+    words: Array
 
 
-def labels_of(rows: Iterable[Row], reader: Reader, task: str) -> tuple[str, ...]:
-    """The classes that training rows have, sorted; numbers in the order of their values."""
-    need = "tags" if task == "token-classification" else "label"
-    found: set[str] = set()
-    for row in rows:
-        value = reader.value(row, need)
-        found.update(map(str, value) if need == "tags" else [str(value)])
-    if all(name.isdigit() for name in found):
-        return tuple(sorted(found, key=int))
-    return tuple(sorted(found))
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """What is needed to read answers out of windows.
 
-
-def in_blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows a few thousand at a time."""
-    source = iter(rows)
-    while block := list(islice(source, _ROWS_AT_ONCE)):
-        yield block
-
-
-class Sequences:
-    """Collects token ids of sequences, end to end.
-
-    Args:
-        path: File for them; None keeps them in memory.
+    Attributes:
+        rows: Number of the question that each window belongs to.
+        offsets: For each token (t 2) its first character in the context and the one after its
+            last, or `NONE` outside of the context.
+        contexts: Of each question.
+        answers: Right answers to each question.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._file = None if path is None else IdsFile(path)
-        self._ids = [np.zeros(0, np.int32)]
-        self._lengths = [np.zeros(1, np.int64)]
-
-    def add(self, sequences: Sequence[Sequence[int]]) -> None:
-        """Append sequences."""
-        self._lengths.append(np.fromiter(map(len, sequences), np.int64, len(sequences)))
-        ids = np.fromiter(chain.from_iterable(sequences), np.int32)
-        if self._file is None:
-            self._ids.append(ids)
-        else:
-            self._file.add(ids)
-
-    def finish(self, **parts: Any) -> Features:
-        """All of them, as features with other `parts`."""
-        ids = np.concatenate(self._ids) if self._file is None else self._file.finish()
-        return Features(ids=ids, starts=np.cumsum(np.concatenate(self._lengths)), **parts)
+    rows: Array
+    offsets: Array
+    contexts: list[str]
+    answers: list[list[str]]
 
 
 def classification(rows: Iterable[Row], reader: Reader) -> Examples:
@@ -215,9 +122,6 @@ def masked_lm(rows: Iterable[Row], reader: Reader) -> Examples:
     return Examples(features=sequences.finish(), left_out=left_out)
 
 
-_FEWEST = 11
-
-
 def _score(row: Row, label: Any) -> float:
     try:
         number = math.nan if isinstance(label, bool) else float(label)
@@ -228,22 +132,130 @@ def _score(row: Row, label: Any) -> float:
     return number
 
 
+def token_classification(rows: Iterable[Row], reader: Reader) -> Examples:
+    """Sentences of words with a tag each; the first token of a word learns its tag."""
+    sequences = Sequences(reader.ids_path)
+    labels: list[Array] = []
+    words_of: list[Array] = []
+    tags_of: list[list[str]] = []
+    for block in in_blocks(rows):
+        sentences = []
+        for row in block:
+            words, tags = reader.value(row, "words"), reader.value(row, "tags")
+            if not isinstance(words, list) or not isinstance(tags, list) or not words:
+                raise row.problem("words and tags are not lists", found=shown(words))
+            if len(words) != len(tags):
+                raise row.problem(
+                    "not a tag for each word", expected=f"{len(words)} tags", found=len(tags)
+                )
+            sentences.append(words)
+        encoded = reader.tokenize(sentences, is_split_into_words=True)
+        sequences.add(encoded["input_ids"])
+        for number, row in enumerate(block):
+            numbers = [reader.number(row, tag) for tag in reader.value(row, "tags")]
+            tags_of.append([reader.labels[one] for one in numbers])
+            words = _first_tokens(encoded.word_ids(number))
+            words_of.append(words)
+            labels.append(np.where(words == NONE, IGNORED, np.asarray(numbers)[words]))
+    token_targets = {"labels": np.concatenate([np.zeros(0, np.int32), *labels]).astype(np.int32)}
+    words = np.concatenate([np.zeros(0, np.int32), *words_of])
+    return Examples(
+        features=sequences.finish(token_targets=token_targets),
+        details=TaggedWords(tags=tags_of, words=words),
+    )
+
+
+def question_answering(rows: Iterable[Row], reader: Reader) -> Examples:
+    """Questions with the answer in a context; a long context is read through several windows.
+
+    A window without the whole answer learns to point at its first token, as in BERT's own
+    training on SQuAD.
+    """
+    sequences = Sequences(reader.ids_path)
+    questions = 0
+    starts, ends, rows_of = [], [], []
+    offsets: list[Array] = []
+    contexts: list[str] = []
+    answers: list[list[str]] = []
+    for block in in_blocks(rows):
+        spans = [_answer(row, reader) for row in block]
+        encoded = reader.tokenize(
+            [reader.text(row, "question") for row in block],
+            [reader.text(row, "context") for row in block],
+            truncation="only_second",
+            stride=reader.data.stride,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        sequences.add(encoded["input_ids"])
+        for window, number in enumerate(encoded["overflow_to_sample_mapping"]):
+            in_context = np.array(
+                [sequence == 1 for sequence in encoded.sequence_ids(window)], bool
+            )
+            here = np.asarray(encoded["offset_mapping"][window], np.int32)
+            here = np.where(in_context[:, None], here, NONE).astype(np.int32)  # tokens 2
+            start, end = _tokens_of(here, *spans[number][0])
+            starts.append(start)
+            ends.append(end)
+            rows_of.append(questions + number)
+            offsets.append(here)
+        questions += len(block)
+        contexts += [reader.text(row, "context") for row in block]
+        answers += [texts for _, texts in spans]
+    targets = {
+        "start_positions": np.array(starts, np.int32), "end_positions": np.array(ends, np.int32)
+    }  # fmt: skip
+    details = Windows(
+        rows=np.array(rows_of, np.int64),
+        offsets=np.concatenate([np.zeros((0, 2), np.int32), *offsets]),
+        contexts=contexts,
+        answers=answers,
+    )
+    return Examples(features=sequences.finish(targets=targets), details=details)
+
+
+def _first_tokens(word_ids: list[int | None]) -> Array:
+    """For each token the word that it begins."""
+    words = np.array([NONE if word is None else word for word in word_ids], np.int32)
+    again = np.zeros(len(words), bool)
+    again[1:] = words[1:] == words[:-1]
+    return np.where(again, NONE, words).astype(np.int32)
+
+
+def _answer(row: Row, reader: Reader) -> tuple[tuple[int, int], list[str]]:
+    """Characters of the first answer, and the texts of all."""
+    context, answers = reader.text(row, "context"), reader.value(row, "answers")
+    try:
+        texts, begins = list(answers["text"]), list(answers["answer_start"])
+        text, begin = texts[0], int(begins[0])
+        found = context[begin : begin + len(text)]
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise row.problem(
+            "no answer",
+            expected="texts and answer_starts, at least one", found=shown(answers),
+            fix="questions without an answer (SQuAD 2) are not supported",
+        ) from None  # fmt: skip
+    if found != text or not text:
+        raise row.problem(
+            "answer is not where it should be", expected=shown(text), found=shown(found)
+        )
+    return (begin, begin + len(text)), texts
+
+
+def _tokens_of(offsets: Array, begin: int, end: int) -> tuple[int, int]:
+    """First and last token of the characters from `begin` to `end`; (0, 0) if not all are there."""
+    context = np.flatnonzero(offsets[:, 0] != NONE)
+    inside = context[(offsets[context, 1] > begin) & (offsets[context, 0] < end)]
+    whole = len(inside) > 0 and offsets[inside[0], 0] <= begin and offsets[inside[-1], 1] >= end
+    return (int(inside[0]), int(inside[-1])) if whole else (0, 0)
+
+
 Builder = Callable[[Iterable[Row], Reader], Examples]
 
-
-def check_some(examples: Examples, split: str) -> Examples:
-    """`examples`, if there are any.
-
-    Raises:
-        InputError: There are none.
-    """
-    if not len(examples.features):
-        raise InputError("there are no examples", found=f"{split} rows: 0", where="data")
-    return examples
-
-
 BUILDERS: Mapping[str, Builder] = {
+    "masked-lm": masked_lm,
     "sequence-classification": classification,
     "multiple-choice": multiple_choice,
-    "masked-lm": masked_lm,
+    "token-classification": token_classification,
+    "question-answering": question_answering,
 }

@@ -11,7 +11,7 @@ import importlib
 import re
 import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,14 +21,7 @@ from distil.errors import not_installed
 
 Metrics = dict[str, float]
 
-# What decides which model is the best, unless the recipe says otherwise.
-MAIN_METRIC: Mapping[str, str] = {
-    "masked-lm": "loss",
-    "sequence-classification": "accuracy",
-    "multiple-choice": "accuracy",
-    "token-classification": "f1",
-    "question-answering": "f1",
-}
+# What tells the better of two models for regression; for other tasks see `Task.metric`.
 REGRESSION_METRIC = "pearson"
 
 # Of these, less is better.

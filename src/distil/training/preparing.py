@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,19 +13,11 @@ from distil.common.steps.masking import Masking, token_counts
 from distil.common.steps.recipe import Recipe
 from distil.common.tasks import TASKS
 from distil.errors import ConfigError, InputError
-from distil.frameworks import model_class
+from distil.frameworks import FRAMEWORKS, model_class
 from distil.training.cache import cache_path, load_features, save_features
-from distil.training.features import BUILDERS, Builder, Examples, Reader, check_some, labels_of
-from distil.training.reading import read_rows
-from distil.training.spans import question_answering, token_classification
+from distil.training.examples import Examples, Reader, check_some, labels_of, read_split
+from distil.training.features import BUILDERS
 from distil.training.student import make_student, smaller_vocabulary
-
-_BUILDERS: Mapping[str, Builder] = {
-    **BUILDERS,
-    "token-classification": token_classification,
-    "question-answering": question_answering,
-}
-_WITH_LABELS = ("sequence-classification", "token-classification")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +45,9 @@ class Prepared:
         """Numbers that tell other training data apart."""
         features = self.train.features
         sums = [features.starts, *features.targets.values(), *features.token_targets.values()]
-        check = zlib.crc32(features.ids)
+        check = zlib.crc32(features.ids.data)
         for array in sums:
-            check = zlib.crc32(array, check)
+            check = zlib.crc32(array.data, check)
         return {"examples": len(features), "tokens": len(features.ids), "checksum": check}
 
 
@@ -68,7 +59,7 @@ def prepare(recipe: Recipe) -> Prepared:
         ConfigError: The recipe asks for what cannot be.
         TokenizerError: The model has no tokenizer.
     """
-    tokenizer = load_tokenizer(recipe.origin.name, revision=recipe.origin.revision)
+    tokenizer = load_tokenizer(str(recipe.origin.name), revision=recipe.origin.revision)
     labels = _labels(recipe, tokenizer)
     tokens = _tokens_to_keep(recipe, tokenizer, labels)
     if tokens is not None:
@@ -78,7 +69,7 @@ def prepare(recipe: Recipe) -> Prepared:
         splits.append("dev")
     examples = {split: _examples(recipe, split, tokenizer, labels) for split in splits}
     masking = None
-    if recipe.task == "masked-lm":
+    if TASKS[recipe.task].masks_words:
         masking = Masking.over(
             examples["train"].features.ids,
             recipe.masking,
@@ -113,15 +104,15 @@ def _examples(recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ...
     """The examples of a split, tokenized now or before."""
     path = cache_path(recipe, split, tokenizer, labels)
     # What is on the hub may change without anybody here noticing.
-    keeps = path is not None and recipe.data.hub is None
-    found = load_features(path) if keeps else None
+    kept = path if recipe.data.hub is None else None
+    found = None if kept is None else load_features(kept)
     if found is not None:
         return Examples(features=found)
     reader = Reader(data=recipe.data, tokenizer=tokenizer, labels=labels, ids_path=path)
-    rows = read_rows(recipe.data, split)
-    examples = check_some(_BUILDERS[recipe.task](rows, reader), split)
-    if keeps and examples.details is None:
-        save_features(path, examples.features)
+    rows = read_split(recipe.data, split)
+    examples = check_some(BUILDERS[recipe.task](rows, reader), split)
+    if kept is not None and examples.details is None:
+        save_features(kept, examples.features)
     return examples
 
 
@@ -146,11 +137,11 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
             "id2label": dict(enumerate(labels)),
             "label2id": {name: number for number, name in enumerate(labels)},
         }
-    elif recipe.task == "sequence-classification":
+    elif TASKS[recipe.task].has_problem_type:
         config["num_labels"] = 1
     dtype = dtype_of(recipe, framework)
     if recipe.model.name is None:
-        layers = recipe.teacher.layers
+        layers = None if recipe.teacher is None else recipe.teacher.layers
         model = make_student(
             teacher, layers=layers, new_weights=recipe.model.new_weights, seed=recipe.seed,
             dtype=dtype, **config,
@@ -183,7 +174,7 @@ def dtype_of(recipe: Recipe, framework: str) -> str:
     """The type that a model of the recipe's precision is loaded in."""
     if recipe.precision != "bfloat16":
         return recipe.precision
-    return {"pt": "float32", "tf": "mixed_bfloat16"}[framework]
+    return FRAMEWORKS[framework].dtype_of_bfloat16
 
 
 def check_length(recipe: Recipe, config: DistilBertConfig) -> None:
@@ -203,7 +194,8 @@ def check_length(recipe: Recipe, config: DistilBertConfig) -> None:
 def _labels(recipe: Recipe, tokenizer: Any) -> tuple[str, ...]:
     """The names of the classes, from the recipe or else from the training rows."""
     kind = recipe.model.config.get("problem_type")
-    if recipe.task not in _WITH_LABELS or kind == REGRESSION:
+    column = TASKS[recipe.task].class_column
+    if column is None or kind == REGRESSION:
         return ()
     if kind == BINARY:
         raise ConfigError(
@@ -213,7 +205,7 @@ def _labels(recipe: Recipe, tokenizer: Any) -> tuple[str, ...]:
     labels = recipe.data.labels
     if labels is None:
         reader = Reader(data=recipe.data, tokenizer=tokenizer)
-        labels = labels_of(read_rows(recipe.data, "train"), reader, recipe.task)
+        labels = tuple(labels_of(read_split(recipe.data, "train"), reader, column))
     if len(labels) == 1:  # which the model would take for regression
         raise InputError(
             "there is one class only", expected="two or more", found=labels[0],

@@ -149,7 +149,8 @@ def open_workers(framework: str) -> AbstractContextManager[Workers]:
     """
     import_framework(framework)
     module = part(framework, "training.workers")
-    return module.open_workers(find_place(framework))
+    opened: AbstractContextManager[Workers] = module.open_workers(find_place(framework))
+    return opened
 
 
 def _run(recipe: Recipe, listener: Listener | None, workers: Workers | None) -> TrainingResult:
@@ -237,7 +238,7 @@ def _model_and_step(
         model = load_model(recipe, framework, prepared)
         module = part(framework, "training.step")
         return model, module.Step(model, recipe, workers)
-    teacher = load_teacher(recipe, framework, prepared)
+    teacher = load_teacher(recipe, recipe.teacher, framework, prepared)
     model = load_model(recipe, framework, prepared, teacher)
     check_lesson(recipe, model, teacher, prepared.labels)
     module = part(framework, "training.teaching")

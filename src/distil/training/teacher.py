@@ -8,7 +8,7 @@ from typing import Any
 from distil.api import load, load_tokenizer
 from distil.checkpoints.trained_head import missing_head
 from distil.common.config import DistilBertConfig
-from distil.common.steps.recipe import Recipe
+from distil.common.steps.recipe import Recipe, TeacherSection
 from distil.common.steps.teaching import check_labels, check_pair
 from distil.common.tasks import TASKS
 from distil.errors import ConfigError
@@ -16,11 +16,14 @@ from distil.storage import hub
 from distil.training.preparing import Prepared, check_length, dtype_of
 
 
-def load_teacher(recipe: Recipe, framework: str, prepared: Prepared) -> Any:
+def load_teacher(
+    recipe: Recipe, section: TeacherSection, framework: str, prepared: Prepared
+) -> Any:
     """The model that a student learns from.
 
     Args:
-        recipe: With a section `teacher`.
+        recipe: Of the training.
+        section: Its `teacher`.
         framework: To load it in.
         prepared: The data; its tokenizer is the student's.
 
@@ -29,7 +32,6 @@ def load_teacher(recipe: Recipe, framework: str, prepared: Prepared) -> Any:
             sequences.
         CheckpointError: Its files are damaged or missing.
     """
-    section = recipe.teacher
     if section is not recipe.origin:
         tokenizer = load_tokenizer(section.name, revision=section.revision)
         if tokenizer.get_vocab() != prepared.tokenizer.get_vocab():
@@ -53,7 +55,7 @@ def check_lesson(recipe: Recipe, student: Any, teacher: Any, labels: tuple[str, 
         ConfigError: It cannot.
     """
     check_pair(student.config, teacher.config, recipe.distillation)
-    if recipe.task in ("sequence-classification", "token-classification"):
+    if TASKS[recipe.task].class_column is not None:
         check_labels(teacher.config, labels, student.config.num_labels)
 
 

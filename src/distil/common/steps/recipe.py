@@ -12,24 +12,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distil.common.config_rules import FLAG, one_of
-from distil.common.steps.recipe_rules import (
+from distil.common.rules import (
     AMOUNT,
-    BELOW_ONE,
-    COLUMNS,
     COUNT,
-    FILES,
-    NAMES,
+    FLAG,
     NATURAL,
-    NUMBERS,
-    OPTIONS,
     POSITIVE,
-    SEED,
+    RATE,
     SHARE,
     TEXT,
+    integer,
+    one_of,
+    or_none,
+)
+from distil.common.steps.recipe_rules import (
+    COLUMNS,
+    FILES,
+    NAMES,
+    NUMBERS,
+    OPTIONS,
     Section,
     Table,
-    or_none,
     override,
     read_section,
     refused,
@@ -44,6 +47,8 @@ FORMATS = ("tsv", "csv", "jsonl", "parquet", "text", "conll", "squad")
 SCHEDULES = ("linear", "cosine", "constant")
 PRECISIONS = ("float32", "bfloat16", "float64")
 UNITS = ("line", "paragraph")
+# Batches of every epoch are counted before the first; `schedule.steps` has no such limit.
+_MOST_EPOCHS = 10_000
 _TRAINED_TASKS = tuple(name for name in TASKS if name != "base")
 
 
@@ -212,8 +217,8 @@ class OptimizerSection(Section):
 
     learning_rate: float = setting(POSITIVE, 5e-5)
     weight_decay: float = setting(AMOUNT, 0.01)
-    beta_1: float = setting(BELOW_ONE, 0.9)
-    beta_2: float = setting(BELOW_ONE, 0.999)
+    beta_1: float = setting(RATE, 0.9)
+    beta_2: float = setting(RATE, 0.999)
     epsilon: float = setting(POSITIVE, 1e-8)
     clip: float | None = setting(or_none(POSITIVE), 1.0)
 
@@ -229,7 +234,7 @@ class ScheduleSection(Section):
         warmup: Share of the steps in which the rate rises from 0.
     """
 
-    epochs: int = setting(COUNT, 3)
+    epochs: int = setting(integer(1, _MOST_EPOCHS), 3)
     steps: int | None = setting(or_none(COUNT), None)
     kind: str = setting(one_of(SCHEDULES), "linear")
     warmup: float = setting(SHARE, 0.1)
@@ -320,7 +325,7 @@ class Recipe(Section):
     model: ModelSection = field(default_factory=ModelSection)
     teacher: TeacherSection | None = None
     distillation: DistillationSection = field(default_factory=DistillationSection)
-    seed: int = setting(SEED, 0)
+    seed: int = setting(NATURAL, 0)
     precision: str = setting(one_of(PRECISIONS), "float32")
     optimizer: OptimizerSection = field(default_factory=OptimizerSection)
     schedule: ScheduleSection = field(default_factory=ScheduleSection)

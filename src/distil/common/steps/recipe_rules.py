@@ -1,12 +1,11 @@
 """How a recipe's tables become typed sections: rules, nearest names, `key=value` overrides.
 
 A section is a frozen dataclass whose fields carry a rule, as the fields of a configuration do
-(`distil.common.config_rules`), or are sections themselves.
+(`distil.common.rules`), or are sections themselves.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
-from distil.common.config_rules import Rule, is_integer
+from distil.common.rules import NATURAL, Rule, is_text
 from distil.errors import ConfigError, shown
 
 SectionType = TypeVar("SectionType", bound="Section")
@@ -23,29 +22,13 @@ SectionType = TypeVar("SectionType", bound="Section")
 Table = dict[str, Any]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-TEXT = Rule("a text", _is_text)
-COUNT = Rule("an integer, 1 or more", lambda v: is_integer(v) and v >= 1)
-NATURAL = Rule("an integer, 0 or more", lambda v: is_integer(v) and v >= 0)
-SEED = Rule("an integer from 0 to 2^31 - 1", lambda v: is_integer(v) and 0 <= v < 2**31)
-POSITIVE = Rule("a number above 0", lambda v: _is_number(v) and v > 0)
-AMOUNT = Rule("a number, 0 or more", lambda v: _is_number(v) and v >= 0)
-SHARE = Rule("a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1)
-BELOW_ONE = Rule("a number from 0 to below 1", lambda v: _is_number(v) and 0 <= v < 1)
 NAMES = Rule(
     "a name, or a list of different ones",
-    lambda v: isinstance(v, tuple) and all(map(_is_text, v)) and len(set(v)) == len(v) > 0,
+    lambda v: isinstance(v, tuple) and all(map(is_text, v)) and len(set(v)) == len(v) > 0,
 )
 FILES = Rule(
     "a file, or a list of them",
-    lambda v: isinstance(v, tuple) and len(v) > 0 and all(map(_is_text, v)),
+    lambda v: isinstance(v, tuple) and len(v) > 0 and all(map(is_text, v)),
 )
 NUMBERS = Rule(
     "a list of integers, 0 or more",
@@ -53,14 +36,9 @@ NUMBERS = Rule(
 )
 COLUMNS = Rule(
     "a table from what is needed to the name of a column, or a list of names",
-    lambda v: isinstance(v, dict) and all(_is_text(c) or NAMES.holds(c) for c in v.values()),
+    lambda v: isinstance(v, dict) and all(is_text(c) or NAMES.holds(c) for c in v.values()),
 )
-OPTIONS = Rule("a table of names", lambda v: isinstance(v, dict) and all(map(_is_text, v)))
-
-
-def or_none(rule: Rule) -> Rule:
-    """The rule that a value keeps `rule`, or is not given."""
-    return Rule(f"{rule.words}, or null", lambda v: v is None or rule.holds(v))
+OPTIONS = Rule("a table of names", lambda v: isinstance(v, dict) and all(map(is_text, v)))
 
 
 def setting(rule: Rule, default: Any = MISSING) -> Any:

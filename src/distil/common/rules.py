@@ -1,0 +1,65 @@
+"""What a value that somebody wrote down may be: each rule in words, and as a test.
+
+A configuration and a recipe are made of fields with such rules; what they alone have stands
+with them, in `distil.common.config_rules` and `distil.common.steps.recipe_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from sys import float_info
+from typing import Any
+
+_LARGEST = 2**31 - 1  # ids and positions have to fit the 32-bit integers of both frameworks
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be, in words, and the test of it."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def is_integer(value: Any) -> bool:
+    """Whether `value` is an integer, and no truth value, which Python counts among them."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a number that a float can hold, and finite."""
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_one and -float_info.max <= value <= float_info.max
+
+
+def is_text(value: Any) -> bool:
+    """Whether `value` is a string with something in it."""
+    return isinstance(value, str) and bool(value)
+
+
+def integer(least: int, most: int = _LARGEST) -> Rule:
+    """The rule that a value is an integer in a range."""
+    end = "2^31 - 1" if most == _LARGEST else f"{most:,}"
+    return Rule(f"an integer from {least} to {end}", lambda v: is_integer(v) and least <= v <= most)
+
+
+def one_of(choices: tuple[str, ...], *, or_none: bool = False) -> Rule:
+    """The rule that a value is one of some names."""
+    words = "one of " + ", ".join(choices) + (", or null" if or_none else "")
+    return Rule(words, lambda v: (v is None and or_none) or (isinstance(v, str) and v in choices))
+
+
+def or_none(rule: Rule) -> Rule:
+    """The rule that a value keeps `rule`, or is not given."""
+    return Rule(f"{rule.words}, or null", lambda v: v is None or rule.holds(v))
+
+
+FLAG = Rule("true or false", lambda v: isinstance(v, bool))
+TEXT = Rule("a text", is_text)
+COUNT = integer(1)
+NATURAL = integer(0)
+POSITIVE = Rule("a number above 0", lambda v: is_number(v) and v > 0)
+AMOUNT = Rule("a finite number, at least 0", lambda v: is_number(v) and v >= 0)
+SHARE = Rule("a number from 0 to 1", lambda v: is_number(v) and 0 <= v <= 1)
+RATE = Rule("a number from 0 to below 1", lambda v: is_number(v) and 0 <= v < 1)

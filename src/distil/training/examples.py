@@ -1,0 +1,200 @@
+"""What rows become: examples as numbers, tokenized once, by all cores.
+
+A row that lacks something, or has a label that is unknown, is an error that names its file and
+line: nothing is trained on by accident.
+
+Shapes: n examples, t tokens.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distil.common.steps.batching import Features
+from distil.common.steps.recipe import FORMATS, DataSection
+from distil.errors import InputError, shown
+from distil.reading import Row, RowFile, data_set, format_of, rows_of, sound
+from distil.training.cache import IdsFile
+
+# Rows tokenized at once: enough for all cores, few enough to be no burden on memory.
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Examples of a split.
+
+    Attributes:
+        features: As numbers.
+        details: What the task's metrics need besides them.
+        left_out: Rows that give no example.
+    """
+
+    features: Features
+    details: Any = None
+    left_out: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """What turns rows into examples.
+
+    Attributes:
+        data: Of the recipe.
+        tokenizer: Of the model.
+        labels: Names of the classes; none where a task has none, or for regression.
+        ids_path: File for the token ids; None keeps them in memory.
+    """
+
+    data: DataSection
+    tokenizer: Any
+    labels: tuple[str, ...] = ()
+    ids_path: Path | None = None
+
+    def value(self, row: Row, need: str) -> Any:
+        """What a row has for a need, in the column that the recipe names for it.
+
+        Raises:
+            InputError: The row has no such column, or nothing in it.
+        """
+        column = self.data.columns.get(need, need)
+        names = (column,) if isinstance(column, str) else column
+        for name in names:
+            if row.values.get(name) is None:
+                raise row.problem(
+                    f"row has no {name!r}",
+                    expected=f"a column for {need!r}", found=", ".join(map(str, row.values)),
+                    fix=f"name the column with data.columns.{need}",
+                )  # fmt: skip
+        return row.values[column] if isinstance(column, str) else [row.values[n] for n in names]
+
+    def text(self, row: Row, need: str) -> str:
+        """Likewise, a text."""
+        value = self.value(row, need)
+        if not isinstance(value, str):
+            raise row.problem(f"{need} is not a text", found=shown(value))
+        return value
+
+    def number(self, row: Row, label: Any, names: Sequence[str] | None = None) -> int:
+        """The number of a label given by its name, or by its number."""
+        names = self.labels if names is None else names
+        text = str(label)
+        if text in names:
+            return names.index(text)
+        if not isinstance(label, float) and text.isascii() and text.isdigit():
+            number = int(text)
+            if number < len(names):
+                return number
+        raise row.problem("label is unknown", expected=", ".join(names), found=shown(label))
+
+    def has(self, need: str, row: Row) -> bool:
+        """Whether the recipe, or the row itself, has a column for something optional."""
+        return need in self.data.columns or need in row.values
+
+    def tokenize(self, texts: Any, pairs: Any = None, **options: Any) -> Any:
+        """Tokenize a batch to rows of at most `data.max_length` tokens."""
+        options = {"truncation": True, "max_length": self.data.max_length} | options
+        return self.tokenizer(texts, pairs, return_attention_mask=False, **options)
+
+
+def read_split(data: DataSection, split: str) -> Iterator[Row]:
+    """The rows of a split, "train" or "dev"; none where the recipe has no such split.
+
+    Raises:
+        InputError: A file is missing or of an unknown format, or a row cannot be read.
+        FrameworkError: The package that reads them is not installed.
+    """
+    limit = {"train": data.max_train_rows, "dev": data.max_dev_rows}[split]
+    return islice(sound(_rows(data, split)), limit)
+
+
+def _rows(data: DataSection, split: str) -> Iterator[Row]:
+    if data.hub is not None:
+        name = {"train": data.train_split, "dev": data.dev_split}[split]
+        if name is not None:
+            yield from data_set(data.hub, data.subset, name)
+        return
+    for name in {"train": data.train, "dev": data.dev}[split] or ():
+        path = Path(data.folder) / name
+        kind = data.format or format_of(name)
+        if kind is None:
+            raise InputError(
+                "unknown kind of file", expected=", ".join(FORMATS), found=shown(name),
+                where="data", fix="name the format with data.format",
+            )  # fmt: skip
+        # Rows are read more than once, which a pipe does not allow.
+        if not path.is_file():
+            raise InputError(
+                "data file is missing", where=path, fix="set data.folder to the folder it is in"
+            )
+        yield from rows_of(
+            RowFile(path, kind, header=data.header, quoting=data.quoting, unit=data.unit)
+        )
+
+
+def labels_of(rows: Iterable[Row], reader: Reader, column: str) -> dict[str, int]:
+    """The classes that training rows have, and how often: sorted, numbers by their values.
+
+    Args:
+        rows: Of the training.
+        reader: Knows the names of columns.
+        column: What holds the classes: "label", or "tags" for a list of them.
+    """
+    found: Counter[str] = Counter()
+    for row in rows:
+        value = reader.value(row, column)
+        found.update(map(str, value) if isinstance(value, list) else [str(value)])
+    are_numbers = all(name.isascii() and name.isdigit() for name in found)
+    return {name: found[name] for name in sorted(found, key=int if are_numbers else None)}
+
+
+def in_blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows a few thousand at a time."""
+    source = iter(rows)
+    while block := list(islice(source, _ROWS_AT_ONCE)):
+        yield block
+
+
+class Sequences:
+    """Collects token ids of sequences, end to end.
+
+    Args:
+        path: File for them; None keeps them in memory.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = None if path is None else IdsFile(path)
+        self._ids = [np.zeros(0, np.int32)]
+        self._lengths = [np.zeros(1, np.int64)]
+
+    def add(self, sequences: Sequence[Sequence[int]]) -> None:
+        """Append sequences."""
+        self._lengths.append(np.fromiter(map(len, sequences), np.int64, len(sequences)))
+        ids = np.fromiter(chain.from_iterable(sequences), np.int32)
+        if self._file is None:
+            self._ids.append(ids)
+        else:
+            self._file.add(ids)
+
+    def finish(self, **parts: Any) -> Features:
+        """All of them, as features with other `parts`."""
+        ids = np.concatenate(self._ids) if self._file is None else self._file.finish()
+        return Features(ids=ids, starts=np.cumsum(np.concatenate(self._lengths)), **parts)
+
+
+def check_some(examples: Examples, split: str) -> Examples:
+    """`examples`, if there are any.
+
+    Raises:
+        InputError: There are none.
+    """
+    if not len(examples.features):
+        raise InputError("there are no examples", found=f"{split} rows: 0", where="data")
+    return examples
