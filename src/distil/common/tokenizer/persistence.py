@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from distil.common.config_rules import is_integer
+from distil.common.rules import is_integer
 from distil.common.tokenizer import files
 from distil.common.tokenizer.definition import Definition, read_definition, write_definition
 from distil.common.tokenizer.vocabulary import SPECIAL_NAMES, Vocabulary
