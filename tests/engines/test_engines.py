@@ -1,7 +1,9 @@
 """An engine computes what the plain model does."""
 
+import gc
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -140,6 +142,41 @@ def test_by_several_threads(engine):
     with ThreadPoolExecutor(4) as pool:
         for found, own in zip(pool.map(model.score, given), expected, strict=True):
             assert_same(found, own)
+
+
+def test_inputs_live_until_they_are_computed(monkeypatch):
+    """OpenVINO reads them where they are in memory: freed early, it reads whatever is there."""
+    model = plain_model("base")
+    session = engine_of(model, "openvino")._session
+    alive = []
+
+    class Request:
+        def __init__(self, inner):
+            self.inner, self.given = inner, []
+
+        def set_input_tensor(self, place, tensor):
+            self.given.append(weakref.ref(current[0]["ids"]))
+            self.inner.set_input_tensor(place, tensor)
+
+        def wait(self):
+            gc.collect()
+            alive.append(self.given[-1]() is not None)
+            self.inner.wait()
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+    monkeypatch.setattr(session, "_requests", [Request(inner) for inner in session._requests])
+    current = [None]
+
+    def inputs():
+        for feed in feeding.feeds(sequences_of(model.config), budget=10):
+            current[0] = feed.inputs
+            yield feed.inputs
+        current[0] = None
+
+    assert len(list(session.run(inputs()))) == len(alive) > 2
+    assert all(alive)
 
 
 @every_engine

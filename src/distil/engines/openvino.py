@@ -219,29 +219,34 @@ class Session:
 
     def run(self, feeds: Iterable[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
         """The outputs by name for each set of inputs, in order; valid until the next is taken."""
+        # Inputs are not copied: each set has to live until its request is done.
         waiting: deque[tuple[Any, Mapping[str, Array]]] = deque()
+
+        def first() -> dict[str, Array]:
+            request, _ = waiting[0]
+            request.wait()
+            waiting.popleft()
+            return {
+                name: request.get_output_tensor(place).data
+                for place, name in enumerate(self._outputs)
+            }
+
         try:
             for number, feed in enumerate(feeds):
                 if len(waiting) == _IN_FLIGHT:
-                    yield self._outputs_of(waiting.popleft()[0])
+                    yield first()
                 request = self._requests[number % _IN_FLIGHT]
                 # One by one: a dictionary takes as long as the layer of a short sequence.
                 for place, name in enumerate(self._inputs):
                     tensor = openvino.Tensor(feed[name], shared_memory=True)
                     request.set_input_tensor(place, tensor)
                 request.start_async()
-                waiting.append((request, feed))  # inputs are not copied either
+                waiting.append((request, feed))
             while waiting:
-                yield self._outputs_of(waiting.popleft()[0])
+                yield first()
         finally:
             for request, _ in waiting:
                 request.wait()
-
-    def _outputs_of(self, request: Any) -> dict[str, Array]:
-        request.wait()
-        return {
-            name: request.get_output_tensor(place).data for place, name in enumerate(self._outputs)
-        }
 
 
 @cache
