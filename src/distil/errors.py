@@ -7,12 +7,18 @@ program need not parse the text.
 
 from __future__ import annotations
 
+import re
 from reprlib import Repr
 from typing import Any, Self
 
 _MAX_NAME_IN_MESSAGE = 200
-_REPR = Repr()
-_REPR.maxstring = _REPR.maxother = _REPR.maxlong = _MAX_NAME_IN_MESSAGE
+
+# What would move a terminal's cursor, set its title or clipboard, or reverse the reading
+# direction, and what cannot be encoded: C0 and C1 controls (but tab and line feed),
+# line separators, bidirectional marks, and lone surrogates.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 _PARTS = ("expected", "found", "where", "fix")
 
@@ -56,7 +62,7 @@ class DistilError(Exception):
             value = getattr(self, part)
             if value is not None:
                 lines.append(f"  {part + ':':<9} {value}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def at(self, where: Any) -> Self:
         """This error, with the place (a file, say) put before the one it names."""
@@ -120,22 +126,47 @@ def not_installed(
 
 
 class TrainingError(DistilError, RuntimeError):
-    """Training cannot go on, or cannot be gone on with."""
+    """Training has to stop, or cannot be resumed."""
 
     shared = True
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint was loaded, but some of its weights, or of the model's, found no partner."""
+    """A checkpoint was loaded, but its weights are not exactly those of the model."""
 
 
 class FallbackWarning(UserWarning):
     """What was asked for cannot be had on this machine, and something slower stands in for it."""
 
 
+class _ShortRepr(Repr):
+    """`repr`, cut off, also of integers that Python refuses to write in decimal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = _MAX_NAME_IN_MESSAGE
+
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            return super().repr_int(x, level)
+        except ValueError:
+            return f"an integer of {x.bit_length()} bits"
+
+
+_REPR = _ShortRepr()
+
+
 def shown(value: Any) -> str:
     """`value` as Python writes it, short enough for a message however large and deep it is."""
     return _REPR.repr(value)
+
+
+def printable(text: str) -> str:
+    """`text` with "?" for every character that would act on a terminal or cannot be encoded.
+
+    Line feeds stay: messages have several lines.
+    """
+    return _UNPRINTABLE.sub("?", text)
 
 
 def shorten(text: str) -> str:

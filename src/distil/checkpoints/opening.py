@@ -12,7 +12,6 @@ from types import MappingProxyType
 from distil.common.spec import BERT_PREFIX, ENCODER_PREFIX, HEADS
 from distil.errors import CheckpointError, CheckpointNotFoundError, DistilError, shorten
 from distil.storage.bin_file import read_bin
-from distil.storage.files import check_own_file
 from distil.storage.formats import FILE_KINDS, FileKind, Layout, layout_of, preferred
 from distil.storage.h5_reader import read_h5
 from distil.storage.index import read_index
@@ -166,15 +165,10 @@ def _identity(path: Path) -> tuple[int, ...] | None:
 
 def _read(kind: FileKind, file: Path) -> Opened:
     try:
-        check_own_file(file)
         return _READERS[kind.suffix](file)
     except DistilError:
         raise
-    except FileNotFoundError:
-        raise CheckpointNotFoundError(
-            "file is missing", where=file, fix="download or save the checkpoint again"
-        ) from None
-    except OSError as error:
+    except OSError as error:  # of mapping it, or of reading it
         raise CheckpointError("file cannot be read", found=error, where=file) from error
 
 

@@ -33,7 +33,7 @@ from distil.common.tasks import TASKS
 from distil.errors import CheckpointError, DistilError, shorten
 from distil.storage import pending
 from distil.storage.bin_file import BinWriter
-from distil.storage.files import atomic_write, json_text, lock, write_json
+from distil.storage.files import atomic_write, json_text, lock, remove, write_json
 from distil.storage.formats import (
     FILE_KINDS,
     FORMATS,
@@ -250,7 +250,7 @@ class _Saving:
             # An interrupt may come when the index is in place, and the shards are needed.
             if not (index.is_file() and index.read_bytes() == json_text(content).encode()):
                 for path in paths:
-                    path.unlink(missing_ok=True)
+                    remove(path)
             raise
         return [index, *paths]
 
@@ -268,10 +268,11 @@ class _Saving:
         for shard in self._shards:
             shard.writer.abandon()
         for path in self._temporary:
-            path.unlink(missing_ok=True)
+            remove(path)
         # Where its weights are in place, the announcement holds until config.json has followed.
-        if self._announced is not None and pending.current_config(self._folder) != self._announced:
-            self._announced.unlink(missing_ok=True)
+        with suppress(CheckpointError):
+            if self._announced and pending.current_config(self._folder) != self._announced:
+                remove(self._announced)
 
     def _shard_for(self, size: int) -> _Shard:
         last = self._shards[-1] if self._shards else None

@@ -37,7 +37,7 @@ from distil.common.rules import (
 )
 from distil.errors import ConfigError, shown
 from distil.storage import hub
-from distil.storage.files import check_own_file, json_text, read_json, read_yaml, write_json
+from distil.storage.files import json_text, read_json, read_yaml, write_json
 from distil.storage.pending import current_config
 
 MODEL_TYPE = "distilbert"
@@ -267,12 +267,13 @@ class DistilBertConfig:
         """
         options, overrides = hub.split_options(options)
         path = Path(name)
-        if not path.is_file():
+        in_folder = not path.is_file()
+        if in_folder:
             path = current_config(hub.snapshot(str(name), files=[FILE_NAME], **options))
-            check_own_file(path)
         try:
-            read = read_yaml if path.suffix in (".yaml", ".yml") else read_json
-            return cls.from_dict(read(path), **overrides)
+            yaml = path.suffix in (".yaml", ".yml")
+            table = read_yaml(path) if yaml else read_json(path, own=in_folder)
+            return cls.from_dict(table, **overrides)
         except ConfigError as error:
             raise error.at(path) from None
 

@@ -1,19 +1,19 @@
-"""Reading and writing PyTorch's .bin files: the only code of `distil.common` that needs torch."""
+"""Reading and writing PyTorch's .bin files: the only code below the frameworks that needs torch."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from distil.arrays import Array
 from distil.errors import CheckpointError, FrameworkError, UnsafeCheckpointError, shorten
-from distil.storage.pickles import check_older_form, check_pickle
+from distil.storage.archive import read_archive
+from distil.storage.files import open_own
+from distil.storage.pickles import MAX_PICKLE_BYTES, check_older_form, check_pickle
 from distil.storage.tensors import BFLOAT16, Opened, StoredTensor
 
 # weights_only=True could be made to run code before (CVE-2025-32434).
@@ -25,28 +25,71 @@ _ZIP_MAGIC = b"PK\x03\x04"
 def read_bin(path: Path) -> Opened:
     """The tensors in `path`, a state dict written by ``torch.save``, old or new.
 
-    Only tensors and plain containers are unpickled (``weights_only=True``); nothing is ever
-    tried again without that.  The zip form, torch's own since 1.6, is mapped into memory, and
-    the older one read into it.
+    Only tensors and plain containers are unpickled (``weights_only=True``), of a pickle that has
+    been looked through before; nothing is ever tried again without that.  The values are read
+    into memory at once, not mapped: ``torch.save`` rewrites its file in place, and a model would
+    lose its weights, and the file, with ``torch.save(model.state_dict(), path)``.
 
     Raises:
-        OSError: The file cannot be opened.
+        OSError: The file cannot be read.
         CheckpointError: It is damaged, or holds something else than dense tensors by name.
-        UnsafeCheckpointError: Its pickle names something that is no tensor.
+        UnsafeCheckpointError: Its pickle names something that is no tensor, or the file is a
+            link that leaves its folder.
         FrameworkError: PyTorch is missing or too old.
     """
     torch = _torch(path)
-    with path.open("rb") as file:
-        mapped = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    with open_own(path) as file:
+        _check(file, path)
+        content = _unpickled(torch, file, path)
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            "not a state dict", expected="tensors by name", found=type(content).__name__, where=path
+        )
+    # A pickle can give a table another `items`.
+    tensors = {name: _tensor(torch, path, name, value) for name, value in dict.items(content)}
+    return tensors, tensors.clear
+
+
+def _check(file: BinaryIO, path: Path) -> None:
+    """Refuse what is not built as a state dict, before PyTorch sees it.
+
+    CRCs are not compared: ``torch.serialization.set_crc32_options(False)`` leaves them wrong.
+    """
+    size = file.seek(0, 2)
+    file.seek(0)
+    if file.read(len(_ZIP_MAGIC)) != _ZIP_MAGIC:
         file.seek(0)
-        if mapped:
-            _check_zip(path)
-        else:
-            check_older_form(file, path)
+        check_older_form(file.read(MAX_PICKLE_BYTES), path, size=size)
+        return
+    entries = read_archive(file, path)
+    pickled = entries.get("data.pkl")
+    if pickled is None or pickled.size > MAX_PICKLE_BYTES:
+        raise CheckpointError(
+            "not a file of PyTorch weights",
+            expected=f"an entry data.pkl of at most {MAX_PICKLE_BYTES} bytes",
+            found="none" if pickled is None else f"{pickled.size} bytes", where=path,
+            fix="download or save it again",
+        )  # fmt: skip
+    file.seek(pickled.start)
+    storages = check_pickle(file.read(pickled.size), path, size=size)
+    for key, storage in storages.items():
+        entry = entries.get(f"data/{key}")
+        expected = storage.elements * storage.itemsize
+        if entry is None or entry.size != expected:
+            raise CheckpointError(
+                "weights are cut off, or missing", expected=f"{expected} bytes of data/{key}",
+                found="none" if entry is None else f"{entry.size} bytes", where=path,
+                fix="download or save it again",
+            )  # fmt: skip
+
+
+def _unpickled(torch: Any, file: BinaryIO, path: Path) -> Any:
+    """What ``torch.load`` makes of the file."""
+    file.seek(0)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on what is strange about a pickle: see below
-            content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=mapped)
+            warnings.simplefilter("ignore")  # on what is strange about a pickle: see `_tensor`
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(
             "file is damaged, or holds more than tensors", expected="a state dict",
@@ -60,18 +103,12 @@ def read_bin(path: Path) -> Opened:
             "not a file of PyTorch weights", found=shorten(f"{type(error).__name__}: {error}"),
             where=path, fix="download or save it again",
         ) from None  # fmt: skip
-    if not isinstance(content, Mapping):
-        raise CheckpointError(
-            "not a state dict", expected="tensors by name", found=type(content).__name__, where=path
-        )
-    tensors = {name: _tensor(torch, path, name, value) for name, value in content.items()}
-    return tensors, tensors.clear
 
 
 def _torch(path: Path) -> Any:
     """The torch package, if it is one that loads safely."""
     try:
-        import torch  # noqa: PLC0415 - the only place in common that may need a framework
+        import torch  # noqa: PLC0415 - the only place here that needs a framework
     except ImportError:
         raise FrameworkError(
             "PyTorch is needed for .bin files, and is not installed", where=path,
@@ -86,45 +123,10 @@ def _torch(path: Path) -> Any:
     return torch
 
 
-def _check_zip(path: Path) -> None:
-    """Refuse an archive that unpacks to more than it is, or whose pickle is no state dict's.
-
-    PyTorch stores without compression.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-            if packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
-                raise UnsafeCheckpointError(
-                    "archive unpacks to more than it is",
-                    expected="entries stored as they are", where=path,
-                )  # fmt: skip
-            # Where these hold, PyTorch's reader of archives and Python's see the same entries.
-            one_by_one = len({entry.filename.lower() for entry in entries}) == len(entries)
-            starts = min((entry.header_offset for entry in entries), default=0)
-            if archive.comment or starts != 0 or not one_by_one:
-                raise UnsafeCheckpointError(
-                    "archive can be read in two ways",
-                    expected="entries from its first byte on, each once, and no comment",
-                    where=path,
-                )  # fmt: skip
-            for entry in entries:
-                if entry.filename.lower().endswith(".pkl"):
-                    with archive.open(entry) as file:
-                        check_pickle(file, path)  # type: ignore[arg-type]
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RuntimeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(
-            "not a file of PyTorch weights", found=error, where=path,
-            fix="download or save it again",
-        ) from None  # fmt: skip
-
-
 def _tensor(torch: Any, path: Path, name: Any, value: Any) -> StoredTensor:
-    """One entry of a state dict, its values shared with the file's mapping."""
-    if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+    """One entry of a state dict, as a view of its tensor."""
+    text = isinstance(name, str) and not any("\ud800" <= one <= "\udfff" for one in name)
+    if not text or not isinstance(value, torch.Tensor):
         raise CheckpointError(
             "not a state dict", expected="tensors by name",
             found=f"{shorten(repr(name))}: {type(value).__name__}", where=path,

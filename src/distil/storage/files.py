@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -21,67 +22,78 @@ from distil.errors import (
     CheckpointError,
     CheckpointNotFoundError,
     ConfigError,
+    DistilError,
     UnsafeCheckpointError,
 )
 
 # A config.json has a kilobyte, and some 30 bytes for each label; the index of a hundred layers
 # has 200 kB.  JSON takes up to 20 times its size once it is read.
 MAX_JSON_BYTES = 16 * 1024 * 1024
+# Each takes some 60 bytes of memory and 3 microseconds, and as little as 3 bytes of a file.  The
+# labels of a config.json, the weights of a header, the words of a vocabulary are far fewer.
+_MAX_JSON_VALUES = 1_000_000
 # Written by hand, and read slowly.
 _MAX_YAML_BYTES = 1024 * 1024
 
 
-def check_own_file(path: Path) -> None:
-    """Refuse what is no plain file, or a link that leaves the folder that `path` lies in.
+# A file is opened first and judged afterwards, by what was opened: between a look at a path and
+# its opening, somebody else could put another file there.  Without O_NONBLOCK, opening a pipe
+# waits for its writer.  (Windows has neither flag, and no need of them.)
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
-    The hub's cache is made of links, snapshots/<revision>/<file> -> ../../blobs/<hash>, and
-    those blobs are as much the repository's own as a file in the folder.
+
+def open_own(path: Path) -> BufferedReader:
+    """Open a file of the folder that `path` lies in, and of no other place.
+
+    A link may lead to another file of the folder.  The hub's cache is made of links,
+    snapshots/<revision>/<file> -> ../../blobs/<hash>, and those blobs are as much the
+    repository's own as a file in the folder.
 
     Raises:
         CheckpointNotFoundError: There is no such file.
         CheckpointError: It is a folder, a pipe, a device, or a loop of links.
         UnsafeCheckpointError: It is a link to somewhere else.
     """
-    try:
+    with _errors_of(path):
         folder = path.parent.resolve()
         target = path.resolve(strict=True)
-        mode = target.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointNotFoundError(
-            f"{path.name} is missing", where=path,
-            fix="download or save the checkpoint again",
-        ) from None  # fmt: skip
-    except (OSError, RuntimeError) as error:  # a loop of links
-        raise CheckpointError(f"{path.name} cannot be read", found=error, where=path) from None
-    blobs = folder.parent.parent / "blobs" if folder.parent.name == "snapshots" else None
-    if not target.is_relative_to(folder) and target.parent != blobs:
-        raise UnsafeCheckpointError(
-            f"{path.name} leaves the checkpoint's folder",
-            expected=f"a file in {folder}", found=target, where=path,
-            fix="put the file itself into the folder",
-        )  # fmt: skip
-    if not stat.S_ISREG(mode):
-        raise _not_a_file(path)
+        roots = [folder]
+        if folder.parent.name == "snapshots":
+            roots.append(folder.parent.parent / "blobs")
+        root = next((root for root in roots if target.is_relative_to(root)), None)
+        if root is None:
+            raise UnsafeCheckpointError(
+                f"{path.name} leaves the checkpoint's folder",
+                expected=f"a file in {folder}", found=target, where=path,
+                fix="put the file itself into the folder",
+            )  # fmt: skip
+        return _regular(_open_below(root, target.relative_to(root)), path)
 
 
-def read_bytes(path: Path, *, limit: int) -> bytes:
+def check_own_file(path: Path) -> None:
+    """Raise what `open_own` would."""
+    open_own(path).close()
+
+
+def read_bytes(path: Path, *, limit: int, own: bool = False) -> bytes:
     """The content of a file that is not expected to be large.
+
+    Args:
+        path: The file.
+        limit: The most bytes that it may have.
+        own: Open it as `open_own` does; by default, a link may lead anywhere.
 
     Raises:
         CheckpointNotFoundError: There is no such file.
         CheckpointError: It is no plain file, cannot be read, or has more than `limit` bytes.
+        UnsafeCheckpointError: It is a link that leaves its folder, where it should be `own`.
     """
-    try:
-        # Opening a pipe would wait for whoever writes into it; a device never ends.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise _not_a_file(path)
-        with path.open("rb") as file:
+    with _errors_of(path):
+        file = open_own(path) if own else _regular(os.open(path, _FLAGS), path)
+        with file:
             data = file.read(limit + 1)
             size = os.fstat(file.fileno()).st_size
-    except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointNotFoundError(f"{path.name} is missing", where=path) from None
-    except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read", found=error, where=path) from error
     if len(data) > limit:
         raise CheckpointError(
             f"{path.name} is too large", expected=f"at most {limit} bytes",
@@ -90,22 +102,60 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
     return data
 
 
-def _not_a_file(path: Path) -> CheckpointError:
-    return CheckpointError(
-        f"{path.name} is not a file", expected="a plain file", where=path,
-        fix="do not trust this checkpoint, or download it again",
-    )  # fmt: skip
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """Say which file a system's error is about."""
+    try:
+        yield
+    except DistilError:
+        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointNotFoundError(
+            f"{path.name} is missing", where=path,
+            fix="download or save the checkpoint again",
+        ) from None  # fmt: skip
+    # RuntimeError and ELOOP: a loop of links; ValueError: a NUL in the name.
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path.name} cannot be read", found=error, where=path) from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`.
+def _open_below(root: Path, inside: Path) -> int:
+    """Open `root / inside`, where nothing below `root` is a link."""
+    *folders, name = inside.parts
+    if not folders or os.open not in os.supports_dir_fd:
+        return os.open(root / inside, _FLAGS | _NO_LINK)
+    outer = os.open(root, _FLAGS | os.O_DIRECTORY)
+    try:
+        for step in folders:
+            inner = os.open(step, _FLAGS | _NO_LINK | os.O_DIRECTORY, dir_fd=outer)
+            os.close(outer)
+            outer = inner
+        return os.open(name, _FLAGS | _NO_LINK, dir_fd=outer)
+    finally:
+        os.close(outer)
+
+
+def _regular(descriptor: int, path: Path) -> BufferedReader:
+    """`descriptor` as a file, if it is a plain one; closed otherwise."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise CheckpointError(
+            f"{path.name} is not a file", expected="a plain file", where=path,
+            fix="do not trust this checkpoint, or download it again",
+        )  # fmt: skip
+    return os.fdopen(descriptor, "rb")
+
+
+def read_json(path: Path, *, own: bool = False) -> dict[str, Any]:
+    """The JSON object in `path`; see `read_bytes` for `own`.
 
     Raises:
         CheckpointNotFoundError: There is no such file.
         CheckpointError: It is no plain file, not UTF-8, not JSON, not an object, too large, or
             has a key twice.
+        UnsafeCheckpointError: It is a link that leaves its folder, where it should be `own`.
     """
-    return parse_json(read_bytes(path, limit=MAX_JSON_BYTES), where=str(path))
+    return parse_json(read_bytes(path, limit=MAX_JSON_BYTES, own=own), where=str(path))
 
 
 def parse_json(data: bytes, *, where: str) -> dict[str, Any]:
@@ -116,11 +166,24 @@ def parse_json(data: bytes, *, where: str) -> dict[str, Any]:
         if len(table) != len(pairs):
             seen: set[str] = set()
             twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-            raise CheckpointError("JSON key stands twice", found=repr(twice[:200]), where=where)
+            raise CheckpointError("JSON has a key twice", found=repr(twice[:200]), where=where)
         return table
 
+    values = sum(map(data.count, (b",", b"[", b"{")))  # those within texts, too
+    if values > _MAX_JSON_VALUES:
+        raise CheckpointError(
+            "JSON holds too many values", expected=f"at most {_MAX_JSON_VALUES}",
+            found=values, where=where,
+        )  # fmt: skip
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=unique)
+        if b"\\ud" in data or b"\\uD" in data:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise CheckpointError(
+            "text in JSON cannot be encoded", expected="surrogates in pairs",
+            found="half of a pair", where=where,
+        ) from None  # fmt: skip
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(
             "not a JSON file", expected="UTF-8 JSON", found=error, where=where
@@ -187,6 +250,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     A reader, or a kill at any moment, sees the old file or the new one, never a part.
     If the block raises, the old file stays and the temporary one is removed.
+
+    Raises:
+        CheckpointError: The system refuses to write: no room, or no right.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
@@ -194,9 +260,22 @@ def atomic_write(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except DistilError:
+        raise
+    except OSError as error:
+        raise CheckpointError(
+            f"{path.name} cannot be saved", found=error, where=path.parent,
+            fix="make room, or choose another folder",
+        ) from error  # fmt: skip
     finally:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)
     _sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file that may be there, to clean up: where that fails, another error is told."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

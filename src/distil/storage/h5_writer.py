@@ -14,7 +14,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 
 from distil.arrays import Array
-from distil.storage.h5_types import type_of
+from distil.storage.tensors import BFLOAT16
 
 # Keras 3 writes other files; 2.15 is the last version that wrote these.
 _KERAS_VERSION = "2.15.0"
@@ -80,7 +80,7 @@ class H5Writer:
     def add(self, name: str, array: Array) -> None:
         """Write one tensor."""
         array = np.ascontiguousarray(array)
-        kind = type_of(array.dtype)
+        kind = _type_of(array.dtype)
         space = h5py.h5s.create_simple(array.shape)
         # Opened by hand: h5py knows no bfloat16, and would store it as unnamed bytes.
         parents = h5py.h5p.create(h5py.h5p.LINK_CREATE)
@@ -134,6 +134,21 @@ class H5Writer:
         del self._file[self._model_name]
         _write_names(self._file.create_group("top_level_model_weights"), "weight_names", [])
         _write_names(self._file, "layer_names", list(layers))
+
+
+def _type_of(dtype: np.dtype[Any]) -> Any:
+    """The HDF5 type that `dtype` is stored as.
+
+    HDF5 before 2.0 has no bfloat16; other readers of the file get its numbers as float32.
+    Source: H5T_FLOAT_BFLOAT16LE of HDF5 2.0, which is defined in this way.
+    """
+    if dtype != BFLOAT16:
+        return h5py.h5t.py_create(dtype.newbyteorder("<"))
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_fields(15, 7, 8, 0, 7)  # sign, exponent's place and size, mantissa's
+    kind.set_size(2)
+    kind.set_ebias(127)
+    return kind
 
 
 def _write_names(node: Any, attribute: str, names: list[str]) -> None:

@@ -13,6 +13,7 @@ from distil.errors import CheckpointError, CheckpointNotFoundError, UnsafeCheckp
 from distil.storage.files import check_own_file, read_json
 
 _MAX_SHARDS = 10_000
+_LONGEST_NAME = 255
 
 
 def read_index(path: Path) -> Mapping[str, frozenset[str]]:
@@ -22,7 +23,6 @@ def read_index(path: Path) -> Mapping[str, frozenset[str]]:
         CheckpointError: The index is not one, or a shard is missing.
         UnsafeCheckpointError: A shard is not a plain file of the index's own folder.
     """
-    check_own_file(path)
     shards = shards_in(path)
     for file in shards:
         try:
@@ -36,7 +36,7 @@ def read_index(path: Path) -> Mapping[str, frozenset[str]]:
 
 def shards_in(path: Path) -> Mapping[str, frozenset[str]]:
     """As `read_index`, for shards that need not be there yet."""
-    weight_map = read_json(path).get("weight_map")
+    weight_map = read_json(path, own=True).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(
             "index names no weights", expected='"weight_map": {weight: file, ...}', where=path
@@ -57,7 +57,7 @@ def _check_shard_name(name: object, *, suffix: str, where: object) -> None:
     """Refuse a shard name that is more than the name of a file beside the index."""
     plain = (
         isinstance(name, str)
-        and len(name) <= 255
+        and len(name) <= _LONGEST_NAME
         and name.endswith(suffix)
         and not name.startswith(".")
         # A colon begins a drive or a stream on Windows.

@@ -4,18 +4,26 @@ Weights and config.json are two files, and no rename replaces both.  So the new 
 first put beside the old one, under a name with the digest of the weights (or of the index of
 their shards) that it belongs to: ``.config.<sha256>.json``.  As soon as those weights are the
 ones in place, readers take it; config.json follows, and then it goes.
+
+Whoever can write into the folder can announce a configuration as well as change config.json.
+So an announcement is held to the same rules as any file of the folder, and weights are only
+read for it when it is newer than config.json and they are of a size that a kill can have left.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
-from distil.storage.files import atomic_write
+from distil.errors import CheckpointError, CheckpointNotFoundError
+from distil.storage.files import atomic_write, open_own
 from distil.storage.formats import FILE_KINDS
 
 _CONFIG = "config.json"
-_PATTERN = ".config.*.json"
+_PATTERN = f".config.{'[0-9a-f]' * 64}.json"
+# Three times the size of the largest BERT in float32; read in some seconds.
+_MAX_WEIGHTS = 4 * 1024**3
 
 
 def announce(folder: Path, text: str, weights: bytes | Path) -> Path:
@@ -36,17 +44,20 @@ def announce(folder: Path, text: str, weights: bytes | Path) -> Path:
 
 
 def current_config(folder: Path) -> Path:
-    """The file that holds the configuration of the weights in `folder`: config.json, as a rule."""
+    """The file that holds the configuration of the weights in `folder`: config.json, as a rule.
+
+    Raises:
+        CheckpointError: An announcement is no plain file of the folder, or the weights are too
+            large to tell whether it is theirs.
+    """
     config = folder / _CONFIG
-    announced = {path.name: path for path in folder.glob(_PATTERN)}
+    # A config.json that somebody has edited since is meant.
+    announced = {path.name for path in folder.glob(_PATTERN) if _changed(path) >= _changed(config)}
     weights = _first_weights(folder) if announced else None
     if weights is None:
         return config
-    pending = announced.get(f".config.{_digest(weights)}.json")
-    # A config.json that somebody has edited since is meant.
-    if pending is None or _changed(config) > _changed(pending):
-        return config
-    return pending
+    name = f".config.{_digest_of(weights)}.json"
+    return folder / name if name in announced else config
 
 
 def forget(folder: Path) -> None:
@@ -71,5 +82,23 @@ def _digest(content: bytes | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _digest_of(weights: Path) -> str:
+    """The digest of weights that are in place."""
+    with open_own(weights) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > _MAX_WEIGHTS:
+            raise CheckpointError(
+                "weights are too large to look for the configuration announced for them",
+                expected=f"at most {_MAX_WEIGHTS} bytes", found=f"{size} bytes", where=weights,
+                fix="remove the files .config.*.json from the folder once config.json is right",
+            )  # fmt: skip
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _changed(path: Path) -> int:
-    return path.stat().st_mtime_ns if path.is_file() else 0
+    """When a file was last changed, in nanoseconds; 0 if it is not there."""
+    try:
+        with open_own(path) as file:
+            return os.fstat(file.fileno()).st_mtime_ns
+    except CheckpointNotFoundError:
+        return 0

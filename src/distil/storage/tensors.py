@@ -16,6 +16,7 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.errors import CheckpointError, shorten
+from distil.storage.files import open_own
 from distil.storage.formats import Layout
 
 MADV_DONTNEED: int | None = getattr(mmap_module, "MADV_DONTNEED", None)  # Windows has none
@@ -104,19 +105,20 @@ class MappedFile:
 
     PyTorch adopts such arrays as they are (it wants writable memory), so that loading a model
     takes the memory of its weights once.  Files are replaced by renaming, here and in the
-    hub's cache, so a mapping never sees another file's bytes.
+    hub's cache, so a mapping never sees another file's bytes.  Who writes into the mapped file
+    itself changes the weights that nobody has touched yet; who truncates it crashes the process
+    (SIGBUS).
 
     Args:
-        path: The file.
+        path: The file, opened as `distil.storage.files.open_own` does.
 
     Raises:
-        OSError: It cannot be opened.
-        CheckpointError: It is empty.
+        CheckpointError: It is empty, or no plain file of its folder.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with path.open("rb") as file:
+        with open_own(path) as file:
             self.size = file.seek(0, 2)
             if self.size == 0:
                 raise CheckpointError("file is empty", where=path, fix="download or save it again")

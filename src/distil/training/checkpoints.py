@@ -42,9 +42,9 @@ def save_state(folder: Path, arrays: Mapping[str, Array], info: Mapping[str, Any
                 writer.finish(alone=True)
             finally:
                 writer.abandon()
-    except OSError as error:
+    except CheckpointError as error:
         raise CheckpointError(
-            "checkpoint of the training cannot be saved", found=error, where=path,
+            "checkpoint of the training cannot be saved", found=error.found, where=path,
             fix="make room and start again: it goes on from the checkpoint before",
         ) from None  # fmt: skip
 
