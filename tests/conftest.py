@@ -9,9 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# How long an example takes to draw or to run is the machine's affair.
+settings.register_profile("distil", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("distil")
 
 PACKAGES = {
     "pt": "torch", "tf": "tensorflow", "openvino": "openvino", "onnxruntime": "onnxruntime",

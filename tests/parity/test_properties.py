@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.pt, pytest.mark.tf]
 
 # An example makes two models; what is found once is found again, whatever the machine's load.
 bounded = settings(
-    max_examples=30, deadline=None, derandomize=True, database=None,
+    max_examples=30, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 

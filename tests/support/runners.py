@@ -1,4 +1,4 @@
-"""A candidate for the benchmark that computes nothing."""
+"""A candidate for the benchmark that computes nothing, in time that it only pretends to take."""
 
 import os
 import time
@@ -9,12 +9,19 @@ class Echo:
 
     def __init__(self, label, delay=0.0, fails=False):
         self.label, self.delay, self.fails = label, delay, fails
+        # This process has a clock of its own, which a busy machine cannot disturb.
+        self.now = 0.0
+        time.perf_counter = self.tick
 
     def predict(self, rows):
         if self.fails:
             self.fail()
-        time.sleep(self.delay)
+        self.now += self.delay
         self.rows = rows
+
+    def tick(self):
+        self.now += 0.001
+        return self.now
 
     def answers(self):
         return [[[self.label], [float(len(row))]] for row in self.rows]

@@ -1,5 +1,8 @@
 """`distil bench`: workers, measurements, and what is recommended."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from distil import benchmarking
@@ -18,13 +21,12 @@ def restless(monkeypatch):
 
 
 def candidate(name, **options):
-    from pathlib import Path
-
+    places = (Path(__file__).parents[1], Path(benchmarking.__file__).parents[2])
     return Candidate(
         name=name,
         runner=f"{RUNNER}:Echo",
         options=options,
-        environment={"PYTHONPATH": str(Path(__file__).parents[1])},
+        environment={"PYTHONPATH": os.pathsep.join(map(str, places))},
     )
 
 

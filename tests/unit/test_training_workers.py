@@ -7,6 +7,7 @@ training, and one that goes on with that.
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -39,9 +40,19 @@ TOLERANCE = 1e-5
 
 
 def free_port():
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
+    """A port that nothing listens on, and below those that systems give out by themselves.
+
+    Nothing holds it until the worker binds it, so that it must not be one which any connection
+    of any process may get in the meantime.
+    """
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as found:
+            try:
+                found.bind(("localhost", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("100 ports are in use")
 
 
 def environments(framework):
@@ -80,7 +91,7 @@ class Together:
 
     def end(self):
         """Exit statuses, what each printed of its trainings, and what it wrote to stderr."""
-        said = [process.communicate(timeout=150) for process in self.processes]
+        said = [process.communicate(timeout=600) for process in self.processes]
         statuses = [process.returncode for process in self.processes]
         lines = [[json.loads(line) for line in out.splitlines()] for out, _ in said]
         return statuses, lines, [errors for _, errors in said]

