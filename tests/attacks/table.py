@@ -460,7 +460,7 @@ TOKENIZERS = (
          made.tokenizer(_VOCABULARY, (b"x" * 10**6 + b"\n") * 2), "twice"),
         ("vocab.txt too large", lambda folder: (
             made.whole(folder), os.truncate(folder / _VOCABULARY, 300 * 1024 * 1024)),
-         "cannot be read"),
+         "too large"),
         ("vocab.txt leaves the folder", made.linked(_VOCABULARY), "leaves"),
         ("vocab.txt is a pipe", made.instead(_VOCABULARY, "pipe"), "not a file"),
         ("vocab.txt is an endless device", made.instead(_VOCABULARY, "endless device"), "leaves"),
@@ -496,7 +496,7 @@ TOKENIZERS = (
         ("tokenizer.json: nested without end", made.tokenizer(_JSON, _NESTED), "not a JSON"),
         ("tokenizer.json: 300 MB", lambda folder: (
             made.whole(folder), (folder / _JSON).touch(),
-            os.truncate(folder / _JSON, 300 * 1024 * 1024)), "cannot be read"),
+            os.truncate(folder / _JSON, 300 * 1024 * 1024)), "too large"),
         ("tokenizer.json leaves the folder", lambda folder: (
             made.whole(folder), (folder / _JSON).symlink_to("/etc/passwd")), "leaves"),
         ("tokenizer.json is a pipe", made.instead(_JSON, "pipe"), "not a file"),

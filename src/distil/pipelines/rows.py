@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distil.errors import InputError
+from distil.errors import InputError, shown
 
 # A text, or a text and a second one (the context of a question, say).
 Item = str | tuple[str, Any]
@@ -25,10 +25,10 @@ def check_text(text: Any, where: str) -> str:
         InputError: It is no string, is empty or blank, or holds what is not a character.
     """
     if not isinstance(text, str):
-        raise InputError("this is no text", expected="a string", found=_shown(text), where=where)
+        raise InputError("this is no text", expected="a string", found=shown(text), where=where)
     if not text or text.isspace():
         raise InputError(
-            "this is no text", expected="a string that is not blank", found=_shown(text),
+            "this is no text", expected="a string that is not blank", found=shown(text),
             where=where,
         )  # fmt: skip
     if not text.isascii():
@@ -54,7 +54,7 @@ def check_fields(row: Any, names: tuple[str, ...], where: str) -> Mapping[str, A
         raise InputError(
             "this row lacks a field, or has one too many",
             expected=f"a table (dict) of {' and '.join(names)}", where=where,
-            found=_shown(row) if fields is None else f"a table of {fields}",
+            found=shown(row) if fields is None else f"a table of {fields}",
         )  # fmt: skip
     return row
 
@@ -64,8 +64,3 @@ def characters(item: Any) -> int:
     if isinstance(item, str):
         return len(item)
     return sum(map(characters, item))
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:60]}..."

@@ -7,8 +7,8 @@ same pieces; everything else they share.
 from typing import TYPE_CHECKING, Any
 
 from distil.common.tokenizer.added_tokens import AddedToken
-from distil.common.tokenizer.batch_encoding import BatchEncoding, CharSpan, TokenSpan
-from distil.common.tokenizer.encoding import Encoding
+from distil.common.tokenizer.batch_encoding import BatchEncoding
+from distil.common.tokenizer.encoding import CharSpan, Encoding, TokenSpan
 from distil.common.tokenizer.python_tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:

@@ -57,11 +57,7 @@ class AddedToken:
         Args:
             value: A string, a dictionary as in tokenizer_config.json, or an object with the
                 attributes of this class (such as `tokenizers.AddedToken`).
-            special: Overrides what `value` says.  A token that becomes special by this is no
-                longer normalised.
-
-        Returns:
-            The added token.
+            special: Overrides what `value` says; what becomes special by this is not normalised.
 
         Raises:
             TokenizerError: `value` is none of these, or its content is empty.
@@ -124,14 +120,7 @@ class Matcher:
         self._pattern = re.compile(pattern) if tokens else None
 
     def split(self, text: str) -> Iterator[Match]:
-        """Cut a text at the added tokens in it.
-
-        Args:
-            text: The text.
-
-        Yields:
-            Stretches that cover the text in order, none of them empty.
-        """
+        """Cut a text at the added tokens in it, into stretches that are not empty."""
         done = 0
         for match in self._pattern.finditer(text) if self._pattern else ():
             start, stop = match.span()

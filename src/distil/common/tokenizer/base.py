@@ -19,7 +19,7 @@ from distil.common.tokenizer import persistence
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.batch_encoding import BatchEncoding
 from distil.common.tokenizer.decoding import clean_up, join
-from distil.common.tokenizer.definition import Definition, refuse_foreign
+from distil.common.tokenizer.definition import Definition
 from distil.common.tokenizer.inputs import Side, check_surrogates, read_side, read_texts
 from distil.common.tokenizer.options import UNLIMITED, CallOptions
 from distil.common.tokenizer.rows import Frame, Plan, Rows, Source, without_batch_axis
@@ -300,16 +300,15 @@ class TokenizerBase(Tokens):
             folder: Where to; made if it does not exist.
 
         Returns:
-            The paths written: vocab.txt (not for tokenizers that are not BERT's),
-            tokenizer.json, tokenizer_config.json, special_tokens_map.json and, when tokens were
-            added to the vocabulary, added_tokens.json.
+            The paths of vocab.txt, tokenizer.json, tokenizer_config.json, special_tokens_map.json
+            and, when tokens were added to the vocabulary, added_tokens.json.
 
         Raises:
             TokenizerError: A token holds a line break, which vocab.txt cannot.
         """
-        options = {name: getattr(self, name) for name in persistence.PLAIN_OPTIONS}
+        options = {name: getattr(self, name, None) for name in persistence.WRITTEN}
         return persistence.write_folder(
-            Path(folder), self._definition, self._vocabulary, options, self._other_config
+            Path(folder), self._definition, self._vocabulary, {**self._other_config, **options}
         )
 
     def keep_tokens(self, ids: Iterable[int]) -> Self:
@@ -322,9 +321,7 @@ class TokenizerBase(Tokens):
 
         Raises:
             InputError: An id is not in the vocabulary, or an added or special token is missing.
-            TokenizerError: The tokenizer is not a BERT's.
         """
-        refuse_foreign(self._definition, where="keep_tokens")
         kept = copy.copy(self)
         kept._vocabulary = vocabulary = self._vocabulary.keep(ids)
         kept._definition = dataclasses.replace(
@@ -342,11 +339,7 @@ class TokenizerBase(Tokens):
         return persistence.read_files(vocab_file, tokenizer_file)
 
     def _plan(self, options: CallOptions, *, pair: bool) -> Plan:
-        vocabulary = self._vocabulary
-        cls, sep, pad = (
-            (vocabulary.named[name], vocabulary.id(vocabulary.named[name]))
-            for name in ("cls_token", "sep_token", "pad_token")
-        )
+        cls, sep, pad = map(self._vocabulary.named_id, ("cls_token", "sep_token", "pad_token"))
         frame = Frame(special=options.add_special_tokens, cls=cls, sep=sep, pad=pad)
         return options.plan(self, frame, specials=3 if pair else 2)
 

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from distil.common.tokenizer.encoding import Encoding
+from distil.common.tokenizer.encoding import CharSpan, Encoding, TokenSpan
 from distil.common.tokenizer.tensors import TensorKind, import_framework, read_kind, tensor_maker
 from distil.errors import InputError
-
-
-class CharSpan(NamedTuple):
-    """A stretch of characters: the first, and the one after the last."""
-
-    start: int
-    end: int
-
-
-class TokenSpan(NamedTuple):
-    """A stretch of pieces: the first, and the one after the last."""
-
-    start: int
-    end: int
 
 
 class BatchEncoding(UserDict[str, Any]):
@@ -119,24 +105,21 @@ class BatchEncoding(UserDict[str, Any]):
     ) -> CharSpan | None:
         """Return the characters that a piece covers in its text."""
         encoding, token = self._find(batch_or_token_index, token_index)
-        span = encoding.token_to_chars(token)
-        return None if span is None else CharSpan(*span)
+        return encoding.token_to_chars(token)
 
     def word_to_tokens(
         self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
     ) -> TokenSpan | None:
         """Return the pieces of a word."""
         encoding, word = self._find(batch_or_word_index, word_index)
-        span = encoding.word_to_tokens(word, sequence_index)
-        return None if span is None else TokenSpan(*span)
+        return encoding.word_to_tokens(word, sequence_index)
 
     def word_to_chars(
         self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
     ) -> CharSpan | None:
         """Return the characters that a word covers in its text."""
         encoding, word = self._find(batch_or_word_index, word_index)
-        span = encoding.word_to_chars(word, sequence_index)
-        return None if span is None else CharSpan(*span)
+        return encoding.word_to_chars(word, sequence_index)
 
     def char_to_token(
         self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
@@ -161,10 +144,6 @@ class BatchEncoding(UserDict[str, Any]):
             tensor_type: "np", "pt" or "tf"; None leaves the values as they are.
             prepend_batch_axis: Make a batch of one row first.
 
-        Returns:
-            This batch.  Rows (b s) of whole numbers are int64 in NumPy and PyTorch, int32 in
-            TensorFlow.
-
         Raises:
             InputError: Rows are not equally long.
             FrameworkError: The framework is not installed.
@@ -181,9 +160,6 @@ class BatchEncoding(UserDict[str, Any]):
         Args:
             device: A name ("cpu", "cuda:0"), a number or a `torch.device`.
             non_blocking: Do not wait for copies from pinned memory.
-
-        Returns:
-            This batch.
 
         Raises:
             FrameworkError: PyTorch is not installed.

@@ -37,15 +37,12 @@ class TransformersNames(TokenizerBase):
         return self.get_added_vocab()
 
     def encode(self, text: Any, text_pair: Any = None, **options: Any) -> Any:
-        """Return the ids of one text, or of a pair of texts.
+        """Return the ids (s) of one text, or of a pair; a tensor (1 s) with `return_tensors`.
 
         Args:
             text: A string; a list of words with `is_split_into_words`.
             text_pair: The second text.
             **options: As in calling the tokenizer.
-
-        Returns:
-            Ids (s); with `return_tensors` a tensor (1 s).
         """
         return self.encode_plus(text, text_pair, **options)["input_ids"]
 
@@ -58,21 +55,15 @@ class TransformersNames(TokenizerBase):
         split = bool(options.get("is_split_into_words"))
         if read_texts(text, text_pair, split=split).batched:
             raise InputError(
-                "encode takes one text",
-                found=f"a batch of {len(text)}",
+                "encode takes one text", found=f"a batch of {len(text)}",
                 fix="call the tokenizer itself with a batch",
-            )
+            )  # fmt: skip
         return self(text, text_pair, **options)
 
     def batch_encode_plus(
         self, batch_text_or_text_pairs: Sequence[Any], **options: Any
     ) -> BatchEncoding:
-        """Tokenize a batch of texts, or of pairs of texts.
-
-        Args:
-            batch_text_or_text_pairs: Texts, or pairs of texts; lists of words, or pairs of these,
-                with `is_split_into_words`.
-            **options: As in calling the tokenizer.
+        """Tokenize a batch of texts, or of pairs of texts; options as in calling the tokenizer.
 
         Raises:
             InputError: This is not a batch.
@@ -88,16 +79,13 @@ class TransformersNames(TokenizerBase):
     def tokenize(
         self, text: Any, pair: Any = None, add_special_tokens: bool = False, **options: Any
     ) -> list[str]:
-        """Cut one text, or a pair of texts, into pieces.
+        """Cut one text, or a pair of texts, into pieces, and return these as text.
 
         Args:
             text: A string; a list of words with `is_split_into_words`.
             pair: The second text.
             add_special_tokens: Put the special tokens around them.
             **options: As in calling the tokenizer.
-
-        Returns:
-            The pieces as text.
         """
         options = {"verbose": False, **options}
         return self.encode_plus(
@@ -193,10 +181,9 @@ class TransformersNames(TokenizerBase):
         names = self.model_input_names
         if names[0] not in columns:
             raise InputError(
-                "there is nothing to pad",
-                expected=f"inputs with {names[0]!r}",
+                "there is nothing to pad", expected=f"inputs with {names[0]!r}",
                 found=", ".join(map(str, columns)) or "no inputs at all",
-            )
+            )  # fmt: skip
         plan = read_padding(
             padding,
             side=self.padding_side if padding_side is None else padding_side,
@@ -222,27 +209,14 @@ class TransformersNames(TokenizerBase):
     def build_inputs_with_special_tokens(
         self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
     ) -> list[int]:
-        """Put special tokens around ids.
-
-        Args:
-            token_ids_0: Ids of the first text.
-            token_ids_1: Ids of the second text.
-
-        Returns:
-            `[CLS] A [SEP]`, or `[CLS] A [SEP] B [SEP]`.
-        """
+        """Put special tokens around ids: `[CLS] A [SEP]`, or `[CLS] A [SEP] B [SEP]`."""
         row = [self.cls_token_id, *token_ids_0, self.sep_token_id]
         return row if token_ids_1 is None else [*row, *token_ids_1, self.sep_token_id]
 
     def create_token_type_ids_from_sequences(
         self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
     ) -> list[int]:
-        """Return 0 for the first text and 1 for the second, special tokens included.
-
-        Args:
-            token_ids_0: Ids of the first text, without special tokens.
-            token_ids_1: Ids of the second text, without special tokens.
-        """
+        """Return 0 for the first text and 1 for the second, special tokens included."""
         second = [] if token_ids_1 is None else [1] * (len(token_ids_1) + 1)
         return [0] * (len(token_ids_0) + 2) + second
 
@@ -297,17 +271,14 @@ class TransformersNames(TokenizerBase):
     def save_vocabulary(
         self, save_directory: str | PathLike[str], filename_prefix: str | None = None
     ) -> tuple[str]:
-        """Write vocab.txt, without the tokens added later.
+        """Write vocab.txt, without the tokens added later, into an existing folder.
 
         Args:
-            save_directory: An existing folder.
+            save_directory: The folder.
             filename_prefix: Makes it `prefix-vocab.txt`.
 
         Returns:
             The path written.
-
-        Raises:
-            TokenizerError: A token holds a line break, which vocab.txt cannot.
         """
         prefix = f"{filename_prefix}-" if filename_prefix else ""
         path = Path(save_directory) / f"{prefix}{files.VOCABULARY_FILE}"

@@ -20,12 +20,7 @@ _CLEAN_UP = (
 
 
 def join(tokens: Iterable[str], *, prefix: str) -> str:
-    """Join pieces to text: those of a word together, words with spaces between.
-
-    Args:
-        tokens: The pieces.
-        prefix: What a piece starts with that does not begin its word.
-    """
+    """Join pieces to text: those of a word, which start with `prefix`; spaces between words."""
     parts = []
     for index, token in enumerate(tokens):
         if index and token.startswith(prefix):

@@ -1,18 +1,34 @@
 """What a BERT tokenizer is made of, and how tokenizer.json says it.
 
-tokenizer.json is the format of Hugging Face tokenizers; of all that it can hold, BERT uses one
-part of each kind: BertNormalizer, BertPreTokenizer, WordPiece, TemplateProcessing.
+tokenizer.json is the format of Hugging Face tokenizers.  Of all that it can hold, BERT uses one
+part of each kind, BertNormalizer, BertPreTokenizer, WordPiece, TemplateProcessing; no other is
+accepted: some of them take forever, or stop the process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.normalizer import NormalizerOptions
-from distil.errors import TokenizerError
+from distil.errors import TokenizerError, shown
+
+T = TypeVar("T")
+
+UNTOUCHED = NormalizerOptions(
+    lowercase=False, strip_accents=None, tokenize_chinese_chars=False, clean_text=False
+)
+"""No normalisation, as tokenizer.json says it for `do_basic_tokenize=False`."""
+
+# BertNormalizer's flags in tokenizer.json, by ours.
+_FLAGS = {
+    "clean_text": "clean_text",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+    "strip_accents": "strip_accents",
+    "lowercase": "lowercase",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +45,6 @@ class Definition:
         cls_token: First piece of a row; None when the file does not say.
         sep_token: Piece after each text; None when the file does not say.
         added_tokens: Added tokens by id, as a file lists them.
-        foreign: The content of a tokenizer.json with parts that are not BERT's, else None.
     """
 
     vocabulary: Mapping[str, int]
@@ -41,23 +56,20 @@ class Definition:
     cls_token: str | None = None
     sep_token: str | None = None
     added_tokens: Mapping[int, AddedToken] = field(default_factory=dict)
-    foreign: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         ids = sorted(self.vocabulary.values())
         if ids != list(range(len(ids))):
             raise TokenizerError(
                 "the ids of a vocabulary are not consecutive",
-                expected=f"0 to {len(ids) - 1}, each once",
-                found=f"{ids[0]} to {ids[-1]}",
-            )
+                expected=f"0 to {len(ids) - 1}, each once", found=f"{ids[0]} to {ids[-1]}",
+            )  # fmt: skip
         if self.unknown_token not in self.vocabulary:
             raise TokenizerError(
-                "the unknown token is not in the vocabulary",
-                found=repr(self.unknown_token),
+                "the unknown token is not in the vocabulary", found=shown(self.unknown_token),
                 where=f"a vocabulary of {len(ids)} tokens",
                 fix="pass the unk_token that the vocabulary has",
-            )
+            )  # fmt: skip
 
     def override(
         self,
@@ -88,77 +100,57 @@ class Definition:
 
 
 def read_definition(data: Any, *, where: object) -> Definition:
-    """Read the content of a tokenizer.json.
-
-    Args:
-        data: What the JSON file holds.
-        where: The file, for error messages.
-
-    Returns:
-        The definition; `foreign` is set when some part is not BERT's.
+    """Read the content of a tokenizer.json; `where` names it in errors.
 
     Raises:
-        TokenizerError: It is no tokenizer.json, or puts other special tokens around a text than
-            `[CLS] A [SEP] B [SEP]`.
+        TokenizerError: It is not a tokenizer.json, holds parts that are not BERT's, or puts
+            other special tokens around a text than `[CLS] A [SEP] B [SEP]`.
     """
     try:
         model = data["model"]
-        vocabulary = _vocabulary(model)
-        added = {
-            int(entry["id"]): AddedToken.read(entry) for entry in data.get("added_tokens") or ()
-        }
+        normalizer, basic = _text_parts(data, where)
         cls_token, sep_token = _frame(data.get("post_processor"), where)
-        normalizer, basic = _text_parts(data.get("normalizer"), data.get("pre_tokenizer"))
-        bert = normalizer is not None and model.get("type", "WordPiece") == "WordPiece"
         return Definition(
-            vocabulary=vocabulary,
+            vocabulary=dict(sorted(model["vocab"].items(), key=lambda item: int(item[1]))),
             unknown_token=model.get("unk_token") or "[UNK]",
-            normalizer=normalizer or NormalizerOptions(),
+            normalizer=normalizer,
             basic=basic,
-            prefix=model.get("continuing_subword_prefix") or "##",
-            longest_word=model.get("max_input_chars_per_word") or 100,
+            prefix=_checked(model.get("continuing_subword_prefix") or "##", str),
+            longest_word=_checked(model.get("max_input_chars_per_word") or 100, int),
             cls_token=cls_token,
             sep_token=sep_token,
-            added_tokens=added,
-            foreign=None if bert else data,
+            added_tokens={
+                int(entry["id"]): AddedToken.read(entry) for entry in data.get("added_tokens") or ()
+            },
         )
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         if isinstance(error, TokenizerError):
             raise
         raise TokenizerError(
-            "this is not a tokenizer.json", found=f"{type(error).__name__}: {error}", where=where
-        ) from error
+            "this is not a tokenizer.json", found=f"{type(error).__name__}: {error}", where=where,
+        ) from error  # fmt: skip
 
 
 def write_definition(
     definition: Definition,
     added_tokens: Mapping[AddedToken, int],
     *,
-    cls_token: str,
-    sep_token: str,
-    ids: Mapping[str, int],
+    cls: tuple[str, int],
+    sep: tuple[str, int],
 ) -> dict[str, Any]:
     """Return the content of a tokenizer.json.
 
     Args:
         definition: The tokenizer.
-        added_tokens: Its added tokens and their ids.
-        cls_token: First piece of a row.
-        sep_token: Piece after each text.
-        ids: The ids of these two.
-
-    Returns:
-        What the JSON file is to hold.
+        added_tokens: Its added tokens and their ids, by ascending id.
+        cls: First piece of a row, and its id.
+        sep: Piece after each text, and its id.
     """
-    options = definition.normalizer
-    data: dict[str, Any] = {
+    return {
         "version": "1.0",
         "normalizer": {
             "type": "BertNormalizer",
-            "clean_text": options.clean_text,
-            "handle_chinese_chars": options.tokenize_chinese_chars,
-            "strip_accents": options.strip_accents,
-            "lowercase": options.lowercase,
+            **{theirs: getattr(definition.normalizer, ours) for ours, theirs in _FLAGS.items()},
         },
         "pre_tokenizer": {"type": "BertPreTokenizer" if definition.basic else "WhitespaceSplit"},
         "decoder": {"type": "WordPiece", "prefix": definition.prefix, "cleanup": True},
@@ -169,77 +161,41 @@ def write_definition(
             "max_input_chars_per_word": definition.longest_word,
             "vocab": definition.vocabulary,
         },
-    }
-    data |= definition.foreign or {}
-    data |= {
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            {"id": token_id, **token.to_dict()}
-            for token, token_id in sorted(added_tokens.items(), key=lambda item: item[1])
+            {"id": token_id, **token.to_dict()} for token, token_id in added_tokens.items()
         ],
-        "post_processor": _template(cls_token, sep_token, ids),
+        "post_processor": {
+            "type": "TemplateProcessing",
+            **_template(cls[0], sep[0]),
+            "special_tokens": {
+                token: {"id": token, "ids": [token_id], "tokens": [token]}
+                for token, token_id in dict((cls, sep)).items()
+            },
+        },
     }
-    return data
 
 
-def refuse_foreign(definition: Definition, *, where: object) -> None:
-    """Refuse a tokenizer.json with parts that only the Rust tokenizer knows.
-
-    Args:
-        definition: What was read.
-        where: The file, for the error message.
-
-    Raises:
-        TokenizerError: Some part is not BERT's.
-    """
-    if definition.foreign is None:
-        return
-    parts = {
-        name: (definition.foreign.get(name) or {}).get("type")
-        for name in ("normalizer", "pre_tokenizer", "model")
-    }
+def _text_parts(data: Mapping[str, Any], where: object) -> tuple[NormalizerOptions, bool]:
+    """Return what is done before words are cut, and whether that includes splitting them."""
+    parts = [data.get(name) or {} for name in ("normalizer", "pre_tokenizer", "model")]
+    normalizer, splitter, model = (part.get("type") for part in parts)
+    if normalizer == "BertNormalizer" and model in (None, "WordPiece"):
+        given = {ours: parts[0][theirs] for ours, theirs in _FLAGS.items() if theirs in parts[0]}
+        for name, value in given.items():
+            if value is not None or name != "strip_accents":
+                _checked(value, bool)
+        options = NormalizerOptions(**given)
+        basic = splitter == "BertPreTokenizer"
+        if basic or (splitter == "WhitespaceSplit" and options == UNTOUCHED):
+            return options, basic
     raise TokenizerError(
         "this tokenizer.json is not that of a BERT tokenizer",
-        expected="BertNormalizer, BertPreTokenizer, WordPiece",
-        found=", ".join(str(part) for part in parts.values()),
-        where=where,
-        fix="load it with fast=True: the Rust tokenizer knows other parts too",
-    )
-
-
-def _vocabulary(model: Mapping[str, Any]) -> dict[str, int]:
-    vocabulary = model["vocab"]
-    if isinstance(vocabulary, list):  # Unigram lists pairs of token and score, in order of id.
-        return {str(entry[0]): index for index, entry in enumerate(vocabulary)}
-    return dict(sorted(vocabulary.items(), key=lambda item: int(item[1])))
-
-
-def _text_parts(normalizer: Any, pre_tokenizer: Any) -> tuple[NormalizerOptions | None, bool]:
-    """Return what is done before words are cut: None for what BERT does not do."""
-    kinds = tuple(part and part.get("type") for part in (normalizer, pre_tokenizer))
-    if kinds == ("BertNormalizer", "BertPreTokenizer"):
-        return _options(normalizer), True
-    if kinds == ("BertNormalizer", "WhitespaceSplit"):
-        options = _options(normalizer)
-        if options == UNTOUCHED:
-            return options, False
-    return None, True
-
-
-UNTOUCHED = NormalizerOptions(
-    lowercase=False, strip_accents=None, tokenize_chinese_chars=False, clean_text=False
-)
-"""No normalisation, as tokenizer.json says it for `do_basic_tokenize=False`."""
-
-
-def _options(normalizer: Mapping[str, Any]) -> NormalizerOptions:
-    return NormalizerOptions(
-        lowercase=normalizer.get("lowercase", True),
-        strip_accents=normalizer.get("strip_accents"),
-        tokenize_chinese_chars=normalizer.get("handle_chinese_chars", True),
-        clean_text=normalizer.get("clean_text", True),
-    )
+        expected="BertNormalizer, BertPreTokenizer, WordPiece", where=where,
+        found=", ".join(map(shown, (normalizer, splitter, model))),
+        fix="make the tokenizer from a vocab.txt",
+    )  # fmt: skip
 
 
 def _frame(processor: Any, where: object) -> tuple[str | None, str | None]:
@@ -252,20 +208,17 @@ def _frame(processor: Any, where: object) -> tuple[str | None, str | None]:
         specials = [
             piece["SpecialToken"]["id"] for piece in processor["single"] if "SpecialToken" in piece
         ]
-        if len(specials) == 2:
-            cls_token, sep_token = specials
-            expected = _template(cls_token, sep_token, dict.fromkeys(specials, 0))
-            if all(processor[name] == expected[name] for name in ("single", "pair")):
-                return cls_token, sep_token
+        # The same two tokens in another order, or around something else, are another frame.
+        if len(specials) == 2 and _template(*specials).items() <= processor.items():
+            return specials[0], specials[1]
     raise TokenizerError(
         "this tokenizer.json frames texts in another way than BERT",
         expected="[CLS] A [SEP] for a text, [CLS] A [SEP] B [SEP] for a pair",
-        found=processor.get("type"),
-        where=where,
-    )
+        found=shown(processor.get("type")), where=where,
+    )  # fmt: skip
 
 
-def _template(cls_token: str, sep_token: str, ids: Mapping[str, int]) -> dict[str, Any]:
+def _template(cls_token: str, sep_token: str) -> dict[str, Any]:
     def special(token: str, type_id: int) -> dict[str, Any]:
         return {"SpecialToken": {"id": token, "type_id": type_id}}
 
@@ -273,12 +226,10 @@ def _template(cls_token: str, sep_token: str, ids: Mapping[str, int]) -> dict[st
         return {"Sequence": {"id": name, "type_id": type_id}}
 
     single = [special(cls_token, 0), sequence("A", 0), special(sep_token, 0)]
-    frame: Iterable[str] = dict.fromkeys((cls_token, sep_token))
-    return {
-        "type": "TemplateProcessing",
-        "single": single,
-        "pair": [*single, sequence("B", 1), special(sep_token, 1)],
-        "special_tokens": {
-            token: {"id": token, "ids": [ids[token]], "tokens": [token]} for token in frame
-        },
-    }
+    return {"single": single, "pair": [*single, sequence("B", 1), special(sep_token, 1)]}
+
+
+def _checked(value: Any, kind: type[T]) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{shown(value)} in place of {kind.__name__}")
+    return value

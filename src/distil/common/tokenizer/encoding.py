@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+
+class CharSpan(NamedTuple):
+    """A stretch of characters: the first, and the one after the last."""
+
+    start: int
+    end: int
+
+
+class TokenSpan(NamedTuple):
+    """A stretch of pieces: the first, and the one after the last."""
+
+    start: int
+    end: int
 
 
 class Columns(NamedTuple):
@@ -39,6 +53,14 @@ class Encoding:
         n_sequences: 1 for a text, 2 for a pair of texts.
     """
 
+    tokens: list[str]
+    offsets: list[tuple[int, int]]
+    word_ids: list[int | None]
+    sequence_ids: list[int | None]
+    type_ids: list[int]
+    special_tokens_mask: list[int]
+    attention_mask: list[int]
+
     def __init__(
         self, ids: list[int], explain: Callable[[], Columns], *, n_sequences: int = 1
     ) -> None:
@@ -71,66 +93,39 @@ class Encoding:
             self._explain = None
         return self._columns
 
-    @property
-    def tokens(self) -> list[str]:
-        """The pieces as text."""
-        return self.columns.tokens
-
-    @property
-    def offsets(self) -> list[tuple[int, int]]:
-        """First character of each piece in its text and the one after its last."""
-        return self.columns.offsets
-
-    @property
-    def word_ids(self) -> list[int | None]:
-        """Index of the word that each piece belongs to, in its text."""
-        return self.columns.word_ids
-
-    @property
-    def sequence_ids(self) -> list[int | None]:
-        """0 for pieces of the first text, 1 for those of the second."""
-        return self.columns.sequence_ids
-
-    @property
-    def type_ids(self) -> list[int]:
-        """0 up to the first separator, 1 after it."""
-        return self.columns.type_ids
-
-    @property
-    def special_tokens_mask(self) -> list[int]:
-        """1 for special tokens and padding."""
-        return self.columns.special_tokens_mask
-
-    @property
-    def attention_mask(self) -> list[int]:
-        """0 for padding."""
-        return self.columns.attention_mask
+    def __getattr__(self, name: str) -> Any:
+        if name in Columns._fields:
+            return getattr(self.columns, name)
+        raise AttributeError(f"an encoding has no {name!r}")
 
     def token_to_sequence(self, token: int) -> int | None:
         """Return which of the texts a piece is from: 0 or 1."""
         return self.sequence_ids[token] if -len(self) <= token < len(self) else None
 
-    def token_to_chars(self, token: int) -> tuple[int, int] | None:
+    def token_to_chars(self, token: int) -> CharSpan | None:
         """Return the span of characters that a piece covers in its text."""
-        return None if self.token_to_sequence(token) is None else self.offsets[token]
+        found = self.token_to_sequence(token) is not None
+        return CharSpan(*self.offsets[token]) if found else None
 
     def token_to_word(self, token: int) -> int | None:
         """Return the index of the word that a piece belongs to."""
         return self.word_ids[token] if -len(self) <= token < len(self) else None
 
-    def word_to_tokens(self, word: int, sequence: int = 0) -> tuple[int, int] | None:
+    def word_to_tokens(self, word: int, sequence: int = 0) -> TokenSpan | None:
         """Return the half-open span of the pieces of a word."""
         found = [
             index
             for index, pair in enumerate(zip(self.word_ids, self.sequence_ids, strict=True))
             if pair == (word, sequence)
         ]
-        return (found[0], found[-1] + 1) if found else None
+        return TokenSpan(found[0], found[-1] + 1) if found else None
 
-    def word_to_chars(self, word: int, sequence: int = 0) -> tuple[int, int] | None:
+    def word_to_chars(self, word: int, sequence: int = 0) -> CharSpan | None:
         """Return the span of characters that a word covers in its text."""
         span = self.word_to_tokens(word, sequence)
-        return None if span is None else (self.offsets[span[0]][0], self.offsets[span[1] - 1][1])
+        if span is None:
+            return None
+        return CharSpan(self.offsets[span.start][0], self.offsets[span.end - 1][1])
 
     def char_to_token(self, char: int, sequence: int = 0) -> int | None:
         """Return the first piece that covers a character of a text."""

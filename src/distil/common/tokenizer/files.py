@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,14 @@ MAX_BYTES = 64 * 1024 * 1024
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
-    """Read a vocab.txt: one token a line, the first has id 0.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Token to id.
+    """Read a vocab.txt, one token a line: token to id, of which the first is 0.
 
     Raises:
         TokenizerError: The file is missing, not UTF-8, empty, or lists a token twice.
     """
-    lines = _read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    with _errors(path):
+        text = files.read_bytes(path, limit=MAX_BYTES).decode("utf-8")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if not lines[-1]:
         lines.pop()
     vocabulary: dict[str, int] = {}
@@ -43,9 +40,8 @@ def read_vocabulary(path: Path) -> dict[str, int]:
         if first != index:
             raise TokenizerError(
                 "a vocabulary lists a token twice",
-                found=f"{shown(token)} in lines {first + 1} and {index + 1}",
-                where=path,
-            )
+                found=f"{shown(token)} in lines {first + 1} and {index + 1}", where=path,
+            )  # fmt: skip
     if not vocabulary:
         raise TokenizerError("a vocabulary is empty", expected="a token a line", where=path)
     return vocabulary
@@ -65,23 +61,15 @@ def write_vocabulary(path: Path, tokens: Iterable[str]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The object; empty when there is no such file.
+    """Read a JSON file that holds an object; an empty one when there is no such file.
 
     Raises:
         TokenizerError: The file is not JSON, or holds something else.
     """
     if not path.is_file():
         return {}
-    try:
-        return parse_json(_read_bytes(path), where=str(path))
-    except CheckpointError as error:
-        raise _of_tokenizer(error) from error
+    with _errors(path):
+        return parse_json(files.read_bytes(path, limit=MAX_BYTES), where=str(path))
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
@@ -95,29 +83,19 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _read_bytes(path: Path) -> bytes:
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    """Turn what is wrong with a file into the error of a tokenizer."""
     try:
-        return files.read_bytes(path, limit=MAX_BYTES)
-    except CheckpointError as error:
-        found = error.__cause__ if isinstance(error.__cause__, OSError) else error.problem
-        raise TokenizerError(
-            "a tokenizer's file cannot be read", expected=error.expected,
-            found=getattr(found, "strerror", found), where=path, fix=error.fix,
-        ) from error  # fmt: skip
-
-
-def _of_tokenizer(error: CheckpointError) -> TokenizerError:
-    return TokenizerError(
-        error.problem, expected=error.expected, found=error.found, where=error.where, fix=error.fix
-    )
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return _read_bytes(path).decode("utf-8")
+        yield
     except UnicodeDecodeError as error:
         raise TokenizerError(
             "a tokenizer's file is not UTF-8",
-            found=f"byte {error.object[error.start]:#04x} at position {error.start}",
-            where=path,
-        ) from error
+            found=f"byte {error.object[error.start]:#04x} at position {error.start}", where=path,
+        ) from error  # fmt: skip
+    except CheckpointError as error:
+        found = error.__cause__ if isinstance(error.__cause__, OSError) else error.found
+        raise TokenizerError(
+            error.problem, expected=error.expected, found=getattr(found, "strerror", found),
+            where=path, fix=error.fix,
+        ) from error  # fmt: skip

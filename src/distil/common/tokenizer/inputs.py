@@ -31,16 +31,13 @@ class Texts(NamedTuple):
 
 
 def read_texts(text: Any, text_pair: Any, *, split: bool) -> Texts:
-    """Tell a text from a batch of texts, and both from what cannot be meant.
+    """Tell a text from a batch of texts, and both from anything else.
 
     Args:
         text: A string; with `split` a list of words; or a list of either.  A list may also hold
             pairs of texts when `text_pair` is None.
         text_pair: None, or the second texts, nested like `text`.
         split: Whether texts are given as lists of words.
-
-    Returns:
-        The rows.
 
     Raises:
         InputError: Something else was given; says which row.
@@ -93,11 +90,9 @@ def _separate_pairs(rows: Any, *, split: bool) -> tuple[Any, Any]:
     if not all(are_pairs):
         index = are_pairs.index(False)
         raise InputError(
-            "a batch holds pairs of texts and something else",
-            expected="pairs of texts only",
-            found=shown(rows[index]),
-            where=f"text, row {index}",
-        )
+            "a batch holds pairs of texts and something else", expected="pairs of texts only",
+            found=shown(rows[index]), where=f"text, row {index}",
+        )  # fmt: skip
     return [row[0] for row in rows], [row[1] for row in rows]
 
 
@@ -129,10 +124,7 @@ def _refusal(expected: str, found: Any, where: str) -> InputError:
 
 
 def check_surrogates(texts: Texts) -> None:
-    """Refuse lone surrogates: they are no characters, and UTF-8 cannot hold them.
-
-    Args:
-        texts: The rows.
+    """Refuse lone surrogates: they are not characters, and UTF-8 cannot hold them.
 
     Raises:
         InputError: A text has one; says which row and where in it.
@@ -160,19 +152,16 @@ def read_columns(encoded_inputs: Any) -> dict[str, Any]:
         for index, row in enumerate(encoded_inputs):
             if set(row) != set(names):
                 raise InputError(
-                    "rows do not have the same inputs",
-                    expected=", ".join(names),
-                    found=", ".join(row),
-                    where=f"row {index}",
-                )
+                    "rows do not have the same inputs", expected=", ".join(names),
+                    found=", ".join(row), where=f"row {index}",
+                )  # fmt: skip
         return {name: [row[name] for row in encoded_inputs] for name in names}
     if isinstance(encoded_inputs, Mapping):
         return dict(encoded_inputs)
     raise InputError(
-        "this cannot be padded",
-        expected="a batch, or a list of dictionaries",
+        "this cannot be padded", expected="a batch, or a list of dictionaries",
         found=type(encoded_inputs).__name__,
-    )
+    )  # fmt: skip
 
 
 def read_side(side: object, name: str, error: Callable[..., Exception]) -> Side:

@@ -89,14 +89,7 @@ class Normalizer:
         return Normalizer, (self.options,)
 
     def normalize(self, text: str) -> NormalizedText:
-        """Normalise a text.
-
-        Args:
-            text: Any text without lone surrogates.
-
-        Returns:
-            The normalised text and the index in `text` of each of its characters.
-        """
+        """Normalise a text that has no lone surrogates."""
         if self.options.strips_accents and not text.isascii():
             expanded = text.translate(self._expand)
             if not unicodedata.is_normalized("NFD", expanded):
@@ -155,16 +148,9 @@ def _combining_class(character: str) -> int:
 def _canonical_order(characters: str, origins: list[int]) -> tuple[str, list[int]]:
     """Put runs of combining marks in canonical order, as the second half of NFD does.
 
-    The crate moves the marks but deals out the origins by position: each character that stood
-    for itself takes the next origin in turn, and each that a decomposition added shares the
-    origin before it.  Offsets match only if this is done the same way.
-
-    Args:
-        characters: Decomposed characters.
-        origins: The index each comes from; those of one decomposition are equal neighbours.
-
-    Returns:
-        The characters in canonical order, and their origins.
+    The crate moves the marks but deals out the origins by position: each character that stood for
+    itself takes the next origin in turn, and each that a decomposition added shares the origin
+    before it (in `origins`, equal neighbours).  Offsets match only if this is done the same way.
     """
     added = [index > 0 and origin == origins[index - 1] for index, origin in enumerate(origins)]
     sources = [origin for origin, is_added in zip(origins, added, strict=True) if not is_added]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from distil.common.tokenizer.inputs import Side, read_count
 from distil.common.tokenizer.padding import check_multiple, read_padding
-from distil.common.tokenizer.rows import Frame, Plan, Wanted
+from distil.common.tokenizer.rows import Frame, Plan
 from distil.common.tokenizer.tensors import TensorKind
 from distil.common.tokenizer.truncation import read_truncation
 
@@ -17,14 +17,7 @@ UNLIMITED = int(1e30)
 
 
 class Settings(Protocol):
-    """What a tokenizer does where a call says nothing.
-
-    Attributes:
-        model_max_length: Pieces that the model takes at most, or UNLIMITED.
-        padding_side: The side that padding goes to.
-        truncation_side: The side that loses pieces.
-        model_input_names: The columns of a batch.
-    """
+    """What a tokenizer does where a call says nothing."""
 
     model_max_length: int
     padding_side: Side
@@ -61,12 +54,7 @@ class CallOptions:
     verbose: bool = True
 
     def plan(self, settings: Settings, frame: Frame, *, specials: int) -> Plan:
-        """Work out what the rows are to look like.
-
-        Args:
-            settings: Those of the tokenizer.
-            frame: The special tokens around texts.
-            specials: How many of them a row has.
+        """Work out what rows with `specials` special tokens are to look like.
 
         Raises:
             InputError: An option is impossible, or two contradict each other.
@@ -91,19 +79,18 @@ class CallOptions:
         )
         if cut and padding.strategy != "do_not_pad" and padding.multiple_of and limit:
             check_multiple(limit, padding.multiple_of)
-        names, types, mask = (
-            settings.model_input_names, self.return_token_type_ids, self.return_attention_mask
-        )  # fmt: skip
-        return Plan(
-            frame=frame,
-            truncation=cut,
-            padding=padding,
-            wanted=Wanted(
-                token_type_ids="token_type_ids" in names if types is None else types,
-                attention_mask="attention_mask" in names if mask is None else mask,
-                special_tokens_mask=self.return_special_tokens_mask,
-                offset_mapping=self.return_offsets_mapping,
-                length=self.return_length,
-                overflow_to_sample_mapping=self.return_overflowing_tokens,
-            ),
-        )
+        columns = {
+            "token_type_ids": self.return_token_type_ids,
+            "attention_mask": self.return_attention_mask,
+            "special_tokens_mask": self.return_special_tokens_mask,
+            "offset_mapping": self.return_offsets_mapping,
+            "length": self.return_length,
+            "overflow_to_sample_mapping": self.return_overflowing_tokens,
+        }
+        # None leaves it to the model whether it takes such an input.
+        wanted = {
+            name
+            for name, asked in columns.items()
+            if (name in settings.model_input_names if asked is None else asked)
+        }
+        return Plan(frame=frame, truncation=cut, padding=padding, columns=frozenset(wanted))

@@ -32,11 +32,7 @@ class Padding:
     multiple_of: int | None = None
 
     def length(self, longest: int) -> int:
-        """Return the length that shorter rows are padded to.
-
-        Args:
-            longest: Length of the longest row.
-        """
+        """Return the length that shorter rows are padded to, by that of the longest."""
         if self.strategy == "do_not_pad":
             return 0
         if self.strategy == "max_length":
@@ -68,9 +64,6 @@ class Padding:
             fills: What each column that is padded is filled with; others stay as they are.
             main: The column that tells how long the rows are.
             mask: Add the mask of what is not padding, if it is not there.
-
-        Returns:
-            Lists by name.
         """
         values = {name: to_lists(value) for name, value in columns.items()}
         batched = not values[main] or isinstance(values[main][0], list)
@@ -91,15 +84,6 @@ def read_padding(
     padding: object, *, side: object, max_length: int | None, multiple_of: int | None
 ) -> Padding:
     """Read the arguments that padding is asked for with.
-
-    Args:
-        padding: True, False, None, or a strategy by name.
-        side: "left" or "right".
-        max_length: For padding="max_length".
-        multiple_of: Lengths are rounded up to a multiple of this.
-
-    Returns:
-        How to pad.
 
     Raises:
         InputError: One of them is impossible.
@@ -127,7 +111,5 @@ def check_multiple(max_length: int, multiple_of: int) -> None:
     if max_length % multiple_of:
         raise InputError(
             "max_length and pad_to_multiple_of do not fit together",
-            expected=f"a multiple of {multiple_of}",
-            found=max_length,
-            where="max_length",
-        )
+            expected=f"a multiple of {multiple_of}", found=max_length, where="max_length",
+        )  # fmt: skip

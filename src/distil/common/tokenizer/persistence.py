@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from distil.common.rules import is_integer
 from distil.common.tokenizer import files
-from distil.common.tokenizer.definition import Definition, read_definition, write_definition
+from distil.common.tokenizer.definition import Definition, read_definition
 from distil.common.tokenizer.vocabulary import SPECIAL_NAMES, Vocabulary
 from distil.errors import TokenizerError, shown
 from distil.storage.files import check_own_file
@@ -31,11 +31,13 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
     "added_tokens_decoder": (dict,),
     "split_special_tokens": (bool,),
 }
-PLAIN_OPTIONS = (
-    "clean_up_tokenization_spaces", "model_max_length", "never_split", "padding_side",
-    "split_special_tokens", "truncation_side",
+WRITTEN = (
+    "added_tokens_decoder", "additional_special_tokens", "clean_up_tokenization_spaces",
+    *SPECIAL_NAMES, "do_basic_tokenize", "do_lower_case", "model_max_length", "never_split",
+    "padding_side", "split_special_tokens", "strip_accents", "tokenize_chinese_chars",
+    "tokenizer_class", "truncation_side",
 )  # fmt: skip
-"""Attributes of a tokenizer that are written as they are."""
+"""Attributes of a tokenizer, in the order of tokenizer_config.json."""
 
 # More than any id has; Python takes its time with thousands of them.
 _MOST_DIGITS = 10
@@ -44,14 +46,9 @@ _OF_TEXTS = ("never_split", "model_input_names")
 _UNUSED_NAMES = ("bos_token", "eos_token")
 # Said again by what is written: tokens by other names, and where the files once were.
 _DERIVED = (
-    "additional_special_tokens",
-    "extra_special_tokens",
-    "special_tokens_map_file",
-    "tokenizer_file",
-    "vocab_file",
-    "name_or_path",
-    "tokenizer_class",
-)
+    "additional_special_tokens", "extra_special_tokens", "special_tokens_map_file",
+    "tokenizer_file", "vocab_file", "name_or_path", "tokenizer_class",
+)  # fmt: skip
 
 
 def find_folder(name: str | os.PathLike[str], **hub_options: Any) -> Path:
@@ -69,10 +66,7 @@ def find_folder(name: str | os.PathLike[str], **hub_options: Any) -> Path:
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read the options of the tokenizer in a folder.
-
-    Args:
-        folder: A local folder, as transformers 4 or 5 or distil writes it.
+    """Read the options of the tokenizer in a folder, as transformers 4 or 5 or distil writes it.
 
     Returns:
         Options to make the tokenizer with, and what else tokenizer_config.json holds.
@@ -92,9 +86,8 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not options:
         raise TokenizerError(
             "there is no tokenizer in this folder",
-            expected=f"{files.VOCABULARY_FILE} or {files.TOKENIZER_FILE}",
-            where=folder,
-        )
+            expected=f"{files.VOCABULARY_FILE} or {files.TOKENIZER_FILE}", where=folder,
+        )  # fmt: skip
     config = files.read_json(folder / files.CONFIG_FILE)
     specials = files.read_json(folder / files.SPECIAL_TOKENS_FILE)
     # Before transformers 4.34 only special_tokens_map.json knew how special tokens match.
@@ -137,106 +130,57 @@ def read_files(
         return Definition(vocabulary=files.read_vocabulary(Path(vocab_file)))
     path = Path(tokenizer_file)
     definition = read_definition(files.read_json(path), where=path)
-    if vocab_file is not None and definition.foreign is None:
+    if vocab_file is not None:
         vocabulary = files.read_vocabulary(Path(vocab_file))
         if vocabulary != definition.vocabulary:
             raise TokenizerError(
                 "two files of a tokenizer list different tokens",
                 expected=f"{len(definition.vocabulary)} tokens as in {path}",
-                found=f"{len(vocabulary)} tokens",
-                where=vocab_file,
+                found=f"{len(vocabulary)} tokens", where=vocab_file,
                 fix="delete the one that does not belong to the model",
-            )
+            )  # fmt: skip
     return definition
 
 
 def write_folder(
-    folder: Path,
-    definition: Definition,
-    vocabulary: Vocabulary,
-    options: Mapping[str, Any],
-    other: Mapping[str, Any],
+    folder: Path, definition: Definition, vocabulary: Vocabulary, options: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """Write the files that make a tokenizer again, here and in transformers.
+    """Write the files that make a tokenizer again, and return their paths.
 
     Args:
         folder: Where to; made if it does not exist.
         definition: The tokenizer without its added tokens.
         vocabulary: Its tokens.
-        options: PLAIN_OPTIONS.
-        other: What else tokenizer_config.json is to hold.
-
-    Returns:
-        The paths written.
+        options: Those that WRITTEN names, and what else tokenizer_config.json is to hold.
 
     Raises:
         TokenizerError: A token holds a line break, which vocab.txt cannot.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written: list[str] = []
-    if definition.foreign is None:
-        files.write_vocabulary(folder / files.VOCABULARY_FILE, vocabulary.base)
-        written.append(str(folder / files.VOCABULARY_FILE))
-    contents: dict[str, Mapping[str, Any]] = {
-        files.TOKENIZER_FILE: definition_json(definition, vocabulary),
-        files.CONFIG_FILE: {**other, **_config(definition, vocabulary, options)},
-        files.SPECIAL_TOKENS_FILE: special_tokens_map(vocabulary),
+    config = {
+        **options,
+        "added_tokens_decoder": {
+            str(token_id): token.to_dict() for token, token_id in vocabulary.added_ids.items()
+        },
+        "never_split": options["never_split"] or None,
+        "tokenizer_class": "DistilBertTokenizer",
     }
-    new = vocabulary.tokens[len(vocabulary.base) :]
-    if new:
-        contents[files.ADDED_TOKENS_FILE] = {token: vocabulary.id(token) for token in new}
-    else:
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write_vocabulary(folder / files.VOCABULARY_FILE, vocabulary.base)
+    contents: dict[str, Mapping[str, Any]] = {
+        files.TOKENIZER_FILE: vocabulary.tokenizer_json(definition),
+        files.CONFIG_FILE: config,
+        files.SPECIAL_TOKENS_FILE: vocabulary.special_tokens_map,
+        files.ADDED_TOKENS_FILE: {
+            token: vocabulary.id(token) for token in vocabulary.tokens[len(vocabulary.base) :]
+        },
+    }
+    if not contents[files.ADDED_TOKENS_FILE]:
         # One from an earlier save would add its tokens again.
+        del contents[files.ADDED_TOKENS_FILE]
         (folder / files.ADDED_TOKENS_FILE).unlink(missing_ok=True)
     for name, content in contents.items():
         files.write_json(folder / name, content)
-        written.append(str(folder / name))
-    return tuple(written)
-
-
-def _config(
-    definition: Definition, vocabulary: Vocabulary, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What tokenizer_config.json says of a tokenizer."""
-    normalizer = definition.normalizer
-    return {
-        "added_tokens_decoder": {
-            str(number): token.to_dict() for token, number in vocabulary.added_ids.items()
-        },
-        "additional_special_tokens": list(vocabulary.unnamed),
-        "clean_up_tokenization_spaces": options["clean_up_tokenization_spaces"],
-        **{name: vocabulary.named[name] for name in SPECIAL_NAMES},
-        "do_basic_tokenize": definition.basic,
-        "do_lower_case": normalizer.lowercase,
-        "model_max_length": options["model_max_length"],
-        "never_split": list(options["never_split"]) or None,
-        "padding_side": options["padding_side"],
-        "split_special_tokens": options["split_special_tokens"],
-        "strip_accents": normalizer.strip_accents,
-        "tokenize_chinese_chars": normalizer.tokenize_chinese_chars,
-        "tokenizer_class": "DistilBertTokenizer",
-        "truncation_side": options["truncation_side"],
-    }
-
-
-def definition_json(definition: Definition, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return the content of tokenizer.json."""
-    cls_token, sep_token = (vocabulary.named[name] for name in ("cls_token", "sep_token"))
-    return write_definition(
-        definition,
-        vocabulary.added_ids,
-        cls_token=cls_token,
-        sep_token=sep_token,
-        ids={token: vocabulary.id(token) for token in (cls_token, sep_token)},
-    )
-
-
-def special_tokens_map(vocabulary: Vocabulary) -> dict[str, str | list[str]]:
-    """Return special tokens by name, as files have them."""
-    names: dict[str, str | list[str]] = dict(vocabulary.named)
-    if vocabulary.unnamed:
-        names["additional_special_tokens"] = list(vocabulary.unnamed)
-    return names
+    return tuple(str(folder / name) for name in (files.VOCABULARY_FILE, *contents))
 
 
 def _checked(name: str, given: Any, folder: Path) -> Any:

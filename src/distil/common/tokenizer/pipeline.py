@@ -46,18 +46,9 @@ class Pipeline(Protocol):
 
 
 def check_content(token: AddedToken, normalized: str) -> None:
-    """Refuse an added token that could never be found in a normalised text.
-
-    Args:
-        token: The token.
-        normalized: Its content, normalised.
-
-    Raises:
-        TokenizerError: Nothing is left of it.
-    """
+    """Refuse an added token of which nothing is left once it is normalised: no text has it."""
     if not normalized:
         raise TokenizerError(
-            "an added token is empty once it is normalised",
-            found=repr(token.content),
+            "an added token is empty once it is normalised", found=repr(token.content),
             fix="AddedToken(..., normalized=False) looks for it in the text as written",
-        )
+        )  # fmt: skip

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from os import PathLike
 from typing import NamedTuple
 
 from distil.common.tokenizer.added_tokens import AddedToken, Match, Matcher
 from distil.common.tokenizer.compatibility import TransformersNames
-from distil.common.tokenizer.definition import Definition, refuse_foreign
 from distil.common.tokenizer.normalizer import NormalizedText, Normalizer
 from distil.common.tokenizer.pipeline import Pipeline, Words, check_content
 from distil.common.tokenizer.vocabulary import Vocabulary
@@ -21,13 +19,6 @@ class DistilBertTokenizer(TransformersNames):
     Unlike transformers' tokenizer of this name it knows offsets and words, and agrees with the
     fast one on every character and in every way of truncating.  Arguments: see `TokenizerBase`.
     """
-
-    def _define(
-        self, vocab_file: str | PathLike[str] | None, tokenizer_file: str | PathLike[str] | None
-    ) -> Definition:
-        definition = super()._define(vocab_file, tokenizer_file)
-        refuse_foreign(definition, where=tokenizer_file)
-        return definition
 
     def _make_pipeline(self, vocabulary: Vocabulary) -> Pipeline:
         definition = self._definition

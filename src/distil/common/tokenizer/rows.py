@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,25 +44,13 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """Which columns a batch has besides input_ids."""
-
-    token_type_ids: bool = False
-    attention_mask: bool = False
-    special_tokens_mask: bool = False
-    offset_mapping: bool = False
-    length: bool = False
-    overflow_to_sample_mapping: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What rows are to look like; without `truncation` they stay as long as they are."""
 
     frame: Frame
     truncation: Truncation | None
     padding: Padding
-    wanted: Wanted
+    columns: frozenset[str]
 
 
 class Source:
@@ -113,9 +101,6 @@ class Rows:
     Attributes:
         ids: The rows, padded.
         lengths: Their lengths before padding.
-
-    Raises:
-        InputError: A row cannot be made to fit.
     """
 
     def __init__(
@@ -123,7 +108,7 @@ class Rows:
     ) -> None:
         self._frame = frame = plan.frame
         self._padding = padding = plan.padding
-        self._wanted = plan.wanted
+        self._wanted = plan.columns
         truncation = plan.truncation
         self._samples: list[int] = []
         self._windows: list[Window] = []
@@ -147,29 +132,22 @@ class Rows:
         self.ids = [padding.pad(row, self._length, frame.pad[1]) for row in rows]
 
     def data(self, source: Source | None) -> dict[str, list[Any]]:
-        """Return the columns of the batch that are wanted.
+        """Return the columns of the batch: lists (b s), offsets (b s 2), length and sample (b).
 
         Args:
-            source: The texts; needed for offsets.
-
-        Returns:
-            Lists (b s) by name; offsets (b s 2); `length` and the sample mapping (b).
+            source: The texts, for offsets.
         """
-        rows, wanted = range(len(self.ids)), self._wanted
-        data: dict[str, list[Any]] = {"input_ids": self.ids}
-        if wanted.token_type_ids:
-            data["token_type_ids"] = list(map(self._type_ids, rows))
-        if wanted.attention_mask:
-            data["attention_mask"] = list(map(self._attention_mask, rows))
-        if wanted.special_tokens_mask:
-            data["special_tokens_mask"] = list(map(self._special_tokens_mask, rows))
-        if wanted.offset_mapping and source is not None:
-            data["offset_mapping"] = [self._offsets(source, row) for row in rows]
-        if wanted.length:
-            data["length"] = list(map(len, self.ids))
-        if wanted.overflow_to_sample_mapping:
-            data["overflow_to_sample_mapping"] = self._samples
-        return data
+        rows = range(len(self.ids))
+        made: dict[str, Callable[[], list[Any]]] = {
+            "token_type_ids": lambda: list(map(self._type_ids, rows)),
+            "attention_mask": lambda: list(map(self._attention_mask, rows)),
+            "special_tokens_mask": lambda: list(map(self._special_tokens_mask, rows)),
+            "offset_mapping": lambda: [self._offsets(source, row) for row in rows],
+            "length": lambda: list(map(len, self.ids)),
+            "overflow_to_sample_mapping": lambda: self._samples,
+        }
+        wanted = {name: make() for name, make in made.items() if name in self._wanted}
+        return {"input_ids": self.ids, **wanted}
 
     def encodings(self, source: Source) -> list[Encoding]:
         """Return what is known of each row, to be worked out when it is asked for."""
@@ -202,7 +180,8 @@ class Rows:
             attention_mask=self._attention_mask(row),
         )
 
-    def _offsets(self, source: Source, row: int) -> list[tuple[int, int]]:
+    def _offsets(self, source: Source | None, row: int) -> list[tuple[int, int]]:
+        assert source is not None, "offsets are of texts"
         offsets = []
         for sequence, (start, stop) in enumerate(self._spans(row)):
             details = source.details(sequence, self._samples[row])

@@ -12,10 +12,9 @@ import tokenizers  # type: ignore[import-untyped]
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.compatibility import TransformersNames
 from distil.common.tokenizer.definition import Definition, read_definition
-from distil.common.tokenizer.persistence import definition_json
 from distil.common.tokenizer.pipeline import Details, Pipeline, Words, check_content
 from distil.common.tokenizer.vocabulary import Vocabulary
-from distil.errors import TokenizerError, shown
+from distil.errors import TokenizerError
 
 
 class DistilBertTokenizerFast(TransformersNames):
@@ -65,12 +64,10 @@ class DistilBertTokenizerFast(TransformersNames):
     def _make_pipeline(self, vocabulary: Vocabulary) -> Pipeline:
         if self.never_split and self.do_basic_tokenize:
             raise TokenizerError(
-                "the Rust tokenizer has no never_split",
-                found=", ".join(self.never_split),
+                "the Rust tokenizer has no never_split", found=", ".join(self.never_split),
                 fix="use the Python one (fast=False), or add_tokens",
-            )
-        data = {**definition_json(self._definition, vocabulary), "added_tokens": []}
-        _refuse_patterns(data)
+            )  # fmt: skip
+        data = {**vocabulary.tokenizer_json(self._definition), "added_tokens": []}
         try:
             rust = tokenizers.Tokenizer.from_str(json.dumps(data))
         except Exception as error:  # The bindings raise plain Exception.
@@ -80,26 +77,6 @@ class DistilBertTokenizerFast(TransformersNames):
         return RustPipeline(
             rust, vocabulary.added_ids, split_special_tokens=self.split_special_tokens
         )
-
-
-def _refuse_patterns(data: dict[str, Any]) -> None:
-    """Refuse regular expressions from a file: some take for ever, and then stop the process.
-
-    No BERT needs any.
-    """
-    nodes = [data.get(name) for name in ("normalizer", "pre_tokenizer", "decoder")]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, dict):
-            if "Regex" in node:
-                raise TokenizerError(
-                    "this tokenizer.json brings a regular expression", found=shown(node["Regex"]),
-                    expected="the parts of a BERT tokenizer, which need none",
-                    fix="make the tokenizer from vocab.txt",
-                )  # fmt: skip
-            nodes.extend(node.values())
-        elif isinstance(node, list):
-            nodes.extend(node)
 
 
 class RustPipeline:

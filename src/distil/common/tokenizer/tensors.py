@@ -24,13 +24,9 @@ def read_kind(kind: object) -> TensorKind:
 def tensor_maker(kind: TensorKind) -> Callable[[str, Any], Any]:
     """Return a function that makes tensors, importing the framework only now.
 
-    Args:
-        kind: NumPy, PyTorch or TensorFlow.
-
-    Returns:
-        A function of a name (for errors) and a value: nested lists of numbers, equally long at
-        each depth.  Whole numbers become int64 in NumPy and PyTorch and int32 in TensorFlow, as
-        in transformers.  Arrays and tensors keep their type.
+    It takes a name, for errors, and nested lists of numbers, equally long at each depth.  Whole
+    numbers become int64 in NumPy and PyTorch and int32 in TensorFlow, as in transformers; arrays
+    and tensors keep their type.
 
     Raises:
         FrameworkError: The framework is not installed.
@@ -60,14 +56,10 @@ def tensor_maker(kind: TensorKind) -> Callable[[str, Any], Any]:
 
 
 def import_framework(kind: Literal["pt", "tf"], *, where: str) -> Any:
-    """Import the framework whose tensors are asked for.
+    """Import the framework whose tensors are asked for; `where` says by what, for the error.
 
     Tokenizing needs no framework.  This function is the one place of the neutral room `common`
     that imports any, and only for a caller who asks for its tensors.
-
-    Args:
-        kind: PyTorch or TensorFlow.
-        where: What asks, for the error.
 
     Raises:
         FrameworkError: It is not installed.
@@ -86,11 +78,9 @@ def import_framework(kind: Literal["pt", "tf"], *, where: str) -> Any:
 
 
 def to_lists(value: Any) -> Any:
-    """Return what may be, or hold, arrays and tensors as numbers in lists.
+    """Return arrays and tensors, or an iterable of such and of numbers, as numbers in lists.
 
-    Args:
-        value: A NumPy array, a tensor of either framework, or an iterable of such and of
-            numbers.  Anything else is returned as it is.
+    Anything else is returned as it is.
     """
     if hasattr(value, "numpy") and not hasattr(value, "tolist"):  # TensorFlow
         value = value.numpy()
@@ -110,12 +100,10 @@ def _array(name: str, value: Any) -> Any:
         array = None
     if array is None or array.dtype.kind not in "biuf":
         raise InputError(
-            "these rows do not make a tensor",
-            expected="numbers in rows of one length",
-            found=_lengths(value),
-            where=name,
+            "these rows do not make a tensor", expected="numbers in rows of one length",
+            found=_lengths(value), where=name,
             fix="pass padding=True, and truncation=True for texts longer than the model allows",
-        )
+        )  # fmt: skip
     # An empty list has no numbers to tell a type from, and NumPy would take float64.
     return array.astype(numpy.int64) if array.dtype.kind in "iu" or not array.size else array
 

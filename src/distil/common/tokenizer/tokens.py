@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from distil.common.tokenizer.added_tokens import AddedToken
-from distil.common.tokenizer.persistence import special_tokens_map
 from distil.common.tokenizer.pipeline import Pipeline
 from distil.common.tokenizer.tensors import to_lists
 from distil.common.tokenizer.vocabulary import SPECIAL_NAMES, Vocabulary
@@ -34,7 +33,7 @@ class _SpecialTokenId:
         self._name = name.removesuffix("_id")
 
     def __get__(self, instance: Tokens, owner: type | None = None) -> int:
-        return instance._vocabulary.id(instance._vocabulary.named[self._name])
+        return instance._vocabulary.named_id(self._name)[1]
 
 
 class Tokens(ABC):
@@ -97,7 +96,7 @@ class Tokens(ABC):
     @property
     def special_tokens_map(self) -> dict[str, str | list[str]]:
         """Special tokens by name."""
-        return special_tokens_map(self._vocabulary)
+        return self._vocabulary.special_tokens_map
 
     @property
     def all_special_tokens(self) -> list[str]:
@@ -192,17 +191,15 @@ class Tokens(ABC):
             if name not in SPECIAL_NAMES:
                 raise InputError(
                     "there is no special token of this name",
-                    expected=", ".join((*SPECIAL_NAMES, "additional_special_tokens")),
-                    found=name,
-                )
+                    expected=", ".join((*SPECIAL_NAMES, "additional_special_tokens")), found=name,
+                )  # fmt: skip
         named = {name: AddedToken.read(value, special=True) for name, value in given.items()}
         if "unk_token" in named and named["unk_token"].content != self.unk_token:
             raise TokenizerError(
                 "the unknown token belongs to the vocabulary and cannot be changed",
-                expected=shown(self.unk_token),
-                found=shown(named["unk_token"].content),
+                expected=shown(self.unk_token), found=shown(named["unk_token"].content),
                 fix="pass unk_token when the tokenizer is made",
-            )
+            )  # fmt: skip
         unnamed = [AddedToken.read(token, special=True) for token in additional or ()]
         replaced = additional is not None and replace_additional_special_tokens
         return self._grow(self._vocabulary.named_as(named, unnamed, instead=replaced))

@@ -43,15 +43,12 @@ class Truncation:
     overflow: bool
 
     def windows(self, row: int, first: int, second: int | None) -> list[Window]:
-        """Work out the rows that a text or a pair of texts makes.
+        """Work out the rows that a text or a pair makes: the row itself, then any overflow.
 
         Args:
             row: Index in the batch, for error messages.
             first: Pieces of the first text.
             second: Pieces of the second text; None without one.
-
-        Returns:
-            The row itself, then, if asked for, the overflow.
 
         Raises:
             InputError: The strategy cannot make the row fit, or the stride leaves no progress.
@@ -89,11 +86,10 @@ class Truncation:
             return (longer, shorter) if first > second else (shorter, longer)
         if self.strategy == "only_second" and second is None:
             raise InputError(
-                "truncation 'only_second' needs a second text",
-                found="a single text",
+                "truncation 'only_second' needs a second text", found="a single text",
                 where=f"row {row}",
                 fix="pass text_pair, or truncate with 'only_first' or 'longest_first'",
-            )
+            )  # fmt: skip
         if self.strategy == "only_first":
             target, other = first, second or 0
         else:
@@ -102,10 +98,9 @@ class Truncation:
             raise InputError(
                 f"truncation {self.strategy!r} cannot make the row fit",
                 expected=f"at most {self.room} pieces beside the special tokens",
-                found=f"{other} pieces in the text that must stay whole",
-                where=f"row {row}",
+                found=f"{other} pieces in the text that must stay whole", where=f"row {row}",
                 fix="truncate with 'longest_first', or raise max_length",
-            )
+            )  # fmt: skip
         if self.strategy == "only_first":
             return first - excess, second
         return first, target - excess
@@ -117,18 +112,16 @@ class Truncation:
         if self.overflow and kept == 0:
             raise InputError(
                 "nothing of a text fits, so its overflow would never end",
-                found=f"room for {self.room} pieces beside the special tokens",
-                where=f"row {row}",
+                found=f"room for {self.room} pieces beside the special tokens", where=f"row {row}",
                 fix="raise max_length",
-            )
+            )  # fmt: skip
         if self.stride >= kept > 0:
             raise InputError(
                 "the stride leaves no room for new pieces",
                 expected=f"less than {kept}, the pieces that a row has room for",
-                found=f"stride {self.stride}",
-                where=f"row {row}",
+                found=f"stride {self.stride}", where=f"row {row}",
                 fix="lower stride, or raise max_length",
-            )
+            )  # fmt: skip
         if not self.overflow:
             return [(0, kept) if self.side == "right" else (length - kept, length)]
         step = kept - self.stride
@@ -150,7 +143,7 @@ def read_truncation(
     stride: int,
     overflow: bool,
 ) -> Truncation | None:
-    """Read the arguments that truncation is asked for with.
+    """Read the arguments that truncation is asked for with; None when nothing is to be cut.
 
     Args:
         truncation: True, False, None, or a strategy by name.
@@ -159,9 +152,6 @@ def read_truncation(
         side: The side that loses pieces.
         stride: Pieces that rows share.
         overflow: Whether what does not fit makes more rows.
-
-    Returns:
-        How to truncate; None when nothing is to be truncated.
 
     Raises:
         InputError: There is no such strategy, or no room for text.
@@ -181,18 +171,15 @@ def read_truncation(
     room = limit - specials
     if room < 0:
         raise InputError(
-            "max_length has no room for the special tokens",
-            expected=f"at least {specials}",
-            found=limit,
-            where="max_length",
-        )
+            "max_length has no room for the special tokens", expected=f"at least {specials}",
+            found=limit, where="max_length",
+        )  # fmt: skip
     if stride and stride >= room:
         raise InputError(
             "the stride leaves no room for new pieces",
             expected=f"less than {room}: max_length {limit} without {specials} special tokens",
-            found=stride,
-            where="stride",
-        )
+            found=stride, where="stride",
+        )  # fmt: skip
     return Truncation(
         room=room,
         strategy=cast(TruncationStrategy, truncation),

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from distil.common.tokenizer.added_tokens import AddedToken
-from distil.common.tokenizer.definition import Definition
+from distil.common.tokenizer.definition import Definition, write_definition
 from distil.errors import InputError, TokenizerError
 
 SPECIAL_NAMES = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -156,6 +156,21 @@ class Vocabulary:
         """Added tokens, special ones included, by ascending id."""
         return dict(sorted(self.added.values(), key=lambda pair: pair[1]))
 
+    def named_id(self, name: str) -> tuple[str, int]:
+        """Return the special token of a name, and its id."""
+        return self.named[name], self.id(self.named[name])
+
+    def tokenizer_json(self, definition: Definition) -> dict[str, Any]:
+        """Return the content of tokenizer.json, for a tokenizer with this vocabulary."""
+        cls, sep = self.named_id("cls_token"), self.named_id("sep_token")
+        return write_definition(definition, self.added_ids, cls=cls, sep=sep)
+
+    @property
+    def special_tokens_map(self) -> dict[str, str | list[str]]:
+        """Special tokens by name, as files have them."""
+        unnamed = {"additional_special_tokens": list(self.unnamed)} if self.unnamed else {}
+        return {**self.named, **unnamed}
+
     @cached_property
     def special(self) -> tuple[str, ...]:
         """All special tokens, each once."""
@@ -182,7 +197,6 @@ class Vocabulary:
         if 0 <= token_id < len(self.tokens):
             return self.tokens[token_id]
         raise InputError(
-            "an id is not in the vocabulary",
-            expected=f"0 to {len(self.tokens) - 1}",
+            "an id is not in the vocabulary", expected=f"0 to {len(self.tokens) - 1}",
             found=token_id,
-        )
+        )  # fmt: skip

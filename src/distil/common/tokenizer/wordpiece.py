@@ -22,15 +22,12 @@ _MEMORY = 1 << 16
 
 
 def split_words(text: str, *, punctuation: bool = True) -> Iterator[tuple[int, int]]:
-    """Find the words of a normalised text.
+    """Find the words of a normalised text: first index, and that after the last character.
 
     Args:
         text: The text.
         punctuation: Whether each punctuation character is a word of its own; without it only
             white space separates.
-
-    Yields:
-        First index and index after the last character of each word.
     """
     pattern = _BERT_WORD if punctuation else _SPACED_WORD
     return (match.span() for match in pattern.finditer(text))
@@ -68,19 +65,11 @@ class WordPiece:
         self.longest_word = longest_word
         self._memory: dict[str, WordPieces] = {}
 
-    def __reduce__(self) -> tuple[object, ...]:
-        settings = {"prefix": self.prefix, "longest_word": self.longest_word}
-        return _restore, (self.vocabulary, self.unknown_token, settings)
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_memory": {}}
 
     def cut(self, word: str) -> WordPieces:
-        """Cut one word.
-
-        Args:
-            word: A word of a normalised text, not empty.
-
-        Returns:
-            Its pieces; the unknown token alone when some part is not in the vocabulary.
-        """
+        """Cut one word, not empty; one with a part that no piece spells is the unknown token."""
         pieces = self._memory.get(word)
         if pieces is None:
             pieces = self._longest_first(word)
@@ -113,9 +102,3 @@ class WordPiece:
         return WordPieces(
             tuple(self.vocabulary[token] for token in tokens), tuple(tokens), tuple(ends)
         )
-
-
-def _restore(
-    vocabulary: Mapping[str, int], unknown_token: str, settings: dict[str, int | str]
-) -> WordPiece:
-    return WordPiece(vocabulary, unknown_token, **settings)  # type: ignore[arg-type]
