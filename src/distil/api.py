@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distil.common.config import DistilBertConfig
-from distil.common.inference.model import PACKED, find_engine
-from distil.common.tasks import find_task, task_of_checkpoint
-from distil.frameworks import find_framework, import_framework, model_class
+from distil.checkpoints.located import Located, locate
+from distil.common.tasks import Task, find_task
+from distil.frameworks import Form, choose_form, model_class
 from distil.optimization import load_with_engine, pack
-from distil.storage import hub
+from distil.storage.hub import HubOptions
 
 
 def load(
@@ -40,8 +39,8 @@ def load(
             one that is installed, else "pt".
         task: "base", "masked-lm", "sequence-classification", "multiple-choice",
             "token-classification" or "question-answering", or what pipelines call them; None
-            takes the checkpoint's own.  A head that the checkpoint has not is made new, with a
-            warning.
+            takes the checkpoint's own.  A head that the checkpoint lacks is initialized at
+            random, with a warning.
         dtype: Of the weights: "float32" (as None), "float64", "bfloat16", "float16", or "auto"
             for the type they are stored in; in TensorFlow also a policy ("mixed_bfloat16");
             "int8" for inference alone, by the engine.
@@ -68,31 +67,34 @@ def load(
         CheckpointError: The files are damaged, or not those of this model.
         ConfigError: The configuration, or an override, is not valid.
     """
-    name_of_type = str(dtype or "float32").removeprefix("torch.")
-    # No framework trains in int8; nor does it load in it.
-    engine = find_engine(engine) or (PACKED if name_of_type == "int8" else None)
-    framework = find_framework(framework) if engine in (None, PACKED) else None
-    if framework is not None:
-        import_framework(framework)  # before anything is downloaded
-    hub_options = {
-        "revision": revision,
-        "cache_dir": cache_dir,
-        "local_files_only": local_files_only,
-        "token": token,
-    }
+    form = choose_form(framework=framework, engine=engine, dtype=dtype, device=device)
     asked = None if task is None else find_task(task)
-    folder = hub.snapshot(name, **hub_options)
-    chosen = asked or task_of_checkpoint(DistilBertConfig.from_pretrained(folder), name)
-    if framework is None:
-        return load_with_engine(
-            folder, chosen.name, engine=engine, dtype=name_of_type, device=device,
-            calibration=calibration, **config_overrides,
-        )  # fmt: skip
-    cls = model_class(framework, chosen)
-    if engine is None:
-        return cls.from_pretrained(folder, dtype=dtype, device=device, **config_overrides)
-    model = cls.from_pretrained(folder, device=device, **config_overrides)
-    return pack(model, name_of_type, folder=folder, calibration=calibration)
+    options = HubOptions(
+        revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
+    )
+    with locate(name, options, variant=config_overrides.pop("variant", None)) as found:
+        return load_located(
+            found, asked or found.task, form, calibration=calibration, **config_overrides
+        )
+
+
+def load_located(
+    found: Located,
+    task: Task,
+    form: Form,
+    *,
+    calibration: Sequence[str] | None = None,
+    **config_overrides: Any,
+) -> Any:
+    """Load a model from a checkpoint that has been found; see `load`."""
+    if form.framework is None:
+        return load_with_engine(found, task.name, form, calibration=calibration, **config_overrides)
+    cls = model_class(form.framework, task)
+    dtype = form.dtype if form.engine is None else None
+    model = cls.from_located(found, dtype=dtype, device=form.device, **config_overrides)
+    if form.engine is None:
+        return model
+    return pack(model, form.dtype, folder=found.folder, calibration=calibration)
 
 
 def load_tokenizer(name: str | Path, *, fast: bool = True, **options: Any) -> Any:

@@ -7,19 +7,20 @@ memory needed is that of the largest one, whatever the size of the model.
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distil import api, frameworks
-from distil.checkpoints import FORMATS, Checkpoint, open_checkpoint, save_checkpoint
-from distil.checkpoints.matching import Match, match_weights
+from distil import api
+from distil.checkpoints import FORMATS, save_checkpoint
+from distil.checkpoints.located import Located, locate
+from distil.checkpoints.matching import Match
+from distil.checkpoints.tokenizer_files import copy_files, not_copied, tokenizer_files
 from distil.checkpoints.trained_head import missing_head
 from distil.checkpoints.transfer import Progress, Transfer
 from distil.checkpoints.writing import weight_files
@@ -27,11 +28,11 @@ from distil.common.config import FILE_NAME, DistilBertConfig
 from distil.common.labels import check_task
 from distil.common.spec import weights
 from distil.common.stored_names import naming_of
-from distil.common.tasks import Task, find_task, task_of_checkpoint
+from distil.common.tasks import Task, find_task
 from distil.errors import CheckpointError, InputError, WeightsError
-from distil.storage import hub
-from distil.storage.files import atomic_write, check_own_file
+from distil.frameworks import FRAMEWORKS, import_framework
 from distil.storage.formats import FORMAT_ALIASES, layout_of
+from distil.storage.hub import TOKENIZER_FILES, HubOptions
 from distil.storage.tensors import FLOATS
 
 if TYPE_CHECKING:
@@ -166,38 +167,21 @@ def convert(
     asked = None if task is None else find_task(task)
     target = Path(target)
     _check_target(target, force=force)
-    folder = hub.snapshot(
-        source, revision=revision, cache_dir=cache_dir,
-        local_files_only=local_files_only, token=token,
-    )  # fmt: skip
-    config = DistilBertConfig.from_pretrained(folder)
-    chosen = asked or task_of_checkpoint(config, source)
-    check_task(config, chosen.name)
-    if check:
-        # What the check needs is asked for before anything is written.
-        for framework in ("pt", "tf"):
-            frameworks.import_framework(framework)
-        api.load_tokenizer(folder)
-
-    tokenizer = _tokenizer_files(folder)
-    not_copied = tuple(_not_copied(folder, target))
-    target_is_new = not target.exists()
-    try:
-        with open_checkpoint(folder) as checkpoint:
-            match = match_weights(checkpoint, config, chosen.name)
-            _check_match(match, folder, config, chosen, name=str(source))
-            stored = {(wanted or one.dtype).name for one in match.sources.values()}
-            config = config.replace(
-                architectures=[chosen.class_name],
-                # A config can name one type only; without it, readers look at the weights.
-                dtype=stored.pop() if len(stored) == 1 else None,
-            )
-            copied: list[Path] = []
-
-            def before_switch() -> None:
-                copied.extend(_copy_tokenizer(tokenizer, target))
-
-            transfer = Transfer(match.sources, wanted, check_finite, progress)
+    options = HubOptions(
+        revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
+    )
+    with locate(source, options) as found:
+        chosen = asked or found.task
+        check_task(found.config, chosen.name)
+        if check:
+            _check_that_both_run(found.folder)
+        match = _whole(found, chosen)
+        config = _config_of_target(found.config, chosen, match, wanted)
+        transfer = Transfer(match.sources, wanted, check_finite, progress)
+        tokenizer = tokenizer_files(found.folder)
+        left = tuple(not_copied(found.folder, target))
+        copied: list[Path] = []
+        with _no_new_folder_on_error(target):
             written = save_checkpoint(
                 target,
                 transfer.weights(),
@@ -206,25 +190,21 @@ def convert(
                 format=format_name,
                 max_shard_size=max_shard_size,
                 verify=lambda files: transfer.verify(files, config, chosen.name),
-                before_switch=before_switch,
+                before_switch=lambda: copied.extend(copy_files(tokenizer, target)),
                 write_config=True,
             )
-            changes = _changes(checkpoint, match, config, chosen, format_name, wanted)
-    except BaseException:
-        if target_is_new:
-            with suppress(OSError):  # there may be something in it by now
-                target.rmdir()
-        raise
-
-    files = [*written, target / FILE_NAME, *copied]
+        changes = _changes(found, match, chosen, format_name, wanted)
     return Conversion(
         source=str(source),
         target=str(target),
         format=format_name,
         task=chosen.name,
-        files=tuple(WrittenFile(name=f.name, bytes=f.stat().st_size) for f in files),
+        files=tuple(
+            WrittenFile(name=file.name, bytes=file.stat().st_size)
+            for file in (*written, target / FILE_NAME, *copied)
+        ),
         **changes,
-        not_copied=not_copied,
+        not_copied=left,
         comparison=_compare(target) if check else None,
     )
 
@@ -251,7 +231,7 @@ def _check_target(target: Path, *, force: bool) -> None:
     """Refuse a target that is no folder, or that holds a checkpoint which nobody gave up."""
     if target.exists() and not target.is_dir():
         raise CheckpointError("target is not a folder", where=target, fix="name another one")
-    names = (FILE_NAME, *hub.TOKENIZER_FILES)
+    names = (FILE_NAME, *TOKENIZER_FILES)
     there = list(weight_files(target))
     there += [target / name for name in names if os.path.lexists(target / name)]
     if there and not force:
@@ -262,82 +242,70 @@ def _check_target(target: Path, *, force: bool) -> None:
         )  # fmt: skip
 
 
-def _check_match(
-    match: Match, folder: Path, config: DistilBertConfig, task: Task, *, name: str
-) -> None:
-    """Refuse a checkpoint that lacks weights; warn of those it has too many.
+def _check_that_both_run(folder: Path) -> None:
+    """Ask for what `compare` needs before anything is written."""
+    for framework in FRAMEWORKS:
+        import_framework(framework)
+    api.load_tokenizer(folder)
+
+
+def _whole(found: Located, task: Task) -> Match:
+    """The weights of a checkpoint that has them all.
 
     Raises:
         WeightsError: It lacks weights of the encoder or the head, or has them in another shape.
 
     Warns:
-        CheckpointWarning: It holds tensors that the model has no place for.
+        CheckpointWarning: It holds tensors that the model does not use.
     """
+    match = found.match(task.name)
     report = match.report
     lacking = (*report.missing, *report.mismatched)
     if report.encoder_found and not any(finding.in_encoder for finding in lacking):
-        problem = missing_head(folder, config, task)
+        problem = missing_head(found, task)
         if problem is not None:
             raise WeightsError(
                 "the checkpoint has no trained head for this task",
-                expected=f"the weights of {task.class_name}", found=problem, where=name,
+                expected=f"the weights of {task.class_name}", found=problem, where=found.name,
                 fix="convert the encoder alone (task base), or train the head first",
             )  # fmt: skip
-    report.check(name=name)
+    report.check(name=found.name)
+    return match
 
 
-def _tokenizer_files(folder: Path) -> list[Path]:
-    """The tokenizer's files in a checkpoint.
-
-    Raises:
-        CheckpointError: One is no plain file of the checkpoint's own.
-    """
-    files = [folder / name for name in hub.TOKENIZER_FILES if os.path.lexists(folder / name)]
-    for file in files:
-        check_own_file(file)
-    return files
-
-
-def _copy_tokenizer(files: Sequence[Path], target: Path) -> list[Path]:
-    """Copy the tokenizer's files as they are; the files in the target afterwards.
-
-    Files of another tokenizer do not stay beside them: half of one and half of another would
-    load, and be neither.
-    """
-    copies = [target / file.name for file in files]
-    for file, copy in zip(files, copies, strict=True):
-        if copy.exists() and copy.samefile(file):
-            continue
-        with atomic_write(copy) as temporary:
-            shutil.copyfile(file, temporary)
-    if copies:
-        for name in hub.TOKENIZER_FILES:
-            if target / name not in copies:
-                (target / name).unlink(missing_ok=True)
-    return copies
+def _config_of_target(
+    config: DistilBertConfig, task: Task, match: Match, dtype: np.dtype[Any] | None
+) -> DistilBertConfig:
+    stored = {(dtype or one.dtype).name for one in match.sources.values()}
+    return config.replace(
+        architectures=[task.class_name],
+        # A config can name one type only; without it, readers look at the weights.
+        dtype=stored.pop() if len(stored) == 1 else None,
+    )
 
 
-def _not_copied(folder: Path, target: Path) -> Iterator[str]:
-    """What lies in the source and is no part of the checkpoint, nothing if it stays there."""
-    if target.exists() and target.samefile(folder):
-        return
-    known = {FILE_NAME, *hub.TOKENIZER_FILES, *(path.name for path in weight_files(folder))}
-    for path in sorted(folder.iterdir()):
-        if path.name not in known and not path.name.startswith("."):
-            yield path.name + ("/" if path.is_dir() else "")
+@contextmanager
+def _no_new_folder_on_error(target: Path) -> Iterator[None]:
+    is_new = not target.exists()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):  # another process may have written into it
+                target.rmdir()
+        raise
 
 
 def _changes(
-    checkpoint: Checkpoint,
+    found: Located,
     match: Match,
-    config: DistilBertConfig,
     task: Task,
     format_name: str,
     dtype: np.dtype[Any] | None,
 ) -> dict[str, Any]:
     """What became of the tensors, as fields of a `Conversion`."""
     layout = layout_of(format_name)
-    table = weights(config, task.name)
+    checkpoint, table = found.checkpoint, weights(found.config, task.name)
     sources = match.sources.values()
     pairs = [(one, table[one.name]) for one in sources]
     naming = naming_of(checkpoint.tensors, table.values(), checkpoint.layout)

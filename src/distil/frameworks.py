@@ -1,4 +1,4 @@
-"""The frameworks there are: what each is called, imported from and prefixed with."""
+"""What computes a model: the frameworks and engines there are, and what is chosen of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from distil.common.inference.model import PACKED, find_engine
 from distil.common.tasks import Task
 from distil.errors import FrameworkError, not_installed
 
@@ -68,11 +69,66 @@ _FRAMEWORKS = (
     ),
 )
 FRAMEWORKS: Mapping[str, Framework] = {framework.name: framework for framework in _FRAMEWORKS}
+# What engines are called in text.
+ENGINE_TITLES: Mapping[str, str] = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
 _BY_ANY_NAME = {
     name: framework.name
     for framework in _FRAMEWORKS
     for name in (framework.name, *framework.aliases)
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What computes a model, in which type of numbers, and where.
+
+    Attributes:
+        framework: "pt" or "tf"; None where an engine computes without one.
+        engine: One of `distil.common.inference.model.ENGINES`, for inference alone; None for the
+            model itself.
+        dtype: Of the numbers, by name.
+        device: Where; None leaves it to the framework.
+    """
+
+    framework: str | None
+    engine: str | None
+    dtype: str
+    device: Any = None
+
+    @property
+    def title(self) -> str:
+        """What computes, as it is called in text."""
+        return title_of(self.framework or str(self.engine))
+
+
+def choose_form(
+    *, framework: str | None = None, engine: str | None = None, dtype: Any = None,
+    device: Any = None,
+) -> Form:  # fmt: skip
+    """What a caller asks for, with everything that was left open decided.
+
+    Args:
+        framework: As in `find_framework`.
+        engine: None for the model itself, unless `dtype` is "int8": no framework trains in it.
+        dtype: Of the numbers, or its name; None for "float32".
+        device: Where; None leaves it to the framework.
+
+    Raises:
+        FrameworkError: The framework is unknown or not installed.
+        InputError: There is no such engine.
+    """
+    dtype = str(dtype or "float32").removeprefix("torch.")
+    engine = find_engine(engine) or (PACKED if dtype == "int8" else None)
+    chosen = find_framework(framework) if engine in (None, PACKED) else None
+    if chosen is not None:
+        import_framework(chosen)
+    return Form(framework=chosen, engine=engine, dtype=dtype, device=device)
+
+
+def title_of(computer: str) -> str:
+    """What a framework or an engine is called in text, by its name."""
+    found = FRAMEWORKS.get(computer)
+    return ENGINE_TITLES[computer] if found is None else found.title
 
 
 def find_framework(name: str | None = None) -> str:

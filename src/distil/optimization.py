@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distil import engines
+from distil.checkpoints.located import Located
 from distil.common.config import DistilBertConfig
 from distil.common.inference import quantization
 from distil.common.inference.model import PACKED, InferenceModel, find_engine
@@ -20,7 +21,7 @@ from distil.common.inference.quantization import ActivationRanges
 from distil.common.tasks import task_of_checkpoint
 from distil.common.tokenizer import DistilBertTokenizerFast
 from distil.errors import InputError
-from distil.frameworks import model_class, part
+from distil.frameworks import Form, model_class, part
 
 # Enough for ranges that hardly grow any more.
 _LONGEST_SEQUENCE = 128
@@ -93,24 +94,18 @@ def pack(
 
 
 def load_with_engine(
-    folder: Path,
-    task: str,
-    *,
-    engine: str,
-    dtype: str,
-    device: Any,
-    calibration: Sequence[str] | None,
-    **overrides: Any,
+    found: Located, task: str, form: Form, *, calibration: Sequence[str] | None, **overrides: Any
 ) -> InferenceModel:
     """Load a checkpoint into an engine, without any framework; see `distil.load`."""
-    if device not in (None, "cpu"):
+    if form.device not in (None, "cpu"):
         raise InputError(
-            f"{engine} computes on the CPU here", expected="cpu", found=device, where="device"
-        )
-    config = DistilBertConfig.from_pretrained(folder, **overrides)
+            f"{form.title} computes on the CPU here",
+            expected="cpu", found=form.device, where="device",
+        )  # fmt: skip
+    config = found.config.replace(**overrides)
     made: InferenceModel = engines.load(
-        folder, config, task, engine=engine, dtype=dtype,
-        calibration=lambda: _sequences(config, _tokenizer(folder), calibration),
+        found, config, task, engine=str(form.engine), dtype=form.dtype,
+        calibration=lambda: _sequences(config, _tokenizer(found.folder), calibration),
         kept_ranges=calibration is None,
     )  # fmt: skip
     return made

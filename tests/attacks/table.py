@@ -188,7 +188,7 @@ SAFETENSORS_FILES = _rows(
     ("a type that no weight has",
      _safetensors({"a": _entry([1], 0, 4) | {"dtype": "F128"}}, bytes(4)), "type of a"),
     ("weights of another model", _safetensors({"a": _entry([1], 0, 4)}, bytes(4)),
-     "not one weight"),
+     "no weights of the encoder"),
     ("a transposed kernel", made.header(_transposed), "another shape"),
     ("metadata that says TensorFlow",
      made.header(_set("__metadata__", to={"format": "tf"})), None),
@@ -425,7 +425,7 @@ BIN_FILES = _rows(
     ("an archive after other bytes", _first_is_other, "read in two ways|PyTorch weights"),
     ("an archive in an archive",
      made.bin_file(made.archive(_HARMLESS, more={"archive/x": made.archive(_CALLS["BUILD"])})),
-     "not one weight|PyTorch weights|tensors"),
+     "no weights of the encoder|PyTorch weights|tensors"),
     ("a TorchScript archive", made.bin_file(made.archive(
         _HARMLESS, more={"archive/constants.pkl": b"\x80\x02).", "archive/code/x.py": b"1"})),
      "PyTorch weights|tensors"),

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from distil import engines
+from distil.checkpoints.located import locate
 from distil.common.config_rules import ACTIVATIONS
 from distil.common.inference.quantization import FILE_NAME, fingerprint, save_ranges
 from distil.engines import calibration, feeding
@@ -249,7 +250,8 @@ def test_int8_of_an_input_that_is_always_the_same(engine):
 def test_a_checkpoint(engine, format, tmp_path):  # noqa: A002
     model = plain_model("sequence-classification")
     model.save_pretrained(tmp_path, format=format)
-    found = engines.load(tmp_path, model.config, model.task, engine=engine)
+    with locate(tmp_path) as located:
+        found = engines.load(located, model.config, model.task, engine=engine)
     sequences = sequences_of(model.config)
     assert_same(found.score(sequences), one_by_one(model, sequences))
 
@@ -265,7 +267,8 @@ def test_a_checkpoint_with_ranges(engine, tmp_path, monkeypatch):
     save_ranges(tmp_path, ranges, fingerprint=fingerprint(model.named_arrays()))
     assert (tmp_path / FILE_NAME).is_file()
     monkeypatch.setattr(engines, "measured", None)
-    found = engines.load(tmp_path, model.config, "base", engine=engine, dtype="int8")
+    with locate(tmp_path) as located:
+        found = engines.load(located, model.config, "base", engine=engine, dtype="int8")
     assert_same(found.score(sequences), expected)
 
 
@@ -398,9 +401,9 @@ def test_no_framework_is_imported(engine, tmp_path):
     code = f"""if True:
         import sys
         from distil import engines
-        from distil.common.config import DistilBertConfig
-        config = DistilBertConfig.from_pretrained({str(tmp_path)!r})
-        engines.load({str(tmp_path)!r}, config, "base", engine={engine!r}).score([[1, 2]])
+        from distil.checkpoints.located import locate
+        found = locate({str(tmp_path)!r})
+        engines.load(found, found.config, "base", engine={engine!r}).score([[1, 2]])
         assert not {{"torch", "tensorflow", "keras", "transformers"}} & set(sys.modules)
     """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

@@ -98,6 +98,16 @@ def test_a_teacher_has_to_have_been_trained_for_the_task(tmp_path):
 
 
 @pytest.mark.pt
+def test_a_teacher_of_another_task_is_refused(tmp_path):
+    """Though a sequence classifier's weights are all that a token classifier needs."""
+    other = make_folder(tmp_path / "other", "sequence-classification", num_labels=2)
+    recipe = taught(tmp_path, "token-classification", **{"teacher.name": str(other)})
+    with pytest.raises(ConfigError, match="not trained for token-classification") as caught:
+        distil.distill(recipe)
+    assert "head is for another task: pre_classifier" in caught.value.found
+
+
+@pytest.mark.pt
 def test_a_teacher_with_another_vocabulary_is_refused(tmp_path):
     other = make_folder(tmp_path / "other", "sequence-classification", num_labels=2)
     (other / "vocab.txt").write_text("".join(f"{token}\n" for token in reversed(VOCABULARY)))

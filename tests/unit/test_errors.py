@@ -12,7 +12,8 @@ CLIPBOARD = "\x1b]52;c;cHduZWQ=\x07"
 
 
 @pytest.mark.parametrize(
-    "character", ["\x1b", "\x9b", "\x07", "\r", "\x00", "\x7f", "\u202e", "\u2066", "\u2028", "\ud800"]
+    "character",
+    ["\x1b", "\x9b", "\x07", "\r", "\x00", "\x7f", "\u202e", "\u2066", "\u2028", "\ud800"],
 )
 def test_what_acts_on_a_terminal_is_not_printed(character: str) -> None:
     for part in ("expected", "found", "where", "fix"):

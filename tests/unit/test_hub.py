@@ -13,6 +13,7 @@ import pytest
 from distil.checkpoints import open_checkpoint
 from distil.errors import CheckpointNotFoundError, HubError, UnsafeCheckpointError
 from distil.storage import hub
+from distil.storage.hub import HubOptions
 from hub_server import HubServer, running_hub
 from support.checkpoints import save, tiny_config
 
@@ -23,6 +24,12 @@ NAME = "someone/tiny"
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     with running_hub(monkeypatch) as running:
         yield running
+
+
+def snapshot(
+    name: str | Path, *, files: list[str] | None = None, variant: str | None = None, **options: Any
+) -> Path:
+    return hub.snapshot(name, HubOptions(**options), files=files, variant=variant)
 
 
 @pytest.fixture
@@ -43,8 +50,8 @@ def files(tmp_path: Path) -> dict[str, bytes]:
 
 
 def test_a_folder_is_itself(tmp_path: Path) -> None:
-    assert hub.snapshot(tmp_path) == tmp_path
-    assert hub.snapshot(str(tmp_path)) == tmp_path
+    assert snapshot(tmp_path) == tmp_path
+    assert snapshot(str(tmp_path)) == tmp_path
 
 
 def test_folders_and_import_need_no_hub_library(tmp_path: Path) -> None:
@@ -63,21 +70,21 @@ def test_folders_and_import_need_no_hub_library(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_path_never_goes_to_the_hub(name: str, server: HubServer, cache: dict[str, Any]) -> None:
     with pytest.raises(CheckpointNotFoundError):
-        hub.snapshot(name, **cache)
+        snapshot(name, **cache)
     assert server.requests == []
 
 
 def test_a_path_object_never_goes_to_the_hub(server: HubServer) -> None:
     server.add(NAME, {"config.json": b"{}"})
     with pytest.raises(CheckpointNotFoundError):
-        hub.snapshot(Path(NAME))
+        snapshot(Path(NAME))
     assert server.requests == []
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"x")
     with pytest.raises(CheckpointNotFoundError):
-        hub.snapshot(str(tmp_path / "model.safetensors"))
+        snapshot(str(tmp_path / "model.safetensors"))
 
 
 @pytest.mark.parametrize("name", ["a--b", "-a", "a b", "x" * 97, "owner/na:me", "nul\0byte"])
@@ -85,7 +92,7 @@ def test_names_that_the_hub_cannot_have(
     name: str, server: HubServer, cache: dict[str, Any]
 ) -> None:
     with pytest.raises(HubError, match="neither a folder nor a name"):
-        hub.snapshot(name, **cache)
+        snapshot(name, **cache)
     assert server.requests == []
 
 
@@ -93,13 +100,13 @@ def test_download_and_cache(
     server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
 ) -> None:
     commit = server.add(NAME, files)
-    folder = hub.snapshot(NAME, **cache)
+    folder = snapshot(NAME, **cache)
     assert folder.name == commit
     assert {path.name for path in folder.iterdir()} == set(files) - {"README.md"}
     open_checkpoint(folder).close()
     assert sorted(server.downloads()) == ["config.json", "model.safetensors", "vocab.txt"]
     server.requests.clear()
-    assert hub.snapshot(NAME, **cache) == folder
+    assert snapshot(NAME, **cache) == folder
     assert server.downloads() == []
     assert len(server.requests) == 2  # which files are there, and the commit of "main"
 
@@ -108,14 +115,14 @@ def test_only_the_preferred_format_is_downloaded(
     server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
 ) -> None:
     server.add(NAME, files | {"tf_model.h5": b"unread", "pytorch_model.bin": b"unread"})
-    hub.snapshot(NAME, **cache)
+    snapshot(NAME, **cache)
     assert not {"tf_model.h5", "pytorch_model.bin"} & set(server.downloads())
 
 
 def test_shards(server: HubServer, cache: dict[str, Any], tmp_path: Path) -> None:
     files = files_of(tmp_path / "source", max_shard_size=3000)
     server.add(NAME, files | {"pytorch_model.bin": b"unread"})
-    folder = hub.snapshot(NAME, **cache)
+    folder = snapshot(NAME, **cache)
     assert {path.name for path in folder.iterdir()} == set(files)
     with open_checkpoint(folder) as checkpoint:
         assert len(checkpoint.files) > 2
@@ -127,16 +134,16 @@ def test_shards_that_are_missing_or_elsewhere(
     files = files_of(tmp_path / "source", max_shard_size=3000)
     server.add(NAME, {name: data for name, data in files.items() if "-00002-" not in name})
     with pytest.raises(HubError, match="lacks shards"):
-        hub.snapshot(NAME, **cache)
+        snapshot(NAME, **cache)
     index = json.dumps({"weight_map": {"a": "../../x.safetensors"}}).encode()
     server.add("someone/evil", {"config.json": b"{}", "model.safetensors.index.json": index})
     with pytest.raises(UnsafeCheckpointError):
-        hub.snapshot("someone/evil", **cache)
+        snapshot("someone/evil", **cache)
 
 
 def test_variant(server: HubServer, cache: dict[str, Any], files: dict[str, bytes]) -> None:
     server.add(NAME, files | {"model.fp16.safetensors": files["model.safetensors"]})
-    folder = hub.snapshot(NAME, variant="fp16", **cache)
+    folder = snapshot(NAME, variant="fp16", **cache)
     assert "model.safetensors" not in server.downloads()
     open_checkpoint(folder, variant="fp16").close()
 
@@ -145,27 +152,27 @@ def test_named_files_only(
     server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
 ) -> None:
     server.add(NAME, files)
-    folder = hub.snapshot(NAME, files=["config.json", "merges.txt"], **cache)
+    folder = snapshot(NAME, files=["config.json", "merges.txt"], **cache)
     assert [path.name for path in folder.iterdir()] == ["config.json"]
     with pytest.raises(HubError, match="none of the files"):
-        hub.snapshot(NAME, files=["merges.txt"], **cache)
+        snapshot(NAME, files=["merges.txt"], **cache)
 
 
 def test_revisions(server: HubServer, cache: dict[str, Any], files: dict[str, bytes]) -> None:
     first = server.add(NAME, files)
     second = server.add(NAME, files | {"vocab.txt": b"other\n"}, branch="v2")
-    assert hub.snapshot(NAME, **cache).name == first
-    folder = hub.snapshot(NAME, revision="v2", **cache)
+    assert snapshot(NAME, **cache).name == first
+    folder = snapshot(NAME, revision="v2", **cache)
     assert folder.name == second
     assert (folder / "vocab.txt").read_bytes() == b"other\n"
-    assert hub.snapshot(NAME, revision=first, **cache).name == first
+    assert snapshot(NAME, revision=first, **cache).name == first
     with pytest.raises(HubError, match="no such revision"):
-        hub.snapshot(NAME, revision="v3", **cache)
+        snapshot(NAME, revision="v3", **cache)
 
 
 def test_unknown_repository(server: HubServer, cache: dict[str, Any]) -> None:
     with pytest.raises(HubError, match="no such repository"):
-        hub.snapshot("someone/nothing", **cache)
+        snapshot("someone/nothing", **cache)
 
 
 def test_private_repository(
@@ -173,8 +180,8 @@ def test_private_repository(
 ) -> None:
     server.add(NAME, files, token="hf_secret")
     with pytest.raises(HubError, match="private"):
-        hub.snapshot(NAME, token=False, **cache)
-    hub.snapshot(NAME, token="hf_secret", **cache)
+        snapshot(NAME, token=False, **cache)
+    snapshot(NAME, token="hf_secret", **cache)
     elsewhere = [request for request in server.requests if request.host.startswith("localhost")]
     assert elsewhere
     assert all(request.token is None for request in elsewhere)
@@ -185,8 +192,8 @@ def test_gated_repository(
 ) -> None:
     server.add(NAME, files, token="hf_secret", gated=True)
     with pytest.raises(HubError, match="gated"):
-        hub.snapshot(NAME, token=False, **cache)
-    hub.snapshot(NAME, token="hf_secret", **cache)
+        snapshot(NAME, token=False, **cache)
+    snapshot(NAME, token="hf_secret", **cache)
 
 
 def test_offline(
@@ -195,15 +202,15 @@ def test_offline(
 ) -> None:  # fmt: skip
     server.add(NAME, files)
     with pytest.raises(HubError, match="not to be asked"):
-        hub.snapshot(NAME, local_files_only=True, **cache)
-    folder = hub.snapshot(NAME, **cache)
+        snapshot(NAME, local_files_only=True, **cache)
+    folder = snapshot(NAME, **cache)
     server.requests.clear()
-    assert hub.snapshot(NAME, local_files_only=True, **cache) == folder
+    assert snapshot(NAME, local_files_only=True, **cache) == folder
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert hub.snapshot(NAME, **cache) == folder
-    assert hub.snapshot(NAME, files=["config.json"], **cache) == folder
+    assert snapshot(NAME, **cache) == folder
+    assert snapshot(NAME, files=["config.json"], **cache) == folder
     with pytest.raises(HubError, match="not to be asked"):
-        hub.snapshot(NAME, revision="v2", **cache)
+        snapshot(NAME, revision="v2", **cache)
     assert server.requests == []
 
 
@@ -211,26 +218,26 @@ def test_a_cache_with_the_config_only_is_not_enough(
     server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
 ) -> None:
     server.add(NAME, files)
-    hub.snapshot(NAME, files=["config.json"], **cache)
+    snapshot(NAME, files=["config.json"], **cache)
     with pytest.raises(HubError, match="does not have this checkpoint"):
-        hub.snapshot(NAME, local_files_only=True, **cache)
+        snapshot(NAME, local_files_only=True, **cache)
 
 
 def test_unreachable_hub(server: HubServer, cache: dict[str, Any], files: dict[str, bytes]) -> None:
     server.add(NAME, files)
-    folder = hub.snapshot(NAME, **cache)
+    folder = snapshot(NAME, **cache)
     server.failing = True
-    assert hub.snapshot(NAME, **cache) == folder
+    assert snapshot(NAME, **cache) == folder
     server.stop()
-    assert hub.snapshot(NAME, **cache) == folder
+    assert snapshot(NAME, **cache) == folder
     with pytest.raises(HubError, match="cannot be reached"):
-        hub.snapshot("someone/other", **cache)
+        snapshot("someone/other", **cache)
 
 
 def test_repository_without_weights(server: HubServer, cache: dict[str, Any]) -> None:
     server.add(NAME, {"config.json": b"{}", "model.onnx": b""})
     with pytest.raises(HubError, match="no weights that can be read"):
-        hub.snapshot(NAME, **cache)
+        snapshot(NAME, **cache)
 
 
 def test_cache_that_cannot_be_written(
@@ -239,7 +246,7 @@ def test_cache_that_cannot_be_written(
     server.add(NAME, files)
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(HubError, match="cannot be stored"):
-        hub.snapshot(NAME, cache_dir=tmp_path / "file" / "cache")
+        snapshot(NAME, cache_dir=tmp_path / "file" / "cache")
 
 
 @pytest.mark.parametrize(
@@ -267,7 +274,7 @@ def test_what_can_be_a_name(text: str, expected: bool) -> None:
 
 def test_bundled_names_come_before_the_hub(server: HubServer) -> None:
     for name, folder in hub.bundled().items():
-        assert hub.snapshot(name) == folder
+        assert snapshot(name) == folder
         assert os.path.basename(folder) == name  # noqa: PTH119
     assert server.requests == []
 
@@ -275,5 +282,9 @@ def test_bundled_names_come_before_the_hub(server: HubServer) -> None:
 def test_split_options() -> None:
     options = {"revision": "v2", "token": None, "num_labels": 3}
     assert hub.split_options(options) == (
-        {"revision": "v2", "token": None}, {"num_labels": 3},
+        HubOptions(revision="v2", token=None), {"num_labels": 3},
     )  # fmt: skip
+
+
+def test_a_token_is_not_shown() -> None:
+    assert "secret" not in repr(HubOptions(token="hf_secret"))

@@ -1,4 +1,4 @@
-"""What is said, in the same words for both frameworks, when weights find no partner."""
+"""Which weights a checkpoint lacks or has too many of, and how that is worded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_LINES = 60
 
 @dataclass(frozen=True)
 class Finding:
-    """A weight without a partner.
+    """A weight that the model or the checkpoint lacks, or that differs in shape.
 
     Attributes:
         name: Canonical name of a weight of the model, or the name of a tensor in the file.
@@ -72,34 +72,34 @@ class LoadReport:
         where = name if not self.files else f"{name} ({shorten(', '.join(self.files))})"
         if not self.encoder_found:
             raise WeightsError(
-                "not one weight of the encoder is in this checkpoint",
+                "this checkpoint has no weights of the encoder",
                 expected="the weights of a DistilBERT or a BERT, by their usual names",
                 found=self._lines(self.unexpected) or "no tensors",
                 where=where,
             )
         if any(finding.in_encoder for finding in (*self.missing, *self.mismatched)):
             raise WeightsError(
-                "weights of the encoder are missing or have another shape",
+                "encoder weights are missing or have other shapes",
                 found=self._text(), where=where,
                 fix="check that config.json belongs to the weights",
             )  # fmt: skip
         if self.mismatched and not ignore_mismatched_sizes:
             raise WeightsError(
-                "weights of the head have another shape", found=self._text(), where=where,
+                "weights of the head have other shapes", found=self._text(), where=where,
                 fix="set num_labels to that of the checkpoint, or pass "
-                "ignore_mismatched_sizes=True to draw the head anew",
+                "ignore_mismatched_sizes=True for a new head",
             )  # fmt: skip
         if self.new_head or self.unexpected:
-            summary = "not every weight found its partner"
+            summary = "the checkpoint's weights are not exactly those of the model"
             if self.new_head:
-                summary += "; those marked - or ! are new, train them before use"
+                summary += "; those marked - or ! were initialized at random: train them before use"
             warnings.warn(f"{where}: {summary}{self._text()}", CheckpointWarning, stacklevel=3)
 
     def _text(self) -> str:
         return self._lines((*self.missing, *self.unexpected, *self.mismatched))
 
     def _lines(self, findings: Iterable[Finding]) -> str:
-        """One line a finding: - is missing, + unexpected, ! of another shape."""
+        """One line a finding: - missing, + unexpected, ! different shape."""
         lines = list(_fold(findings))
         if len(lines) > _MOST_LINES:
             lines[_MOST_LINES:] = [f"... and {len(lines) - _MOST_LINES} more"]

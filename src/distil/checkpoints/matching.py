@@ -105,7 +105,7 @@ class Match:
     Attributes:
         sources: Where each weight comes from, by canonical name, in the model's order. Without
             those that the report calls missing or mismatched, and without tied ones.
-        report: What found no partner.
+        report: What is missing, left over or of another shape.
     """
 
     sources: Mapping[str, Source]

@@ -11,8 +11,8 @@ import ml_dtypes  # noqa: F401 - numpy knows "bfloat16" by it
 import numpy as np
 from numpy.typing import NDArray
 
-from distil.checkpoints import open_checkpoint, save_checkpoint
-from distil.checkpoints.matching import match_weights
+from distil.checkpoints import save_checkpoint
+from distil.checkpoints.located import Located, locate
 from distil.common.config import DistilBertConfig
 from distil.common.config_rules import DTYPES
 from distil.common.labels import check_task
@@ -96,15 +96,29 @@ class Pretrained:
             ConfigError: Its configuration, or an override, is not valid.
             InputError: There is no such dtype.
         """
+        hub_options, options = hub.split_options(options)
+        with locate(name, hub_options, variant=variant, config=config) as found:
+            return cls.from_located(
+                found, dtype=dtype, device=device, seed=seed,
+                ignore_mismatched_sizes=ignore_mismatched_sizes, **options,
+            )  # fmt: skip
+
+    @classmethod
+    def from_located(
+        cls,
+        found: Located,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        seed: int | None = None,
+        ignore_mismatched_sizes: bool = False,
+        **options: Any,
+    ) -> Self:
+        """Load a checkpoint that has been found; arguments are those of `from_pretrained`."""
         for accepted in _ACCEPTED:
             options.pop(accepted, None)
         dtype = options.pop("torch_dtype", None) if dtype is None else dtype
-        hub_options, overrides = hub.split_options(options)
-        folder = hub.snapshot(name, variant=variant, **hub_options)
-        if config is None:
-            config = DistilBertConfig.from_pretrained(folder, **overrides)
-        elif overrides:
-            config = config.replace(**overrides)
+        config = found.config.replace(**options)
         check_task(config, cls.task)
         dtype = str(dtype or "float32").removeprefix("torch.")
         if dtype == "auto":
@@ -114,19 +128,18 @@ class Pretrained:
                 "unknown type", expected=", ".join((*cls.dtypes, "auto")),
                 found=repr(dtype), where="dtype",
             )  # fmt: skip
-        with open_checkpoint(folder, variant=variant) as checkpoint:
-            match = match_weights(checkpoint, config, cls.task)
-            match.report.check(name=str(name), ignore_mismatched_sizes=ignore_mismatched_sizes)
-            mapped = FRAMEWORKS[cls.framework].maps_files
-            wanted = np.dtype("float32" if dtype.startswith("mixed_") else dtype)
-            read = {
-                name: partial(source.read, dtype=wanted, mapped=mapped and not source.transposed)
-                for name, source in match.sources.items()
-            }
-            return cls.restore(
-                config, read, seed=seed, dtype=dtype,
-                device=None if device is None else str(device),
-            )  # fmt: skip
+        match = found.match(cls.task, config)
+        match.report.check(name=found.name, ignore_mismatched_sizes=ignore_mismatched_sizes)
+        mapped = FRAMEWORKS[cls.framework].maps_files
+        wanted = np.dtype("float32" if dtype.startswith("mixed_") else dtype)
+        read = {
+            name: partial(source.read, dtype=wanted, mapped=mapped and not source.transposed)
+            for name, source in match.sources.items()
+        }
+        return cls.restore(
+            config, read, seed=seed, dtype=dtype,
+            device=None if device is None else str(device),
+        )  # fmt: skip
 
     def save_pretrained(
         self,

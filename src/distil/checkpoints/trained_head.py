@@ -3,68 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from distil.checkpoints.load_report import Finding
-from distil.checkpoints.matching import match_weights
-from distil.checkpoints.opening import open_checkpoint
-from distil.common.config import FILE_NAME, DistilBertConfig
-from distil.common.tasks import Task, task_of_checkpoint
-from distil.errors import DistilError, InputError
-from distil.storage.tensors import Checkpoint
+from distil.checkpoints.located import Located
+from distil.common.tasks import Task
+from distil.errors import DistilError
 
 LOADS, NEW_HEAD, NO = "loads", "new head", "no"
 
 _MOST_MODULES = 4
 
 
-def missing_head(folder: Path, config: DistilBertConfig, task: Task) -> str | None:
-    """Why the checkpoint in `folder` has no trained head for `task`; None if it has one.
+def missing_head(found: Located, task: Task) -> str | None:
+    """Why a checkpoint has no trained head for `task`; None if it has one.
 
     A head of another task can have weights of the same names and shapes: a token classifier's
     are among those of a sequence classifier.  Such a head leaves weights over.
     """
-    with open_checkpoint(folder) as checkpoint:
-        status, reason = status_of(checkpoint, config, task, own=own_task(config))
+    status, reason = status_of(found, task)
     return None if status == LOADS else reason
 
 
-def own_task(config: DistilBertConfig) -> Task | None:
-    """The task that a checkpoint was saved for, None if its class is not known here."""
-    try:
-        return task_of_checkpoint(config, FILE_NAME)
-    except InputError:
-        return None
-
-
-def status_of(
-    checkpoint: Checkpoint, config: DistilBertConfig, task: Task, *, own: Task | None
-) -> tuple[str, str]:
+def status_of(found: Located, task: Task) -> tuple[str, str]:
     """What becomes of a checkpoint that is loaded for a task, and why."""
-    if task.name == "question-answering" and config.num_labels != 2:
-        return NO, f"needs num_labels=2, config.json has {config.num_labels}"
+    needed, labels = task.num_labels, found.config.num_labels
+    if needed is not None and labels != needed:
+        return NO, f"needs num_labels={needed}, config.json has {labels}"
     try:
-        report = match_weights(checkpoint, config, task.name).report
+        report = found.match(task.name).report
     except DistilError as error:
         return NO, error.problem
     of_encoder = [one for one in (*report.missing, *report.mismatched) if one.in_encoder]
     over = _list(report.unexpected)
     if of_encoder:
-        verdict = NO, f"weights of the encoder are missing or of another shape: {_list(of_encoder)}"
+        verdict = (
+            NO,
+            f"encoder weights are missing or have other shapes: {_list(of_encoder)}",
+        )
     elif report.mismatched:
         verdict = (
             NO,
-            (
-                f"of another shape: {_list(report.mismatched)} "
-                "(ignore_mismatched_sizes=True makes the head anew)"
-            ),
+            f"other shapes: {_list(report.mismatched)} "
+            "(ignore_mismatched_sizes=True gives it a new head)",
         )
     elif report.missing:
-        verdict = NEW_HEAD, f"not there: {_list(report.missing)}"
-    elif over and task != own and task.name != "base":
-        verdict = NEW_HEAD, f"what it finds is another head's, of which {over} is left over"
+        verdict = NEW_HEAD, f"missing: {_list(report.missing)}"
+    elif over and task != found.own_task and task.name != "base":
+        verdict = NEW_HEAD, f"its head is for another task: {over} would not be used"
     else:
-        verdict = LOADS, f"left over: {over}" if over else "every weight is there"
+        verdict = LOADS, f"not used: {over}" if over else "all weights are there"
     return verdict
 
 

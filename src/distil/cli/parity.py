@@ -30,7 +30,7 @@ EXAMPLES = (
         "distil parity distilbert/distilbert-base-uncased --dtype float64",
     ),
     (
-        "with a head that the checkpoint has not, on texts of your own, for a program",
+        "with a new head, on your own texts, for a program",
         "distil parity sentence-transformers/all-MiniLM-L6-v2 --task question-answering "
         "--texts reviews.txt --rows 4 --json",
     ),

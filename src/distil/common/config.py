@@ -265,11 +265,11 @@ class DistilBertConfig:
             **options: `revision`, `cache_dir`, `local_files_only` and `token` as in
                 `distil.load`; everything else overrides a field.
         """
-        options, overrides = hub.split_options(options)
+        hub_options, overrides = hub.split_options(options)
         path = Path(name)
         in_folder = not path.is_file()
         if in_folder:
-            path = current_config(hub.snapshot(str(name), files=[FILE_NAME], **options))
+            path = current_config(hub.snapshot(str(name), hub_options, files=[FILE_NAME]))
         try:
             yaml = path.suffix in (".yaml", ".yml")
             table = read_yaml(path) if yaml else read_json(path, own=in_folder)
@@ -300,6 +300,20 @@ class DistilBertConfig:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / FILE_NAME, self.to_dict())
+
+
+def read_config(folder: Path) -> tuple[DistilBertConfig, str]:
+    """The configuration of the checkpoint in a folder, and the type of model that it says.
+
+    Raises:
+        ConfigError: It is not valid.
+    """
+    path = current_config(folder)
+    try:
+        table = read_json(path, own=True)
+        return DistilBertConfig.from_dict(table), table.get("model_type", MODEL_TYPE)
+    except ConfigError as error:
+        raise error.at(path) from None
 
 
 _FIELDS = {item.name: item for item in fields(DistilBertConfig) if item.name != "extra"}

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from distil.checkpoints import open_checkpoint
-from distil.checkpoints.matching import match_weights
+from distil.checkpoints.located import Located
 from distil.common.config import DistilBertConfig
 from distil.common.inference.model import InferenceModel
 from distil.common.inference.quantization import (
@@ -43,7 +42,7 @@ Calibration = Sequence[Any] | Callable[[], Sequence[Any]] | None
 
 
 def load(
-    folder: str | Path,
+    found: Located,
     config: DistilBertConfig,
     task: str,
     *,
@@ -57,7 +56,7 @@ def load(
     """A checkpoint, computed by an engine; weights of a head that it has not are made new.
 
     Args:
-        folder: Of the checkpoint, in any format.
+        found: The checkpoint, in any format.
         config: Of the model.
         task: Of the model, a name of `distil.common.tasks`.
         engine: See `from_weights`.
@@ -75,16 +74,15 @@ def load(
     """
     _check(engine, dtype)
     check_task(config, task)
-    with open_checkpoint(Path(folder)) as checkpoint:
-        match = match_weights(checkpoint, config, task)
-        match.report.check(name=str(folder), ignore_mismatched_sizes=False)
-        weights = {name: source.read() for name, source in match.sources.items()}
+    match = found.match(task, config)
+    match.report.check(name=found.name, ignore_mismatched_sizes=False)
+    weights = {name: source.read() for name, source in match.sources.items()}
     for weight in parameters(config, task):
         if weight.name not in weights:
             weights[weight.name] = initial_weight(config, weight, 0)
     ranges = None
     if dtype == "int8" and kept_ranges:
-        ranges = load_ranges(folder, config, fingerprint=fingerprint(weights.items()))
+        ranges = load_ranges(found.folder, config, fingerprint=fingerprint(weights.items()))
     return _made(weights, config, task, engine, dtype, threads, calibration, ranges, cache)
 
 

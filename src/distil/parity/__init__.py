@@ -24,17 +24,19 @@ from typing import Any
 
 import numpy as np
 
-from distil import api, frameworks
+from distil import api
 from distil.arrays import Array
+from distil.checkpoints.located import Located, locate
 from distil.common import spec
 from distil.common.config import DistilBertConfig
 from distil.common.labels import IGNORED
 from distil.common.measurement import Measurement
-from distil.common.tasks import Task, find_task, task_of_checkpoint
+from distil.common.outputs import QuestionAnsweringOutput
+from distil.common.tasks import Task, find_task
 from distil.errors import CheckpointWarning, InputError
-from distil.frameworks import part
+from distil.frameworks import FRAMEWORKS, Form, choose_form, part
 from distil.parity.judging import TOLERANCES, WITH_ATTENTION, Finding, Tolerances, judge
-from distil.storage import hub
+from distil.storage.hub import split_options
 
 # From one word to a long sentence, with capitals, digits, accents, and words that are not in
 # any vocabulary, so that rows differ in length and most of them are padded.
@@ -55,9 +57,8 @@ TEXTS = (
 )
 
 _SEED = 0  # of a head that the checkpoint lacks: the same in both frameworks
-_FRAMEWORKS = ("pt", "tf")
 # Options of `distil.load` that are not fields of the configuration.
-_NOT_FIELDS = ("ignore_mismatched_sizes", "seed", "variant")
+_NOT_FIELDS = ("ignore_mismatched_sizes", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +158,8 @@ def compare(
 
     Args:
         name: As in `distil.load`.
-        task: As in `distil.load`.  A head that the checkpoint has not is made new, the same in
-            both frameworks.
+        task: As in `distil.load`.  A head that the checkpoint lacks is initialized at random, the
+            same in both frameworks.
         dtype: "float32", as models are used, or "float64", which shows any true difference.
         texts: At least one; None takes twelve sentences of different lengths.
         tolerance: For all relative differences; None takes `TOLERANCES`.
@@ -187,22 +188,19 @@ def compare(
             )  # fmt: skip
         tolerances = Tolerances(output=tolerance, padding=tolerance, gradient=tolerance)
     texts = _chosen(TEXTS if texts is None else texts, rows)
-    for framework in _FRAMEWORKS:
-        frameworks.import_framework(framework)
-
-    hub_options, options = hub.split_options(options)
-    folder = hub.snapshot(name, **hub_options)
-    config = DistilBertConfig.from_pretrained(folder)
-    chosen = task_of_checkpoint(config, name) if task is None else find_task(task)
-    if chosen.name == "question-answering":
-        options = {"num_labels": 2, **options}
-    options |= {"ignore_mismatched_sizes": task is not None, "seed": _SEED}
-    tokenizer = api.load_tokenizer(folder)
-    fields = {name: value for name, value in options.items() if name not in _NOT_FIELDS}
-    config = config.replace(**fields)
-    batch = make_batch(tokenizer, texts, config, chosen)
-    options |= {"task": chosen.name, "dtype": dtype}
-    one, other = (_measure(framework, folder, batch, **options) for framework in _FRAMEWORKS)
+    forms = [choose_form(framework=one, dtype=dtype, device="cpu") for one in FRAMEWORKS]
+    hub_options, options = split_options(options)
+    asked = None if task is None else find_task(task)
+    with locate(name, hub_options, variant=options.pop("variant", None)) as found:
+        chosen = asked or found.task
+        if chosen.num_labels is not None:
+            options = {"num_labels": chosen.num_labels, **options}
+        options |= {"ignore_mismatched_sizes": task is not None, "seed": _SEED}
+        tokenizer = api.load_tokenizer(found.folder)
+        fields = {name: value for name, value in options.items() if name not in _NOT_FIELDS}
+        config = found.config.replace(**fields)
+        batch = make_batch(tokenizer, texts, config, chosen)
+        one, other = (_measure(form, found, chosen, batch, **options) for form in forms)
 
     mask = batch["attention_mask"].reshape(-1, batch["attention_mask"].shape[-1])
     loss, weights = one.outputs.get("loss"), spec.weights(config, chosen.name)
@@ -239,9 +237,9 @@ def make_batch(
     count = len(texts)
     next_but = [[texts[(i + step) % count] for i in range(count)] for step in range(3)]
     first, second = list(texts), None
-    if task.name == "question-answering":
+    if task.needs_second:
         second = next_but[1]
-    elif task.name == "multiple-choice":
+    if task.has_choices:
         first = [text for text in texts for _ in range(2)]
         second = [choice for pair in zip(*next_but[1:], strict=True) for choice in pair]
     # Pieces that the model has no embedding for cannot be shown to it.
@@ -260,21 +258,21 @@ def make_batch(
     row, column = np.indices(ids.shape)
     numbers = np.arange(count)
 
-    if task.name == "masked-lm":
+    if task.masks_words:
         # Every third word, counted in its row, so that each row has one.
         hidden = words & (np.cumsum(words, axis=1) % 3 == 1)
         batch["input_ids"] = np.where(hidden, tokenizer.mask_token_id, ids)
         batch["labels"] = np.where(hidden, ids, IGNORED)
-    elif task.name == "token-classification":
+    elif task.scores_tokens:
         batch["labels"] = np.where(words, (row + column) % config.num_labels, IGNORED)
-    elif task.name == "multiple-choice":
+    elif task.has_choices:
         batch = {key: value.reshape(count, 2, -1) for key, value in batch.items()}
         batch["labels"] = numbers % 2
-    elif task.name == "question-answering":
+    elif task.output is QuestionAnsweringOutput:
         length = mask.sum(axis=1)
         batch["start_positions"] = numbers % length
         batch["end_positions"] = (numbers % length + length - 1) // 2
-    elif task.name == "sequence-classification":
+    elif task.targets:
         batch["labels"] = _labels_of_texts(config, numbers)
     return batch
 
@@ -301,15 +299,16 @@ def _chosen(texts: Sequence[str], rows: int | None) -> list[str]:
 
 
 def _measure(
-    framework: str, folder: Path, batch: Mapping[str, Array], **options: Any
+    form: Form, found: Located, task: Task, batch: Mapping[str, Array], **options: Any
 ) -> Measurement:
     """What one framework computes; the model is gone again when this returns."""
+    framework = str(form.framework)
     module = part(framework, "measure")
     with warnings.catch_warnings():
-        if framework != _FRAMEWORKS[0]:
+        if framework != next(iter(FRAMEWORKS)):
             # The first has just said what both would say about the checkpoint.
             warnings.simplefilter("ignore", CheckpointWarning)
-        model = api.load(folder, framework=framework, device="cpu", **options)
+        model = api.load_located(found, task, form, **options)
     with _on_the_cpu(framework):
         measured: Measurement = module.measure(model, batch, attentions=False, padding=False)
         explicit = module.measure(model, batch, gradients=False, attentions=True).outputs
@@ -323,7 +322,7 @@ def _measure(
 
 def _on_the_cpu(framework: str) -> Any:
     """TensorFlow would move what it computes to a GPU, wherever the weights are."""
-    if framework == "pt":
+    if FRAMEWORKS[framework].packages[0] != "tensorflow":
         return nullcontext()
     import tensorflow  # noqa: PLC0415 - measured with it, so it is there
 

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from distil import api
-from distil.common.config import DistilBertConfig
+from distil.checkpoints.located import Located, locate
+from distil.checkpoints.trained_head import missing_head
 from distil.common.inference.model import PACKED, InferenceModel
-from distil.common.tasks import Task, find_task, task_of_checkpoint
+from distil.common.tasks import Task, find_task
 from distil.errors import InputError, WeightsError
+from distil.frameworks import choose_form
 from distil.pipelines.answering import QuestionAnsweringPipeline
 from distil.pipelines.base import Pipeline
 from distil.pipelines.choices import MultipleChoicePipeline
@@ -28,6 +30,7 @@ from distil.pipelines.embeddings import FeatureExtractionPipeline, SentenceEmbed
 from distil.pipelines.masks import FillMaskPipeline
 from distil.pipelines.tokens import TokenClassificationPipeline
 from distil.storage import hub
+from distil.storage.hub import HubOptions
 
 # By task; two read the encoder alone, and "feature-extraction" names the other one.
 PIPELINES: Mapping[str, type[Pipeline]] = {
@@ -92,24 +95,20 @@ def pipeline(
         DistilError: The model cannot be loaded; see `distil.load` and `distil.optimize`.
     """
     asked = None if task is None else find_task(task)
-    hub_options = {
-        "revision": revision, "cache_dir": cache_dir, "local_files_only": local_files_only,
-        "token": token,
-    }  # fmt: skip
+    hub_options = HubOptions(
+        revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
+    )
     if model is None:
         model = _bundled(asked)
     if isinstance(tokenizer, str | Path):
-        tokenizer = api.load_tokenizer(tokenizer, **hub_options)
+        tokenizer = api.load_tokenizer(tokenizer, **vars(hub_options))
     if isinstance(model, str | Path):
-        folder = hub.snapshot(model, **hub_options)
-        config = DistilBertConfig.from_pretrained(folder)
-        asked = asked or task_of_checkpoint(config, model)
-        _check_head(folder, config, asked, model)
-        tokenizer = tokenizer or api.load_tokenizer(folder)
-        model = api.load(
-            folder, framework=framework, task=asked.name, dtype=dtype, device=device,
-            engine=engine or PACKED, calibration=calibration,
-        )  # fmt: skip
+        form = choose_form(framework=framework, engine=engine or PACKED, dtype=dtype, device=device)
+        with locate(model, hub_options) as found:
+            asked = asked or found.task
+            _check_head(found, asked)
+            tokenizer = tokenizer or api.load_tokenizer(found.folder)
+            model = api.load_located(found, asked, form, calibration=calibration)
     elif not isinstance(model, InferenceModel):
         from distil.optimization import optimize  # noqa: PLC0415 - after names are checked
 
@@ -135,15 +134,13 @@ def _bundled(asked: Task | None) -> str:
     return hub.DEFAULT
 
 
-def _check_head(folder: Path, config: DistilBertConfig, task: Any, name: str | Path) -> None:
+def _check_head(found: Located, task: Task) -> None:
     """Refuse a checkpoint whose head for the task would be random."""
-    from distil.checkpoints.trained_head import missing_head  # noqa: PLC0415 - it is much else besides
-
-    problem = missing_head(folder, config, task)
+    problem = missing_head(found, task)
     if problem is not None:
         raise WeightsError(
             f"this checkpoint has no trained head for {task.name}, and a random one predicts "
             "nothing",
-            found=problem, where=name,
-            fix="take a checkpoint trained for it; `distil info` shows what this one is for",
+            found=problem, where=found.name,
+            fix="use a checkpoint trained for it; `distil info` shows what this one is for",
         )  # fmt: skip

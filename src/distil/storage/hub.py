@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -23,10 +24,28 @@ TOKENIZER_FILES = (
 # The bundled checkpoint for those who name none.
 DEFAULT = "sst2-small"
 
-_HUB_OPTIONS = ("revision", "cache_dir", "local_files_only", "token")
 _SECONDS_TO_ANSWER = 10.0
 _LONGEST_NAME = 200
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubOptions:
+    """How to ask the hub.
+
+    Attributes:
+        revision: Branch, tag or commit of the repository; None is its main branch.
+        cache_dir: Where downloads are kept; None is huggingface_hub's own cache.
+        local_files_only: Ask nobody, use the cache. The environment variable HF_HUB_OFFLINE
+            says the same for all calls.
+        token: Access token for private and gated repositories; None takes the stored one,
+            False sends none.
+    """
+
+    revision: str | None = None
+    cache_dir: str | Path | None = None
+    local_files_only: bool = False
+    token: str | bool | None = field(default=None, repr=False)
 
 
 def bundled() -> dict[str, Path]:
@@ -48,21 +67,19 @@ def can_be_name(text: str) -> bool:
         return False
 
 
-def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`options` as those that `snapshot` takes, and the rest."""
-    own = {name: value for name, value in options.items() if name in _HUB_OPTIONS}
-    return own, {name: value for name, value in options.items() if name not in _HUB_OPTIONS}
+def split_options(options: Mapping[str, Any]) -> tuple[HubOptions, dict[str, Any]]:
+    """Those of `options` that are for the hub, and the rest."""
+    rest = dict(options)
+    own = {item.name: rest.pop(item.name) for item in fields(HubOptions) if item.name in rest}
+    return HubOptions(**own), rest
 
 
 def snapshot(
     name: str | Path,
+    options: HubOptions = HubOptions(),
     *,
     files: Sequence[str] | None = None,
     variant: str | None = None,
-    revision: str | None = None,
-    cache_dir: str | Path | None = None,
-    local_files_only: bool = False,
-    token: str | bool | None = None,
 ) -> Path:
     """A folder that holds the checkpoint called `name`, downloaded if need be.
 
@@ -73,15 +90,10 @@ def snapshot(
     Args:
         name: A folder, the name of a bundled checkpoint, or of a repository on the hub, as
             "distilbert/distilbert-base-uncased".
+        options: For the hub.
         files: Names of files to download instead; those that the repository lacks are not
             there afterwards either.
         variant: Of the weights' files, as in `open_checkpoint`.
-        revision: Branch, tag or commit of the repository; None is its main branch.
-        cache_dir: Where downloads are kept; None is huggingface_hub's own cache.
-        local_files_only: Ask nobody, use the cache. The environment variable HF_HUB_OFFLINE
-            says the same for all calls.
-        token: Access token for private and gated repositories; None takes the stored one,
-            False sends none.
 
     Returns:
         The folder.
@@ -108,8 +120,8 @@ def snapshot(
     own = bundled().get(name)
     if own is not None:
         return own
-    repository = _Repository(name, revision, cache_dir, token)
-    if not local_files_only and not _is_offline():
+    repository = _Repository(name, options)
+    if not options.local_files_only and not _is_offline():
         try:
             return repository.download(files, variant)
         except _UnreachableError as error:
@@ -126,17 +138,11 @@ class _UnreachableError(Exception):
 class _Repository:
     """One revision of one repository on the hub."""
 
-    def __init__(
-        self,
-        name: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        token: str | bool | None,
-    ) -> None:
+    def __init__(self, name: str, options: HubOptions) -> None:
         self._name = name
-        self._revision = revision
-        self._cache_dir = cache_dir
-        self._token = token
+        self._revision = options.revision
+        self._cache_dir = options.cache_dir
+        self._token = options.token
         # Read at each call, where huggingface_hub reads it once when it is imported.
         self._endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
 

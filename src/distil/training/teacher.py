@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from distil.api import load, load_tokenizer
+from distil.api import load_located, load_tokenizer
+from distil.checkpoints.located import Located, locate
 from distil.checkpoints.trained_head import missing_head
-from distil.common.config import DistilBertConfig
 from distil.common.steps.recipe import Recipe, TeacherSection
 from distil.common.steps.teaching import check_labels, check_pair
 from distil.common.tasks import TASKS
 from distil.errors import ConfigError
-from distil.storage import hub
+from distil.frameworks import choose_form
+from distil.storage.hub import HubOptions
 from distil.training.preparing import Prepared, check_length, dtype_of
 
 
@@ -41,9 +41,10 @@ def load_teacher(
                 found=f"{len(prepared.tokenizer):,} tokens, or others", where="model.name",
                 fix="let the student be made of the teacher: model.name=null",
             )  # fmt: skip
-    folder = hub.snapshot(section.name, revision=section.revision)
-    _check_head(recipe, folder)
-    teacher = load(folder, framework=framework, task=recipe.task, dtype=dtype_of(recipe, framework))
+    form = choose_form(framework=framework, dtype=dtype_of(recipe, framework))
+    with locate(section.name, HubOptions(revision=section.revision)) as found:
+        _check_head(recipe, found)
+        teacher = load_located(found, TASKS[recipe.task], form)
     check_length(recipe, teacher.config)
     return teacher
 
@@ -59,10 +60,9 @@ def check_lesson(recipe: Recipe, student: Any, teacher: Any, labels: tuple[str, 
         check_labels(teacher.config, labels, student.config.num_labels)
 
 
-def _check_head(recipe: Recipe, folder: Path) -> None:
-    """A head made anew would be no teacher."""
-    config = DistilBertConfig.from_pretrained(folder)
-    reason = missing_head(folder, config, TASKS[recipe.task])
+def _check_head(recipe: Recipe, found: Located) -> None:
+    """A new head would have nothing to teach."""
+    reason = missing_head(found, TASKS[recipe.task])
     if reason is not None:
         raise ConfigError(
             f"the teacher was not trained for {recipe.task}",

@@ -161,8 +161,8 @@ def test_a_name_is_asked_of_the_hub(kind, saved, monkeypatch):
     tokenizer, folder = saved
     asked = {}
 
-    def snapshot(name, **options):
-        asked.update(options, name=name)
+    def snapshot(name, options, *, files):
+        asked.update(vars(options), name=name, files=files)
         return folder
 
     monkeypatch.setattr(hub, "snapshot", snapshot)

@@ -62,7 +62,7 @@ def find_folder(name: str | os.PathLike[str], **hub_options: Any) -> Path:
         return folder
     from distil.storage import hub  # noqa: PLC0415 - slow to import, and folders need none
 
-    return hub.snapshot(str(name), files=files.ALL_FILES, **hub_options)
+    return hub.snapshot(str(name), hub.HubOptions(**hub_options), files=files.ALL_FILES)
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

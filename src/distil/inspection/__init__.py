@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from math import prod
@@ -13,19 +12,17 @@ from typing import Any
 
 from distil import api
 from distil.checkpoints import Checkpoint, open_checkpoint
-from distil.checkpoints.trained_head import NO, own_task, status_of
-from distil.common.config import FILE_NAME, DistilBertConfig
+from distil.checkpoints.located import Located, locate
+from distil.checkpoints.trained_head import NO, status_of
+from distil.common.config import DistilBertConfig
 from distil.common.spec import parameters
 from distil.common.tasks import TASKS, Task
-from distil.errors import (
-    DistilError,
-    FrameworkError,
-)
-from distil.storage import hub
-from distil.storage.files import read_json
+from distil.errors import DistilError, FrameworkError
+from distil.frameworks import FRAMEWORKS
+from distil.inspection.report import Info, Parameters, TokenizerInfo, Use, WeightFiles
 from distil.storage.formats import FILE_KINDS, FileKind
+from distil.storage.hub import TOKENIZER_FILES, split_options
 
-_FRAMEWORKS = {"pt": ("torch",), "tf": ("tensorflow", "keras")}
 _SIZES = (
     "n_layers", "n_heads", "dim", "hidden_dim", "vocab_size", "max_position_embeddings",
     "activation", "sinusoidal_pos_embds", "tie_word_embeddings",
@@ -34,139 +31,6 @@ _TOKENIZER_OPTIONS = (
     "do_lower_case", "strip_accents", "tokenize_chinese_chars", "do_basic_tokenize",
     "padding_side", "truncation_side",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightFiles:
-    """The weights in one format: a file, or several shards.
-
-    Attributes:
-        format: As in `distil.checkpoints.FORMATS`.
-        files: Names of the files.
-        bytes: Their size together.
-        tensors: Number of tensors, None if the files could not be opened.
-        dtypes: Number of tensors of each type.
-        used: Whether it is these that `distil.load` takes.
-        problem: Why they could not be opened, else None.
-    """
-
-    format: str
-    files: tuple[str, ...]
-    bytes: int
-    tensors: int | None
-    dtypes: Mapping[str, int]
-    used: bool
-    problem: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parameters:
-    """Number of parameters, tied ones counted once.
-
-    Attributes:
-        embeddings: Of the embeddings.
-        layers: Of all layers.
-        head: Of the head of the checkpoint's own task.
-    """
-
-    embeddings: int
-    layers: int
-    head: int
-
-    @property
-    def encoder(self) -> int:
-        """Those that are there under any head."""
-        return self.embeddings + self.layers
-
-    @property
-    def total(self) -> int:
-        """All."""
-        return self.encoder + self.head
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenizerInfo:
-    """The tokenizer.
-
-    Attributes:
-        kind: What its algorithm is called.
-        vocab_size: Number of tokens, added ones included.
-        max_length: Longest row, None for no limit.
-        special_tokens: Ids by token.
-        options: Its options by name.
-        files: Names of its files.
-    """
-
-    kind: str
-    vocab_size: int
-    max_length: int | None
-    special_tokens: Mapping[str, int]
-    options: Mapping[str, Any]
-    files: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Use:
-    """What becomes of the checkpoint when it is loaded for a task.
-
-    Attributes:
-        task: The task.
-        own: Whether it is what the checkpoint was saved for.
-        status: "loads", "new head" (its weights are drawn at random), or "no".
-        reason: Why; what is missing, left over or wrong.
-        frameworks: The status in each framework, "no" where the framework is not installed.
-    """
-
-    task: str
-    own: bool
-    status: str
-    reason: str
-    frameworks: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Info:
-    """What `info` found.
-
-    Attributes:
-        name: The checkpoint.
-        folder: Where it is.
-        model_type: "distilbert", or "bert" for one that is folded into a DistilBERT.
-        architectures: The classes that config.json names.
-        task: What it is loaded for unless told otherwise, None if its class is unknown.
-        sizes: Fields of the configuration by name.
-        labels: Label of each class.
-        problem_type: What kind of classification config.json says it is.
-        parameters: How many, of the model for `task`.
-        weights: The files, those that are used first.
-        tokenizer: The tokenizer, or None.
-        tokenizer_problem: Why there is none, else None.
-        uses: What would load, a task each.
-        frameworks: Versions of the packages of each framework, {} where it is not installed.
-    """
-
-    name: str
-    folder: str
-    model_type: str
-    architectures: tuple[str, ...]
-    task: str | None
-    sizes: Mapping[str, Any]
-    labels: Mapping[int, str]
-    problem_type: str | None
-    parameters: Parameters
-    weights: tuple[WeightFiles, ...]
-    tokenizer: TokenizerInfo | None
-    tokenizer_problem: str | None
-    uses: tuple[Use, ...]
-    frameworks: Mapping[str, Mapping[str, str]]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as tables, lists and numbers."""
-        table = asdict(self)
-        table["parameters"] |= {
-            "encoder": self.parameters.encoder, "total": self.parameters.total
-        }  # fmt: skip
-        return table
 
 
 def info(name: str | Path, **options: Any) -> Info:
@@ -185,16 +49,22 @@ def info(name: str | Path, **options: Any) -> Info:
         CheckpointError: The weights that would be loaded are damaged.
         ConfigError: The configuration is not valid.
     """
-    folder = hub.snapshot(name, **options)
-    config = DistilBertConfig.from_pretrained(folder)
-    own = own_task(config)
-    weights = tuple(_weights(folder))
-    tokenizer, tokenizer_problem = _tokenizer(folder, config)
-    frameworks = {name: _versions(packages) for name, packages in _FRAMEWORKS.items()}
+    hub_options, unknown = split_options(options)
+    if unknown:
+        raise TypeError(f"info() got an unexpected keyword argument {min(unknown)!r}")
+    with locate(name, hub_options) as found:
+        return _look_into(found)
+
+
+def _look_into(found: Located) -> Info:
+    config, own = found.config, found.own_task
+    weights = tuple(_weights(found))
+    tokenizer, tokenizer_problem = _tokenizer(found.folder, config)
+    frameworks = {one.name: _versions(one.packages) for one in FRAMEWORKS.values()}
     return Info(
-        name=str(name),
-        folder=str(folder),
-        model_type=read_json(folder / FILE_NAME).get("model_type", config.model_type),
+        name=found.name,
+        folder=str(found.folder),
+        model_type=found.model_type,
         architectures=tuple(config.architectures or ()),
         task=own.name if own else None,
         sizes={field: getattr(config, field) for field in _SIZES},
@@ -204,7 +74,7 @@ def info(name: str | Path, **options: Any) -> Info:
         weights=weights,
         tokenizer=tokenizer,
         tokenizer_problem=tokenizer_problem,
-        uses=tuple(_uses(folder, config, own, weights, frameworks)),
+        uses=tuple(_uses(found, weights, frameworks)),
         frameworks=frameworks,
     )
 
@@ -217,24 +87,28 @@ def _parameters(config: DistilBertConfig, task: Task) -> Parameters:
     return Parameters(**counts)
 
 
-def _weights(folder: Path) -> Iterator[WeightFiles]:
+def _weights(found: Located) -> Iterator[WeightFiles]:
     """The weights in every format that is there, the preferred one first.
 
     Raises:
         CheckpointNotFoundError: There are none.
         CheckpointError: The preferred ones are damaged.
     """
+    folder = found.folder
     names = {path.name for path in folder.iterdir()}
     kinds = [
         kind for kind in FILE_KINDS if not names.isdisjoint((kind.file_name(), kind.index_name()))
     ]
     if not kinds:
-        open_checkpoint(folder)  # says in its own words what is missing
+        found.checkpoint  # noqa: B018 - says in its own words what is missing
     for kind in kinds:
         used = kind is kinds[0]
         try:
-            with open_checkpoint(folder, format=None if used else kind.formats[0]) as checkpoint:
-                yield _opened(checkpoint, used=used)
+            if used:
+                yield _opened(found.checkpoint, used=True)
+                continue
+            with open_checkpoint(folder, format=kind.formats[0]) as checkpoint:
+                yield _opened(checkpoint, used=False)
         except DistilError as error:
             if used and not isinstance(error, FrameworkError):
                 raise
@@ -288,28 +162,22 @@ def _tokenizer(folder: Path, config: DistilBertConfig) -> tuple[TokenizerInfo | 
         max_length=limit if limit < 10**9 else None,
         special_tokens=dict(tokens),
         options={name: getattr(tokenizer, name) for name in _TOKENIZER_OPTIONS},
-        files=tuple(name for name in hub.TOKENIZER_FILES if (folder / name).is_file()),
+        files=tuple(name for name in TOKENIZER_FILES if (folder / name).is_file()),
     )
     return found, problem
 
 
 def _uses(
-    folder: Path,
-    config: DistilBertConfig,
-    own: Task | None,
+    found: Located,
     weights: tuple[WeightFiles, ...],
     frameworks: Mapping[str, Mapping[str, str]],
 ) -> Iterator[Use]:
     problem = next(files.problem for files in weights if files.used)
-    statuses = dict.fromkeys(TASKS, (NO, problem or ""))
-    if problem is None:
-        with open_checkpoint(folder) as checkpoint:
-            for task in TASKS.values():
-                statuses[task.name] = status_of(checkpoint, config, task, own=own)
-    for name, (status, reason) in statuses.items():
+    for task in TASKS.values():
+        status, reason = status_of(found, task) if problem is None else (NO, problem)
         yield Use(
-            task=name,
-            own=own is not None and own.name == name,
+            task=task.name,
+            own=task == found.own_task,
             status=status,
             reason=reason,
             frameworks={f: status if versions else NO for f, versions in frameworks.items()},

@@ -1,0 +1,123 @@
+"""A checkpoint that has been found: what everything that reads one is handed.
+
+It is asked for by name once, its config.json is read once, and its files are opened once, when
+they are first needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from distil.checkpoints.matching import Match, match_weights
+from distil.checkpoints.opening import open_checkpoint
+from distil.common.config import MODEL_TYPE, DistilBertConfig, read_config
+from distil.common.tasks import Task, task_of_checkpoint
+from distil.errors import InputError
+from distil.storage import hub
+from distil.storage.hub import HubOptions
+from distil.storage.tensors import Checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """A checkpoint on this machine, to be used in a ``with`` statement, which closes its files.
+
+    Weights that were read stay valid after that.
+
+    Attributes:
+        name: What it was asked for by.
+        folder: Where it is.
+        config: Its configuration.
+        model_type: "distilbert", or "bert" for one that is folded into a DistilBERT.
+        variant: Of its weights' file, as in `open_checkpoint`.
+    """
+
+    name: str
+    folder: Path
+    config: DistilBertConfig
+    model_type: str = MODEL_TYPE
+    variant: str | None = None
+    _matches: dict[str, tuple[DistilBertConfig, Match]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if "checkpoint" in vars(self):
+            self.checkpoint.close()
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """Its files, opened.
+
+        Raises:
+            CheckpointError: As `open_checkpoint`.
+        """
+        return open_checkpoint(self.folder, variant=self.variant)
+
+    @property
+    def task(self) -> Task:
+        """What it was saved for; the encoder alone where it does not say.
+
+        Raises:
+            InputError: It was saved from a class that is not known here.
+        """
+        return task_of_checkpoint(self.config, self.name)
+
+    @property
+    def own_task(self) -> Task | None:
+        """As `task`, but None if its class is not known here."""
+        try:
+            return self.task
+        except InputError:
+            return None
+
+    def match(self, task: str, config: DistilBertConfig | None = None) -> Match:
+        """Its weights held against those of the model for a task; see `match_weights`.
+
+        Args:
+            task: Name of the task.
+            config: Of the model; None takes the checkpoint's own.
+
+        Raises:
+            CheckpointError: As `open_checkpoint` and `match_weights`.
+        """
+        config = self.config if config is None else config
+        known = self._matches.get(task)
+        if known is None or known[0] != config:
+            known = self._matches[task] = config, match_weights(self.checkpoint, config, task)
+        return known[1]
+
+
+def locate(
+    name: str | Path,
+    options: HubOptions = HubOptions(),
+    *,
+    variant: str | None = None,
+    config: DistilBertConfig | None = None,
+) -> Located:
+    """Find a checkpoint, downloading it if need be, and read its configuration.
+
+    Args:
+        name: A folder, the name of a bundled checkpoint, or a name on the hub.
+        options: For the hub.
+        variant: Of its weights' file, as in `open_checkpoint`.
+        config: Instead of its config.json, which is then not read.
+
+    Raises:
+        CheckpointNotFoundError: There is none of that name.
+        HubError: The hub cannot be reached, or does not have it.
+        ConfigError: Its configuration is not valid.
+    """
+    folder = hub.snapshot(name, options, variant=variant)
+    model_type = MODEL_TYPE
+    if config is None:
+        config, model_type = read_config(folder)
+    return Located(
+        name=str(name), folder=folder, config=config, model_type=model_type, variant=variant
+    )
