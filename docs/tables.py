@@ -1,10 +1,11 @@
-"""The tables in docs/ that are made from the code: weight names, and the keys of a recipe.
+"""The tables that are made from the code: weight names, keys of a recipe, rooms of the package.
 
     python docs/tables.py      # writes each into its page
 
 A test compares the pages with this file, so that they cannot drift apart.
 """
 
+import ast
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, fields
@@ -15,7 +16,7 @@ from distil.common import spec
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.recipe_rules import Section, section_of
 
-FOLDER = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 END = "<!-- end of the table -->"
 
 _TRANSPOSED = " (transposed)"
@@ -88,9 +89,33 @@ def _meanings(section: type[Section]) -> dict[str, str]:
     return found
 
 
+def rooms() -> Iterator[str]:
+    """The rooms of the package, the lowest floor last; from `tests/unit/test_floors.py`."""
+    tree = ast.parse((ROOT / "tests/unit/test_floors.py").read_text(encoding="utf-8"))
+    (floors,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "FLOORS"
+    )
+    yield "| floor | room | what is in it |"
+    yield "|---|---|---|"
+    for number, names in reversed(list(enumerate(floors, start=1))):
+        for name in names:
+            path = ROOT / "src/distil" / name
+            path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+            if path.exists():
+                yield f"| {number} | `{name or 'distil'}` | {_first_paragraph(path)} |"
+
+
+def _first_paragraph(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    return " ".join(text.split("\n\n")[0].split())
+
+
 TABLES: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
-    "names": ("checkpoints.md", names),
-    "keys": ("training.md", keys),
+    "names": ("docs/checkpoints.md", names),
+    "keys": ("docs/training.md", keys),
+    "rooms": ("CONTRIBUTING.md", rooms),
 }
 
 
@@ -105,5 +130,5 @@ def replaced(page: str, table: str) -> str:
 
 if __name__ == "__main__":
     for table, (name, _) in TABLES.items():
-        page = FOLDER / name
+        page = ROOT / name
         page.write_text(replaced(page.read_text(encoding="utf-8"), table), encoding="utf-8")
