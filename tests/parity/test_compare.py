@@ -44,6 +44,19 @@ class TestAgreement:
         assert comparison.agrees, comparison.first_disagreement
         assert comparison.rows == len(parity.TEXTS)
 
+    @pytest.mark.parametrize(("options", "count"), [({}, 3), ({"rows": 2}, 2)])
+    def test_the_texts_that_are_given_are_compared(self, folder, monkeypatch, options, count):
+        seen, measure = [], parity._measure
+
+        def watched(framework, folder, batch, **rest):
+            seen.append((framework, batch["input_ids"].tolist()))
+            return measure(framework, folder, batch, **rest)
+
+        monkeypatch.setattr(parity, "_measure", watched)
+        distil.compare(folder, texts=TEXTS, **options)
+        ids = distil.load_tokenizer(folder)(TEXTS[:count], padding=True)["input_ids"]
+        assert seen == [("pt", ids), ("tf", ids)]
+
     @pytest.mark.parametrize("task", ["token-classification", "multiple-choice", "masked-lm"])
     def test_a_head_that_is_not_there_is_the_same_in_both(self, folder, task):
         with pytest.warns(distil.CheckpointWarning) as said:
@@ -192,6 +205,14 @@ class TestJudging:
         assert {name for _, name in self.findings(change)} == {
             "logits", "attentions.0", self.NAME + "bias"
         }  # fmt: skip
+
+    def test_a_gradient_that_only_one_has_and_nothing_to_scale_it_by(self):
+        name = "distilbert.embeddings.position_embeddings.weight"
+
+        def change(other):
+            other.gradients[name] = np.ones((2, 2))
+
+        assert self.findings(change) == [("gradient", name)]
 
     def test_rounding_in_a_gradient_that_is_zero(self):
         def change(other):

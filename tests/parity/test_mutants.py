@@ -1,9 +1,10 @@
 """Every likely mistake, made on purpose in one framework, is seen by comparing with the other.
 
-A mutant is a healthy model of which one thing is changed, never a copy of its code.  It is
-caught where the comparison of `test_outputs.py` fails even in float32.  How far each is apart,
-in the task where that is least, is in the table that `pytest -s` prints, and that is written to
-the file named in the environment variable DISTIL_MUTANTS.
+A mutant is a healthy model of which one thing is changed, never a copy of its code.  Who judges
+is the instrument of `distil.compare`: a mutant is caught where that sees it even with the
+tolerances of float32.  How far each is apart, in the task where that is least, is in the table
+that `pytest -s` prints, and that is written to the file named in the environment variable
+DISTIL_MUTANTS.
 """
 
 import os
@@ -19,9 +20,11 @@ import pytest
 import tensorflow as tf
 import torch
 
-from distil.common.measurement import differences
+from distil.common import spec
+from distil.common.tasks import TASKS
+from distil.parity.judging import TOLERANCES, judge
 from support.models import ALL_TASKS, CONFIGS, build, config_for, measure
-from support.parity import TOLERANCES, batch, gradient_differences, pair
+from support.parity import batch, pair
 
 functional = torch.nn.functional
 
@@ -429,21 +432,37 @@ def healthy(framework, task, config, mask, attentions, extra=()):
     return measure(framework, pair(task, config)[framework], inputs, attentions=attentions)
 
 
-def distances(broken, task, patch):
-    """How far a mutant's outputs and gradients are from those of the healthy other side."""
+def findings(broken, task, patch, dtype="float32"):
+    """What the instrument finds between a mutant and the healthy other side.
+
+    Args:
+        broken: The mutant.
+        task: Of the model.
+        patch: A patcher.
+        dtype: Whose tolerances are meant; what is computed is float64 always.
+
+    Returns:
+        The findings of outputs, and those of gradients.
+    """
     extra = tuple((name, tuple(value.tolist())) for name, value in broken.inputs.items())
     other = {"pt": "tf", "tf": "pt"}[broken.side]
     expected = healthy(other, task, broken.config, broken.mask, broken.attentions, extra)
-    model = build(broken.side, config_for(task, **CONFIGS[broken.config]), task)
+    config = config_for(task, **CONFIGS[broken.config])
+    model = build(broken.side, config, task)
+    inputs = {**batch(task, broken.config, broken.mask), **broken.inputs}
     with patch.context() as patcher:
         broken.make(patcher, model)
-        inputs = {**batch(task, broken.config, broken.mask), **broken.inputs}
         found = measure(broken.side, model, inputs, attentions=broken.attentions)
-    outputs = max(one.relative for one in differences(found.outputs, expected.outputs))
-    gradients = max(
-        distance for _, distance in gradient_differences(found.gradients, expected.gradients)
-    )
-    return outputs, gradients
+    mask = inputs["attention_mask"].reshape(-1, inputs["attention_mask"].shape[-1]) == 1
+    weights = spec.weights(config, task)
+    judged = judge(found, expected, mask, TASKS[task], weights, TOLERANCES[dtype])
+    outputs = [one for one in judged if one.kind != "gradient"]
+    return outputs, [one for one in judged if one.kind == "gradient"]
+
+
+def worst(findings):
+    """The difference that exceeds its tolerance most, relative to its scale."""
+    return max(findings, key=lambda one: one.excess).relative
 
 
 @pytest.fixture(scope="module")
@@ -460,21 +479,22 @@ def table():
 @pytest.mark.parametrize("name", MUTANTS)
 def test_caught(name, table, monkeypatch):
     broken = MUTANTS[name]
-    found = [distances(broken, task, monkeypatch) for task in broken.tasks]
-    outputs, gradients = (min(each) for each in zip(*found, strict=True))
+    found = [findings(broken, task, monkeypatch) for task in broken.tasks]
+    outputs, gradients = (min(map(worst, each)) for each in zip(*found, strict=True))
     table.append(f"{name:<55} {outputs:9.1e} {gradients:9.1e}")
-    tolerance = TOLERANCES["float32"]
     for by_outputs, by_gradients in found:
         if broken.outputs:
-            assert by_outputs > tolerance.outputs
+            assert not all(one.agrees for one in by_outputs)
         else:
-            assert by_outputs <= TOLERANCES["float64"].outputs
-            assert by_gradients > tolerance.gradients
+            assert all(one.relative <= TOLERANCES["float64"].output for one in by_outputs)
+            assert not all(one.agrees for one in by_gradients)
 
 
 @pytest.mark.parametrize("side", ["pt", "tf"])
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_a_healthy_model_is_not_caught(task, side, monkeypatch):
-    """The trial finds nothing where nothing is wrong."""
+    """The trial finds nothing where nothing is wrong, even in float64."""
     nothing = Mutant(lambda patch, model: None, side=side)
-    assert max(distances(nothing, task, monkeypatch)) <= 1e-12
+    for each in findings(nothing, task, monkeypatch, dtype="float64"):
+        assert each
+        assert all(one.agrees for one in each)

@@ -214,6 +214,29 @@ def test_offline(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+@pytest.mark.parametrize("value", ["1", "ON", "YES", "TRUE", "on", "yes", "true", "True"])
+def test_words_for_offline(
+    server: HubServer, cache: dict[str, Any], monkeypatch: pytest.MonkeyPatch,
+    variable: str, value: str,
+) -> None:  # fmt: skip
+    server.add(NAME, {"config.json": b"{}"})
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(HubError, match="not to be asked"):
+        hub.snapshot(NAME, files=["config.json"], **cache)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("value", ["", "0", "OFF", "no", "false"])
+def test_words_for_online(
+    server: HubServer, cache: dict[str, Any], monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    server.add(NAME, {"config.json": b"{}"})
+    monkeypatch.setenv("HF_HUB_OFFLINE", value)
+    monkeypatch.setenv("TRANSFORMERS_OFFLINE", value)
+    assert (hub.snapshot(NAME, files=["config.json"], **cache) / "config.json").exists()
+
+
 def test_a_cache_with_the_config_only_is_not_enough(
     server: HubServer, cache: dict[str, Any], files: dict[str, bytes]
 ) -> None:

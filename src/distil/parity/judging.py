@@ -165,7 +165,8 @@ def _gradient_findings(
     for difference in found:
         weight = weights[difference.name]
         scale = scales[weight.block]
-        relative = difference.absolute / scale if difference.absolute else 0.0
+        # A gradient that only one of them has, in a block without others, has no scale.
+        relative = difference.absolute / scale if scale else difference.relative
         judged = Difference(difference.name, difference.absolute, relative, scale)
         yield _finding(weight.part, "gradient", judged, tolerance)
 
