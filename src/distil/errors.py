@@ -39,6 +39,10 @@ class DistilError(Exception):
 
     shared = False
 
+    # Keras rewrites the text of an error that passes through a layer, adding all arguments of
+    # the call, unless the error has this attribute.  Keras has no public way to say so.
+    _keras_call_info_injected = True
+
     def __init__(
         self,
         problem: str,

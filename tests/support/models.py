@@ -67,7 +67,7 @@ def build(framework, config, task, weights=None, *, dtype="float64"):
     module = importlib.import_module(f"distil.{framework}")
     cls = getattr(module, ("TF" if framework == "tf" else "") + TASKS[task].class_name)
     read = {name: values.copy for name, values in weights.items()}
-    return cls.restore(config, read, seed=0, dtype=dtype, device=None)
+    return cls.make(config, read, seed=0, dtype=dtype, device=None)
 
 
 def batch_for(config, task, *, rows=3, length=9, choices=4, mask="ragged", labels=True, seed=1):

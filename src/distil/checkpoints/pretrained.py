@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import ml_dtypes  # noqa: F401 - numpy knows "bfloat16" by it
 import numpy as np
-from numpy.typing import NDArray
 
 from distil.checkpoints import save_checkpoint
 from distil.checkpoints.located import Located, locate
 from distil.common.config import DistilBertConfig
 from distil.common.config_rules import DTYPES
 from distil.common.labels import check_task
+from distil.common.model import Model
 from distil.common.tasks import TASKS
 from distil.errors import InputError
 from distil.frameworks import FRAMEWORKS
@@ -29,37 +28,12 @@ _ACCEPTED = (
 )  # fmt: skip
 
 
-class Pretrained:
-    """What a model class says of itself, and `from_pretrained` and `save_pretrained`."""
+class Pretrained(Model):
+    """`from_pretrained` and `save_pretrained`."""
 
-    task: ClassVar[str]
-    framework: ClassVar[str]
     config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
     base_model_prefix: ClassVar[str] = "distilbert"
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
-    config: DistilBertConfig
-
-    @property
-    def weights_dtype(self) -> str:
-        """The type of the weights, by name."""
-        raise NotImplementedError
-
-    @classmethod
-    def restore(
-        cls,
-        config: DistilBertConfig,
-        read: Mapping[str, Callable[[], NDArray[Any]]],
-        *,
-        seed: int | None,
-        dtype: str,
-        device: str | None,
-    ) -> Self:
-        """A model with the weights that `read` gives by canonical name, and new ones besides."""
-        raise NotImplementedError
-
-    def named_arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Pairs of canonical name and numpy array in PyTorch's orientation, one at a time."""
-        raise NotImplementedError
 
     @classmethod
     def from_pretrained(
@@ -136,7 +110,7 @@ class Pretrained:
             name: partial(source.read, dtype=wanted, mapped=mapped and not source.transposed)
             for name, source in match.sources.items()
         }
-        return cls.restore(
+        return cls.make(
             config, read, seed=seed, dtype=dtype,
             device=None if device is None else str(device),
         )  # fmt: skip

@@ -23,6 +23,8 @@ the text are ignored: that is how SQuAD's windows without an answer are labelled
 
 from __future__ import annotations
 
+from typing import Any
+
 from distil.common.config import DistilBertConfig
 from distil.common.inputs import Shape, fits, not_integers
 from distil.common.tasks import TASKS
@@ -80,8 +82,8 @@ def _guess(config: DistilBertConfig, integers: bool) -> str:
     return CROSS_ENTROPY if integers else BINARY
 
 
-def both_positions(start: object, end: object) -> bool:
-    """Whether a question-answering loss is asked for.
+def positions(start: Any, end: Any) -> tuple[Any, Any] | None:
+    """Start and end positions as one, or None where neither is given.
 
     Raises:
         InputError: Only one of the two is given.
@@ -89,7 +91,7 @@ def both_positions(start: object, end: object) -> bool:
     if (start is None) != (end is None):
         missing = "start_positions" if start is None else "end_positions"
         raise InputError("an answer needs its start and its end", found=f"no {missing}")
-    return start is not None
+    return None if start is None else (start, end)
 
 
 def check_positions(name: str, logits: Shape, positions: Shape) -> None:

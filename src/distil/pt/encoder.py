@@ -33,7 +33,10 @@ class Embeddings(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(
-        self, input_ids: Tensor | None, position_ids: Tensor | None, inputs_embeds: Tensor | None
+        self,
+        input_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
     ) -> Tensor:
         """Embed ids (b, s), or take their embeddings (b, s, d); gives (b, s, d)."""
         # PyTorch looks up 32- and 64-bit integers only.
@@ -60,9 +63,10 @@ class MultiHeadSelfAttention(nn.Module):
     def forward(
         self,
         x: Tensor,
-        attention_mask: Tensor | None,
-        head_mask: Tensor | None,
-        output_attentions: bool,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        output_attentions: bool = False,
+        queries: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend.
 
@@ -71,18 +75,20 @@ class MultiHeadSelfAttention(nn.Module):
             attention_mask: True where a token is shown (b, 1, 1, s), or None if all are.
             head_mask: Factor for the weights of each head (1, h, 1, 1), or None.
             output_attentions: Whether to give the weights.
+            queries: The hidden states (b, q, d) that attend, where not all of `x` do.
 
         Returns:
-            The new hidden states (b, s, d), and the weights (b, h, s, s) or None.
+            The new hidden states (b, q, d), and the weights (b, h, q, s) or None.
         """
-        q = self.split_heads(self.q_lin(x))  # b h s e
-        k = self.split_heads(self.k_lin(x))
+        q = self.split_heads(self.q_lin(x if queries is None else queries))  # b h q e
+        k = self.split_heads(self.k_lin(x))  # b h s e
         v = self.split_heads(self.v_lin(x))
         weights = None
-        # The fused kernels have none for dropout on a CPU.
-        drops = self.training and self.dropout.p > 0 and draws_cheaply(x)
+        # The fused kernels have no dropout on a CPU, and what PyTorch does instead draws slowly;
+        # few queries do not feel that.
+        drops = self.training and self.dropout.p > 0 and draws_cheaply(x) and queries is None
         if output_attentions or head_mask is not None or drops:
-            scores = q * self.head_dim**-0.5 @ k.transpose(2, 3)  # b h s s
+            scores = q * self.head_dim**-0.5 @ k.transpose(2, 3)  # b h q s
             if attention_mask is not None:
                 scores.masked_fill_(~attention_mask, torch.finfo(scores.dtype).min)
             weights = self.dropout(torch.softmax(scores, dim=-1))
@@ -150,13 +156,14 @@ class TransformerBlock(nn.Module):
     def forward(
         self,
         x: Tensor,
-        attention_mask: Tensor | None,
-        head_mask: Tensor | None,
-        output_attentions: bool,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        output_attentions: bool = False,
+        queries: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Arguments and results are those of `MultiHeadSelfAttention.forward`."""
-        attended, weights = self.attention(x, attention_mask, head_mask, output_attentions)
-        x = self.sa_layer_norm(attended + x)  # b s d
+        attended, weights = self.attention(x, attention_mask, head_mask, output_attentions, queries)
+        x = self.sa_layer_norm(attended + (x if queries is None else queries))  # b q d
         return self.output_layer_norm(self.ffn(x) + x), weights
 
 
@@ -173,10 +180,10 @@ class Transformer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        attention_mask: Tensor | None,
-        head_mask: Tensor | None,
-        output_attentions: bool,
-        output_hidden_states: bool,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
     ) -> EncoderOutput:
         """Run every layer.
 

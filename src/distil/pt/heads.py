@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from distil.common import labels as rules
 from distil.common.config import DistilBertConfig
-from distil.common.outputs import EncoderOutput, HeadOutput, QuestionAnsweringOutput
+from distil.common.outputs import (
+    EncoderOutput,
+    HeadOutput,
+    ModelOutput,
+    QuestionAnsweringOutput,
+)
 from distil.pt import losses
 from distil.pt.activations import ACTIVATIONS
 from distil.pt.checks import check_inputs
@@ -72,14 +76,16 @@ class DistilBertModel(DistilBertPreTrainedModel):
             self.embeddings(input_ids, position_ids, inputs_embeds),
             attention_mask,
             head_mask,
-            _flag(output_attentions, self.config.output_attentions),
-            _flag(output_hidden_states, self.config.output_hidden_states),
+            self.chosen("output_attentions", output_attentions),
+            self.chosen("output_hidden_states", output_hidden_states),
         )
         return self.finish(output, return_dict)
 
 
 class DistilBertHeadModel(DistilBertPreTrainedModel):
     """The encoder under a head; a head says its layers, and how it scores hidden states."""
+
+    output_class: type[ModelOutput] = HeadOutput
 
     def make_layers(self, config: DistilBertConfig) -> None:  # noqa: D102
         self.distilbert = DistilBertModel(config, initialise=False)
@@ -114,7 +120,9 @@ class DistilBertHeadModel(DistilBertPreTrainedModel):
         Raises:
             InputError: The inputs or labels do not fit the model or one another.
         """
-        encoded = self.encode(
+        return self.run(
+            labels,
+            return_dict,
             input_ids=input_ids,
             attention_mask=attention_mask,
             head_mask=head_mask,
@@ -124,19 +132,37 @@ class DistilBertHeadModel(DistilBertPreTrainedModel):
             position_ids=position_ids,
             token_type_ids=token_type_ids,
         )
-        logits = self.head(encoded.last_hidden_state)
-        if self.task == "multiple-choice":
-            texts = inputs_embeds if input_ids is None else input_ids
-            logits = logits.reshape(texts.shape[:2])
-        loss = None
-        if labels is not None:
-            loss = losses.loss(self.config, self.task, logits, labels)
-        output = HeadOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.finish(output, return_dict)
+
+    def run(
+        self, targets: Any, return_dict: bool | None, **inputs: Any
+    ) -> ModelOutput | tuple[Any, ...]:
+        """What `forward` does, whatever it calls its targets."""
+        texts = inputs["inputs_embeds"] if inputs["input_ids"] is None else inputs["input_ids"]
+        return self.finish(self.outcome(self.encode(**inputs), texts, targets), return_dict)
 
     def encode(self, **arguments: Any) -> EncoderOutput:
         """Run the encoder."""
         return self.distilbert(**arguments, return_dict=True)
+
+    def outcome(self, encoded: EncoderOutput, texts: Tensor, targets: Any) -> ModelOutput:
+        """The output, with a loss where there are targets.
+
+        Args:
+            encoded: The output of the encoder.
+            texts: The ids or embeddings that it encoded.
+            targets: As `loss_of` takes them, or None.
+        """
+        scores = self.split(self.head(encoded.last_hidden_state), texts)
+        loss = None if targets is None else self.loss_of(scores, targets)
+        return self.output_class(loss, *scores, encoded.hidden_states, encoded.attentions)
+
+    def split(self, logits: Tensor, texts: Tensor) -> tuple[Tensor, ...]:
+        """Logits as the output has them, which may be in several tensors."""
+        return (logits,)
+
+    def loss_of(self, scores: tuple[Tensor, ...], targets: Any) -> Tensor:
+        """The loss of logits, as `split` gives them, on labels."""
+        return losses.loss(self.config, self.task, *scores, targets)
 
 
 class DistilBertForMaskedLM(DistilBertHeadModel):
@@ -201,6 +227,10 @@ class DistilBertForMultipleChoice(DistilBertForSequenceClassification):
                 arguments[name] = arguments[name].flatten(0, 1)
         return super().encode(**arguments)
 
+    def split(self, logits: Tensor, texts: Tensor) -> tuple[Tensor, ...]:
+        """One number a text, as rows of choices."""
+        return (logits.reshape(texts.shape[:2]),)
+
 
 class DistilBertForTokenClassification(DistilBertHeadModel):
     """Classifies every token: logits (b, s, num_labels)."""
@@ -219,6 +249,7 @@ class DistilBertForQuestionAnswering(DistilBertHeadModel):
     """Scores every token as the start and as the end of an answer: each (b, s)."""
 
     task = "question-answering"
+    output_class = QuestionAnsweringOutput
 
     def make_head(self, config: DistilBertConfig) -> None:  # noqa: D102
         rules.check_task(config, self.task)
@@ -251,7 +282,9 @@ class DistilBertForQuestionAnswering(DistilBertHeadModel):
         Raises:
             InputError: The inputs or positions do not fit the model or one another.
         """
-        encoded = self.encode(
+        return self.run(
+            rules.positions(start_positions, end_positions),
+            return_dict,
             input_ids=input_ids,
             attention_mask=attention_mask,
             head_mask=head_mask,
@@ -261,15 +294,11 @@ class DistilBertForQuestionAnswering(DistilBertHeadModel):
             position_ids=position_ids,
             token_type_ids=token_type_ids,
         )
-        start_logits, end_logits = torch.unbind(self.head(encoded.last_hidden_state), -1)
-        loss = None
-        if rules.both_positions(start_positions, end_positions):
-            loss = losses.span(start_logits, end_logits, start_positions, end_positions)
-        output = QuestionAnsweringOutput(
-            loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions
-        )
-        return self.finish(output, return_dict)
 
+    def split(self, logits: Tensor, texts: Tensor) -> tuple[Tensor, ...]:
+        """Those of starts, and those of ends."""
+        return logits.unbind(-1)
 
-def _flag(asked: bool | None, configured: bool) -> bool:
-    return configured if asked is None else asked
+    def loss_of(self, scores: tuple[Tensor, ...], targets: Any) -> Tensor:
+        """The loss of logits on start and end positions."""
+        return losses.span(*scores, *targets)

@@ -69,7 +69,7 @@ def regression(logits: Tensor, labels: Tensor) -> Tensor:
     wrong = counted & ~labels.isfinite()
     refuse_if(wrong, labels, lambda found: _not_a_target("a finite number", found))
     difference = torch.where(counted, logits - labels, 0.0)
-    return _poisoned(difference.square().sum() / counted.sum().clamp(min=1), wrong)
+    return _poisoned(_mean(difference.square(), counted), wrong)
 
 
 def binary(logits: Tensor, labels: Tensor) -> Tensor:
@@ -82,8 +82,7 @@ def binary(logits: Tensor, labels: Tensor) -> Tensor:
     each = functional.binary_cross_entropy_with_logits(
         logits, torch.where(counted, labels, 0.0), reduction="none"
     )
-    total = torch.where(counted, each, 0.0).sum()
-    return _poisoned(total / counted.sum().clamp(min=1), wrong)
+    return _poisoned(_mean(each, counted), wrong)
 
 
 def span(start_logits: Tensor, end_logits: Tensor, start: Tensor, end: Tensor) -> Tensor:
@@ -108,6 +107,10 @@ def span(start_logits: Tensor, end_logits: Tensor, start: Tensor, end: Tensor) -
 
 def _precise(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype.itemsize < 4 else logits
+
+
+def _mean(each: Tensor, counted: Tensor) -> Tensor:
+    return torch.where(counted, each, 0.0).sum() / counted.sum().clamp(min=1)
 
 
 def _poisoned(value: Tensor, wrong: Tensor) -> Tensor:

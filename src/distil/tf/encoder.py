@@ -87,6 +87,7 @@ class MultiHeadSelfAttention(Container):
         attention_mask: tf.Tensor | None = None,
         head_mask: tf.Tensor | None = None,
         output_attentions: bool = False,
+        queries: tf.Tensor | None = None,
         seed: Seed = None,
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Attend.
@@ -96,15 +97,16 @@ class MultiHeadSelfAttention(Container):
             attention_mask: True where a token is shown (b, 1, 1, s), or None if all are.
             head_mask: Factor for the weights of each head (1, h, 1, 1), or None.
             output_attentions: Whether to give the weights.
+            queries: The hidden states (b, q, d) that attend, where not all of `x` do.
             seed: Of dropout.
 
         Returns:
-            The new hidden states (b, s, d), and the weights (b, h, s, s) or None.
+            The new hidden states (b, q, d), and the weights (b, h, q, s) or None.
         """
-        q = self.split_heads(self.q_lin(x))  # b h s e
-        k = self.split_heads(self.k_lin(x))
+        q = self.split_heads(self.q_lin(x if queries is None else queries))  # b h q e
+        k = self.split_heads(self.k_lin(x))  # b h s e
         v = self.split_heads(self.v_lin(x))
-        scores = tf.matmul(q * self.head_dim**-0.5, k, transpose_b=True)  # b h s s
+        scores = tf.matmul(q * self.head_dim**-0.5, k, transpose_b=True)  # b h q s
         if attention_mask is not None:
             scores = hide(scores, attention_mask)
         weights = dropout(tf.nn.softmax(scores, axis=-1), self.dropout, seed)
@@ -166,6 +168,7 @@ class TransformerBlock(Container):
         attention_mask: tf.Tensor | None = None,
         head_mask: tf.Tensor | None = None,
         output_attentions: bool = False,
+        queries: tf.Tensor | None = None,
         seed: Seed = None,
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Arguments and results are those of `MultiHeadSelfAttention.call`."""
@@ -175,9 +178,10 @@ class TransformerBlock(Container):
             attention_mask=attention_mask,
             head_mask=head_mask,
             output_attentions=output_attentions,
+            queries=queries,
             seed=attention_seed,
         )
-        x = self.sa_layer_norm(attended + x)  # b s d
+        x = self.sa_layer_norm(attended + (x if queries is None else queries))  # b q d
         return self.output_layer_norm(self.ffn(x, seed=ffn_seed) + x), weights
 
 

@@ -12,7 +12,12 @@ import tensorflow as tf
 
 from distil.common import labels as rules
 from distil.common.config import DistilBertConfig
-from distil.common.outputs import EncoderOutput, HeadOutput, QuestionAnsweringOutput
+from distil.common.outputs import (
+    EncoderOutput,
+    HeadOutput,
+    ModelOutput,
+    QuestionAnsweringOutput,
+)
 from distil.tf import losses
 from distil.tf.activations import ACTIVATIONS
 from distil.tf.checks import check_inputs
@@ -80,8 +85,8 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
             ),
             attention_mask=attention_mask,
             head_mask=head_mask,
-            output_attentions=_flag(output_attentions, self.config.output_attentions),
-            output_hidden_states=_flag(output_hidden_states, self.config.output_hidden_states),
+            output_attentions=self.chosen("output_attentions", output_attentions),
+            output_hidden_states=self.chosen("output_hidden_states", output_hidden_states),
             seed=transformer_seed,
         )
         return self.finish(output, return_dict)
@@ -89,6 +94,8 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
 
 class TFDistilBertHeadModel(TFDistilBertPreTrainedModel):
     """The encoder under a head; a head says its layers, and how it scores hidden states."""
+
+    output_class: type[ModelOutput] = HeadOutput
 
     def make_layers(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
         self.distilbert = TFDistilBertModel(config, initialise=False, **options)
@@ -124,7 +131,9 @@ class TFDistilBertHeadModel(TFDistilBertPreTrainedModel):
         Raises:
             InputError: The inputs or labels do not fit the model or one another.
         """
-        encoded = self.encode(
+        return self.run(
+            labels,
+            return_dict,
             input_ids=input_ids,
             attention_mask=attention_mask,
             head_mask=head_mask,
@@ -135,23 +144,42 @@ class TFDistilBertHeadModel(TFDistilBertPreTrainedModel):
             token_type_ids=token_type_ids,
             training=training,
         )
-        logits = self.head(encoded.last_hidden_state, dropout_seed(self, training))
-        if self.task == "multiple-choice":
-            texts = inputs_embeds if input_ids is None else input_ids
-            logits = tf.reshape(logits, tf.shape(texts)[:2])
-        loss = None
-        if labels is not None:
-            loss = losses.loss(self.config, self.task, logits, labels)
-        output = HeadOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.finish(output, return_dict)
+
+    def run(
+        self, targets: Any, return_dict: bool | None, **inputs: Any
+    ) -> ModelOutput | tuple[Any, ...]:
+        """What `call` does, whatever it calls its targets."""
+        texts = inputs["inputs_embeds"] if inputs["input_ids"] is None else inputs["input_ids"]
+        encoded = self.encode(**inputs)
+        seed = dropout_seed(self, inputs["training"])
+        return self.finish(self.outcome(encoded, texts, targets, seed), return_dict)
 
     def encode(self, **arguments: Any) -> EncoderOutput:
         """Run the encoder."""
         return self.distilbert(**arguments, return_dict=True)
 
-    def own_loss(self, output: HeadOutput, y: Any) -> tf.Tensor:
-        """The loss of this head for labels `y`, for Keras's fit."""
-        return losses.loss(self.config, self.task, output.logits, y)
+    def outcome(
+        self, encoded: EncoderOutput, texts: tf.Tensor, targets: Any, seed: Seed
+    ) -> ModelOutput:
+        """The output, with a loss where there are targets.
+
+        Args:
+            encoded: The output of the encoder.
+            texts: The ids or embeddings that it encoded.
+            targets: As `loss_of` takes them, or None.
+            seed: Of dropout.
+        """
+        scores = self.split(self.head(encoded.last_hidden_state, seed), texts)
+        loss = None if targets is None else self.loss_of(scores, targets)
+        return self.output_class(loss, *scores, encoded.hidden_states, encoded.attentions)
+
+    def split(self, logits: tf.Tensor, texts: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Logits as the output has them, which may be in several tensors."""
+        return (logits,)
+
+    def loss_of(self, scores: tuple[tf.Tensor, ...], targets: Any) -> tf.Tensor:
+        """The loss of logits, as `split` gives them, on labels."""
+        return losses.loss(self.config, self.task, *scores, targets)
 
 
 @keras.saving.register_keras_serializable("distil")
@@ -218,6 +246,10 @@ class TFDistilBertForMultipleChoice(TFDistilBertForSequenceClassification):
                 arguments[name] = tf.reshape(arguments[name], rows)
         return super().encode(**arguments)
 
+    def split(self, logits: tf.Tensor, texts: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """One number a text, as rows of choices."""
+        return (tf.reshape(logits, tf.shape(texts)[:2]),)
+
 
 @keras.saving.register_keras_serializable("distil")
 class TFDistilBertForTokenClassification(TFDistilBertHeadModel):
@@ -238,6 +270,7 @@ class TFDistilBertForQuestionAnswering(TFDistilBertHeadModel):
     """Scores every token as the start and as the end of an answer: each (b, s)."""
 
     task = "question-answering"
+    output_class = QuestionAnsweringOutput
 
     def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
         rules.check_task(config, self.task)
@@ -271,7 +304,9 @@ class TFDistilBertForQuestionAnswering(TFDistilBertHeadModel):
         Raises:
             InputError: The inputs or positions do not fit the model or one another.
         """
-        encoded = self.encode(
+        return self.run(
+            rules.positions(start_positions, end_positions),
+            return_dict,
             input_ids=input_ids,
             attention_mask=attention_mask,
             head_mask=head_mask,
@@ -282,20 +317,11 @@ class TFDistilBertForQuestionAnswering(TFDistilBertHeadModel):
             token_type_ids=token_type_ids,
             training=training,
         )
-        logits = self.head(encoded.last_hidden_state, dropout_seed(self, training))
-        start_logits, end_logits = tf.unstack(logits, axis=-1)
-        loss = None
-        if rules.both_positions(start_positions, end_positions):
-            loss = losses.span(start_logits, end_logits, start_positions, end_positions)
-        output = QuestionAnsweringOutput(
-            loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions
-        )
-        return self.finish(output, return_dict)
 
-    def own_loss(self, output: QuestionAnsweringOutput, y: Any) -> tf.Tensor:
-        """The loss for the pair of start and end positions `y`, for Keras's fit."""
-        return losses.span(output.start_logits, output.end_logits, *y)
+    def split(self, logits: tf.Tensor, texts: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Those of starts, and those of ends."""
+        return tuple(tf.unstack(logits, axis=-1))
 
-
-def _flag(asked: bool | None, configured: bool) -> bool:
-    return configured if asked is None else asked
+    def loss_of(self, scores: tuple[tf.Tensor, ...], targets: Any) -> tf.Tensor:
+        """The loss of logits on start and end positions."""
+        return losses.span(*scores, *targets)

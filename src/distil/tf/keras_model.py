@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import keras
-import optree
 import tensorflow as tf
 
 from distil.common.config import DistilBertConfig
-from distil.common.outputs import OUTPUTS, ModelOutput
-from distil.errors import DistilError, InputError
-
-# Keras puts a model's arguments into the text of an exception that passes through it, and
-# skips those that carry this mark.  Ours already say what is wrong.
-DistilError._keras_call_info_injected = True
+from distil.common.outputs import ModelOutput
+from distil.errors import InputError
 
 _TENSORS = ("input_ids", "attention_mask", "head_mask", "inputs_embeds", "position_ids",
             "token_type_ids", "labels", "start_positions", "end_positions")  # fmt: skip
@@ -86,14 +81,15 @@ class KerasModel(keras.Model):
             )  # fmt: skip
         loss = getattr(y_pred, "loss", None)
         if loss is None:
-            loss = self.own_loss(y_pred, y)
+            scores = logits_of(y_pred)
+            loss = self.loss_of(scores if isinstance(scores, tuple) else (scores,), y)
         loss = tf.add_n([loss, *(tf.cast(extra, loss.dtype) for extra in self.losses)])
         # Keras adds up the gradients of all replicas, and scales its own losses likewise.
         return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
-    def own_loss(self, output: ModelOutput, y: Any) -> tf.Tensor:
-        """The loss of the model's head on targets `y`."""
-        raise NotImplementedError
+    def loss_of(self, scores: tuple[tf.Tensor, ...], targets: Any) -> tf.Tensor:
+        """The loss of the model's head; the encoder alone has none."""
+        raise InputError("the encoder has no loss of its own", fix="compile with a loss")
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -174,22 +170,3 @@ def _is_tensor(x: Any) -> bool:
 
 def _is_list_of_tensors(x: Any) -> bool:
     return isinstance(x, list | tuple) and all(_is_tensor(one) for one in x)
-
-
-def _register(cls: type[ModelOutput]) -> None:
-    """Let Keras and tf.function see the tensors in an output."""
-
-    def flatten(output: ModelOutput) -> tuple[list[Any], list[str], list[str]]:
-        return output.values(), output.keys(), output.keys()
-
-    def unflatten(names: list[str], values: Any) -> ModelOutput:
-        return cls(**dict(zip(names, values, strict=True)))
-
-    optree.register_pytree_node(cls, flatten, unflatten, namespace="keras")
-    # The protocol by which tf.nest takes a dataclass apart.
-    cls.__tf_flatten__ = lambda self: (tuple(self.keys()), tuple(self.values()))
-    cls.__tf_unflatten__ = classmethod(lambda _, names, values: unflatten(names, values))
-
-
-for _output in OUTPUTS:
-    _register(_output)

@@ -148,7 +148,7 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
         )  # fmt: skip
     elif recipe.model.new_weights:
         name, revision = recipe.model.name, recipe.model.revision
-        model = model_class(framework, TASKS[recipe.task]).restore(
+        model = model_class(framework, TASKS[recipe.task]).make(
             DistilBertConfig.from_pretrained(name, revision=revision, **config), {},
             seed=recipe.seed, dtype=dtype, device=None,
         )  # fmt: skip

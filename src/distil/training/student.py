@@ -49,7 +49,7 @@ def make_student(
     config = student_config(teacher.config, layers, tokens).replace(**changes)
     arrays = {} if new_weights else dict(teacher.named_arrays())
     read = student_weights(arrays, config, teacher.task, layers, tokens)
-    return teacher.restore(config, read, seed=seed, dtype=dtype, device=None)
+    return teacher.make(config, read, seed=seed, dtype=dtype, device=None)
 
 
 def chosen_layers(config: DistilBertConfig, layers: Sequence[int] | None) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import torch
 from distil.common.inference.quantization import fingerprint, linear_layers
 from distil.errors import InputError
 from distil.pt.inference.calibration import calibrate
-from distil.pt.model import encoder_of
+from distil.common.model import encoder_of
 from support.models import ALL_TASKS, build, config_for
 from support.sequences import sequences_of
 

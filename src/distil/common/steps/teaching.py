@@ -1,18 +1,24 @@
 """What distillation asks of a teacher and its student, the same for both frameworks.
 
-`distil.pt.training.teaching` and `distil.tf.training.teaching` each have a `TeachingStep`.
+`distil.pt.training.teaching` and `distil.tf.training.teaching` each have a `TeachingStep`, which
+completes `Teaching`.
+
+Source: Sanh et al. 2019, section 3.  Shapes: b batch (for multiple choice, rows times choices),
+s length, d dim, m tokens whose word is scored, v vocabulary, c classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, ClassVar
 
 import numpy as np
 
 from distil.common.config import DistilBertConfig
+from distil.common.model import Model
 from distil.common.steps.batching import Batch
-from distil.common.steps.recipe import DistillationSection
+from distil.common.steps.recipe import DistillationSection, Recipe
 from distil.errors import ConfigError
 
 # In place of an answer's scores at padding, where there is nothing to be learned: e to this is 0.
@@ -23,6 +29,122 @@ LOSSES = ("ce", "task", "cos", "hidden", "attention")
 
 # Arguments that hold what a model is to learn.
 TARGETS = ("labels", "start_positions", "end_positions")
+
+
+class Teaching:
+    """The part of a step of distillation that is the same in both frameworks.
+
+    Each loss is a measurement: `loss_ce`, `loss_task`, `loss_cos`, `loss_hidden` and
+    `loss_attention`, as far as the recipe asks for them, and `loss`, their weighted sum.
+    """
+
+    measures: ClassVar[ModuleType]  # distil.pt.training.distillation, or its twin
+    model: Model
+    teacher: Model
+    settings: DistillationSection
+    matched: tuple[int, ...]
+
+    def _take_teacher(self, teacher: Model, recipe: Recipe) -> None:
+        """Know the teacher, and what is to be learned from it."""
+        assert recipe.teacher is not None
+        assert recipe.distillation is not None
+        self.teacher = teacher
+        self.settings = recipe.distillation
+        self.matched = matched_layers(self.model.config, teacher.config, recipe.teacher.layers)
+
+    def counts(self, part: Batch) -> dict[str, int]:
+        """How much of a part each loss is the mean of."""
+        return counts_of(part, self.model.task, self.settings)
+
+    def _losses(self, inputs: Mapping[str, Any], shares: Mapping[str, Any]) -> dict[str, Any]:
+        """Every loss of a part, times its share in that of the step."""
+        settings, measures = self.settings, self.measures
+        asked = {name: x for name, x in inputs.items() if name not in TARGETS}
+        shown = self._shown(inputs)  # b s
+        wanted = self._wanted(inputs, shown) if self.model.task == "masked-lm" else None
+        teacher = self._seen(self.teacher, asked, wanted)
+        student = self._seen(self.model, inputs if settings.alpha_task else asked, wanted)
+        found: dict[str, Any] = {}
+        if settings.alpha_ce:
+            found["ce"] = self._predictions(student, teacher, shown)
+        if settings.alpha_task:
+            found["task"] = (
+                student.loss if wanted is None else self._task_loss(student.logits, inputs, wanted)
+            )
+        if settings.alpha_cos:
+            found["cos"] = measures.cosine_distance(
+                student.hidden_states[-1], teacher.hidden_states[-1], shown
+            )
+        if settings.alpha_hidden:
+            found["hidden"] = sum(
+                measures.hidden_difference(own, teacher.hidden_states[number], shown)
+                for own, number in zip(student.hidden_states[1:], self.matched, strict=True)
+            ) / len(self.matched)
+        if settings.alpha_attention:
+            found["attention"] = sum(
+                measures.attention_difference(own, teacher.attentions[number - 1], shown)
+                for own, number in zip(student.attentions, self.matched, strict=True)
+            ) / len(self.matched)
+        found = {name: self._times(loss, shares[name]) for name, loss in found.items()}
+        total = sum(getattr(settings, f"alpha_{name}") * loss for name, loss in found.items())
+        return {"loss": total, **{f"loss_{name}": loss for name, loss in found.items()}}
+
+    def _predictions(self, student: Any, teacher: Any, shown: Any) -> Any:
+        """L_ce over what the task predicts: words, classes, choices, or where an answer is."""
+        if self.model.task == "question-answering":
+            starts, ends = (
+                self._agreement(self._at(shown, own), self._at(shown, theirs))
+                for own, theirs in (
+                    (student.start_logits, teacher.start_logits),
+                    (student.end_logits, teacher.end_logits),
+                )
+            )
+            return (starts + ends) / 2
+        by_token = self.model.task == "token-classification"
+        return self._agreement(student.logits, teacher.logits, shown if by_token else None)
+
+    def _agreement(self, student: Any, teacher: Any, mask: Any = None) -> Any:
+        """L_ce of logits (..., c) where `mask` (...) is true; None counts all."""
+        mask = self._everything(student) if mask is None else mask
+        if student.shape[-1] == 1:  # the prediction is a number, not a class
+            return self.measures.hidden_difference(student, teacher, mask)
+        return self.measures.soft_cross_entropy(student, teacher, mask, self.settings.temperature)
+
+    # What each framework says in its own words.
+
+    def _seen(self, model: Any, inputs: Mapping[str, Any], wanted: Any) -> Any:
+        """The output that the losses look at: no more of it than they need.
+
+        Args:
+            model: The student, in training, or the teacher.
+            inputs: Its arguments.
+            wanted: Of masked-LM, the tokens whose words are scored; logits are (m, v) then.
+        """
+        raise NotImplementedError
+
+    def _shown(self, inputs: Mapping[str, Any]) -> Any:
+        """True where a token is not padding (b, s)."""
+        raise NotImplementedError
+
+    def _wanted(self, inputs: Mapping[str, Any], shown: Any) -> Any:
+        """Of masked-LM the tokens whose words are scored (m), by place in `input_ids` (b * s)."""
+        raise NotImplementedError
+
+    def _task_loss(self, logits: Any, inputs: Mapping[str, Any], wanted: Any) -> Any:
+        """Of masked-LM the loss on the words to be guessed, given scores (m, v) of `wanted`."""
+        raise NotImplementedError
+
+    def _times(self, loss: Any, share: Any) -> Any:
+        """The part of a step's loss that this one makes up."""
+        raise NotImplementedError
+
+    def _at(self, shown: Any, scores: Any) -> Any:
+        """Scores (b, s), and `NO_SCORE` at padding."""
+        raise NotImplementedError
+
+    def _everything(self, logits: Any) -> Any:
+        """A mask (...) of logits (..., c) that shows all."""
+        raise NotImplementedError
 
 
 def matched_layers(

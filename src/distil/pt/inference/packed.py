@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from distil.common.inference.model import READS_FIRST, InferenceModel
 from distil.common.inference.packing import TOKENS_AT_ONCE, Group, Pack, packs
 from distil.common.inference.quantization import ActivationRanges, check_ranges
+from distil.common.model import encoder_of
 from distil.common.outputs import EncoderOutput, HeadOutput, ModelOutput, QuestionAnsweringOutput
 from distil.errors import InputError
 from distil.pt.checks import check_inputs
@@ -26,7 +27,7 @@ from distil.pt.inference.attention import Attention, attention_for
 from distil.pt.inference.capabilities import settle
 from distil.pt.inference.prepared import Product, float_product, layer_norm
 from distil.pt.inference.quantized import QuantizedProduct
-from distil.pt.model import DistilBertPreTrainedModel, encoder_of
+from distil.pt.model import DistilBertPreTrainedModel
 
 # Of linear layers that have the same input, by their canonical names, and the activation after.
 MakeProduct = Callable[[dict[str, nn.Linear], str], Product]

@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch import Tensor
-from torch.nn import functional
 
 from distil.common.inference.model import READS_FIRST
-from distil.common.outputs import HeadOutput, ModelOutput
+from distil.common.model import encoder_of
+from distil.common.outputs import EncoderOutput, HeadOutput, ModelOutput
 from distil.common.steps.masking import PLACES
 from distil.pt import losses
 from distil.pt.checks import check_inputs
-from distil.pt.encoder import TransformerBlock, hide
-from distil.pt.model import DistilBertPreTrainedModel, encoder_of
+from distil.pt.model import DistilBertPreTrainedModel
 
 
 def forward(model: DistilBertPreTrainedModel, inputs: Mapping[str, Tensor]) -> ModelOutput:
@@ -70,29 +69,9 @@ def _first_tokens(
     mask = None
     if attention_mask is not None:
         mask = (attention_mask.flatten(0, -2) != 0)[:, None, None, :]  # b 1 1 s
-    x = encoder.embeddings(ids, None, None)  # b s d
+    x = encoder.embeddings(ids)  # b s d
     *layers, last = encoder.transformer.layer
     for layer in layers:
-        x, _ = layer(x, mask, None, False)
-    logits = model.head(_first_token(last, x, mask))
-    if choices:
-        logits = logits.reshape(input_ids.shape[:2])
-    loss = None
-    if labels is not None:
-        loss = losses.loss(model.config, model.task, logits, labels)
-    return HeadOutput(loss, logits)
-
-
-def _first_token(layer: TransformerBlock, x: Tensor, mask: Tensor | None) -> Tensor:
-    """What a layer gives for the first token of hidden states (b, s, d): (b, 1, d)."""
-    attention = layer.attention
-    first = x[:, :1]
-    q = attention.split_heads(attention.q_lin(first))  # b h 1 e
-    k = attention.split_heads(attention.k_lin(x))  # b h s e
-    v = attention.split_heads(attention.v_lin(x))
-    rate = attention.dropout.p if attention.training else 0.0
-    q, bias = hide(q, mask)
-    context = functional.scaled_dot_product_attention(q, k, v, bias, dropout_p=rate)
-    attended = attention.out_lin(attention.join_heads(context))
-    first = layer.sa_layer_norm(attended + first)
-    return layer.output_layer_norm(layer.ffn(first) + first)
+        x, _ = layer(x, mask)
+    first, _ = last(x, mask, queries=x[:, :1])  # b 1 d
+    return model.outcome(EncoderOutput(first), input_ids, labels)

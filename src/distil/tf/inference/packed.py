@@ -18,6 +18,7 @@ import tensorflow as tf
 from distil.arrays import Array
 from distil.common.inference.model import READS_FIRST, InferenceModel
 from distil.common.inference.packing import TOKENS_AT_ONCE, Pack, packs
+from distil.common.model import encoder_of
 from distil.common.outputs import (
     EncoderOutput,
     HeadOutput,
@@ -25,13 +26,12 @@ from distil.common.outputs import (
     QuestionAnsweringOutput,
 )
 from distil.common.spec import parameters
-from distil.tf import weights
 from distil.tf.checks import check_inputs
 from distil.tf.encoder import Embeddings, TransformerBlock
 from distil.tf.inference.capabilities import settle
 from distil.tf.inference.prepared import copied, float_product, layer_norm
 from distil.tf.inference.rows import Rows
-from distil.tf.model import TFDistilBertPreTrainedModel, encoder_of
+from distil.tf.model import TFDistilBertPreTrainedModel
 
 # Up to so many tokens, reading the weights takes more time than computing.
 FEW_TOKENS = 64
@@ -272,7 +272,5 @@ def _head_of(model: TFDistilBertPreTrainedModel) -> Any:
     head = Head(model.config, initialise=False, dtype="float32")
     for weight in parameters(model.config, model.task):
         if not weight.in_encoder:
-            module, leaf, swapped = weights.owner(model, weight)
-            array = weights.to_numpy(getattr(module, leaf))
-            weights.put(head, weight, array.T if swapped else array)
+            head.put(weight, model.take(weight))
     return head.head

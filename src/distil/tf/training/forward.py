@@ -14,13 +14,13 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from distil.common.inference.model import READS_FIRST
-from distil.common.outputs import HeadOutput, ModelOutput
+from distil.common.model import encoder_of
+from distil.common.outputs import EncoderOutput, HeadOutput, ModelOutput
 from distil.common.steps.masking import PLACES
 from distil.tf import losses
 from distil.tf.checks import check_inputs
-from distil.tf.encoder import TransformerBlock, hide
-from distil.tf.layers import Seed, dropout, split_seed
-from distil.tf.model import TFDistilBertPreTrainedModel, dropout_seed, encoder_of
+from distil.tf.layers import split_seed
+from distil.tf.model import TFDistilBertPreTrainedModel, dropout_seed
 
 
 def forward(
@@ -85,29 +85,5 @@ def _first_tokens(
     *seeds, last_seed = split_seed(transformer_seed, len(layers) + 1)
     for layer, seed in zip(layers, seeds, strict=True):
         x, _ = layer(x, attention_mask=mask, seed=seed)
-    logits = model.head(_first_token(last, x, mask, last_seed), dropout_seed(model, training))
-    if choices:
-        logits = tf.reshape(logits, (-1, input_ids.shape[1]))  # b choices
-    loss = None
-    if labels is not None:
-        loss = losses.loss(model.config, model.task, logits, labels)
-    return HeadOutput(loss, logits)
-
-
-def _first_token(
-    layer: TransformerBlock, x: tf.Tensor, mask: tf.Tensor | None, seed: Seed
-) -> tf.Tensor:
-    """What a layer gives for the first token of hidden states (b, s, d): (b, 1, d)."""
-    attention_seed, ffn_seed = split_seed(seed, 2)
-    attention = layer.attention
-    first = x[:, :1]
-    q = attention.split_heads(attention.q_lin(first))  # b h 1 e
-    k = attention.split_heads(attention.k_lin(x))  # b h s e
-    v = attention.split_heads(attention.v_lin(x))
-    scores = tf.matmul(q * attention.head_dim**-0.5, k, transpose_b=True)  # b h 1 s
-    if mask is not None:
-        scores = hide(scores, mask)
-    weights = dropout(tf.nn.softmax(scores, axis=-1), attention.dropout, attention_seed)
-    attended = attention.out_lin(attention.join_heads(tf.matmul(weights, v)))
-    first = layer.sa_layer_norm(attended + first)
-    return layer.output_layer_norm(layer.ffn(first, seed=ffn_seed) + first)
+    first, _ = last(x, attention_mask=mask, queries=x[:, :1], seed=last_seed)  # b 1 d
+    return model.outcome(EncoderOutput(first), input_ids, labels, dropout_seed(model, training))

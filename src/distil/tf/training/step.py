@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from distil.arrays import Array
+from distil.common.model import encoder_of
 from distil.common.spec import parameters
 from distil.common.steps.batching import Batch
 from distil.common.steps.recipe import Recipe
@@ -29,7 +30,7 @@ from distil.common.steps.stepping import (
     shares_of,
     summed,
 )
-from distil.tf.model import TFDistilBertPreTrainedModel, encoder_of
+from distil.tf.model import TFDistilBertPreTrainedModel
 from distil.tf.training.forward import forward
 from distil.tf.training.workers import Workers
 from distil.tf.weights import owner, to_numpy
