@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from distil.common.inference.quantization import fingerprint, linear_layers
+from distil.common.model import encoder_of
 from distil.errors import InputError
 from distil.pt.inference.calibration import calibrate
-from distil.common.model import encoder_of
 from support.models import ALL_TASKS, build, config_for
 from support.sequences import sequences_of
 
