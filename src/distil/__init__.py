@@ -40,6 +40,7 @@ _HOMES = {
     "compare": "distil.parity",
     "convert": "distil.conversion",
     "distill": "distil.training",
+    "evaluate": "distil.evaluation",
     "info": "distil.inspection",
     "optimize": "distil.optimization",
     "pipeline": "distil.pipelines",
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
         UnsafeCheckpointError,
         WeightsError,
     )
+    from distil.evaluation import evaluate
     from distil.inspection import info
     from distil.optimization import calibrate, optimize
     from distil.parity import compare

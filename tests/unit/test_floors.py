@@ -23,7 +23,7 @@ FLOORS = (
     ("optimization",),
     ("api",),
     ("pipelines", "training", "parity", "inspection"),
-    ("prediction", "conversion", "benchmarking"),
+    ("prediction", "conversion", "evaluation", "benchmarking"),
     ("",),  # the public names
     ("cli",),
     ("__main__",),

@@ -15,6 +15,7 @@ from distil.errors import InputError, shown
 from distil.reading.columnar import data_set
 from distil.reading.files import Row, RowFile, format_of
 from distil.reading.formats import FORMATS, rows_of
+from distil.reading.frames import rows_from
 
 __all__ = [
     "FORMATS",
@@ -23,6 +24,7 @@ __all__ = [
     "data_set",
     "format_of",
     "read_lines",
+    "rows_from",
     "rows_of",
     "sound",
     "to_inputs",

@@ -1,0 +1,183 @@
+"""`distil evaluate`: how good a model is on rows with right answers, and how sure that is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from distil.cli import _output
+from distil.cli._output import BAD, FAINT, GOOD
+from distil.cli._progress import progress
+from distil.errors import InputError
+
+SUMMARY = "judge a model by rows with right answers; compare it with another"
+DESCRIPTION = """\
+Answer every row of a file and compare with the right answers: the metrics of
+the task, each with its 95% interval, calibration, a confusion matrix, speed.
+
+With --against another model, or another form of the same model ("int8",
+"openvino bfloat16", "tf"), answers the same rows: how much better the first
+one is, whether that can be chance (exact McNemar test, paired bootstrap), and
+how many rows they answer differently."""
+EXAMPLES = (
+    ("a sentiment model on SST-2", "distil evaluate sst2-small dev.tsv --text-column sentence"),
+    ("is int8 as good?", "distil evaluate ./my-model dev.tsv --against int8"),
+    (
+        "by the length of texts and by a column, as a page with plots",
+        "distil evaluate ./my-model reviews.csv --slices length source --report report.html",
+    ),
+    (
+        "sentence embeddings on pairs with a score, for a program",
+        "distil evaluate ./my-encoder stsb.csv --columns text=sentence1 text_pair=sentence2 "
+        "label=score --json",
+    ),
+)
+
+# Options that name a column, and the field that it holds.
+_COLUMNS = {"text_column": "text", "pair_column": "text_pair", "label_column": "label"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    _output.add_name(parser)
+    parser.add_argument("file", metavar="FILE", help=".csv, .tsv, .jsonl, .parquet, .conll, ...")
+    parser.add_argument("--task", help="what to load the model for; its own task otherwise")
+    parser.add_argument("--text-column", metavar="NAME", help="column of the texts (text)")
+    parser.add_argument("--pair-column", metavar="NAME", help="column of second texts")
+    parser.add_argument(
+        "--label-column",
+        metavar="NAME",
+        help="column of the right labels, or their numbers (label)",
+    )
+    parser.add_argument(
+        "--columns", nargs="+", default=[], metavar="FIELD=NAME",
+        help="columns of other fields: prompt, choices, words, tags, question, context, answers",
+    )  # fmt: skip
+    parser.add_argument(
+        "--against", metavar="OTHER", help="a second model, or another form of this one: int8, ..."
+    )
+    parser.add_argument("--framework", help="pt or tf")
+    parser.add_argument("--engine", help="packed, openvino or onnxruntime")
+    parser.add_argument("--dtype", help="float32, bfloat16 or int8")
+    parser.add_argument(
+        "--slices", nargs="+", default=[], metavar="NAME",
+        help='judge parts of the rows by themselves: "length", or columns',
+    )  # fmt: skip
+    parser.add_argument("--rows", type=int, metavar="N", help="judge the first N rows")
+    parser.add_argument("--seed", type=int, default=0, help="of the resamples for intervals (0)")
+    parser.add_argument("--skip-bad-rows", action="store_true", help="count bad rows and go on")
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a page with plots")
+    parser.add_argument(
+        "--predictions", type=Path, metavar="FILE", help="write each answer: .csv, .jsonl, .parquet"
+    )
+    _output.add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it."""
+    from distil.evaluation import evaluate  # noqa: PLC0415 - after --help is out of the way
+
+    with progress("judging") as tell:
+        found = evaluate(
+            arguments.name,
+            arguments.file,
+            task=arguments.task,
+            against=arguments.against,
+            framework=arguments.framework,
+            engine=arguments.engine,
+            dtype=arguments.dtype,
+            columns=_columns(arguments),
+            slices=arguments.slices,
+            seed=arguments.seed,
+            max_rows=arguments.rows,
+            skip_bad_rows=arguments.skip_bad_rows,
+            report=arguments.report,
+            predictions=arguments.predictions,
+            progress=lambda rows: tell(rows, arguments.rows, f"{rows:,} rows"),
+            revision=arguments.revision,
+        )
+    if arguments.json:
+        _output.print_json(found.to_dict())
+    else:
+        _print(found)
+    return 0
+
+
+def _columns(arguments: argparse.Namespace) -> dict[str, str]:
+    """The columns that were named, by field."""
+    found = {
+        field: getattr(arguments, option)
+        for option, field in _COLUMNS.items()
+        if getattr(arguments, option) is not None
+    }
+    for assignment in arguments.columns:
+        field, equals, name = assignment.partition("=")
+        if not equals:
+            raise InputError("not FIELD=NAME", found=repr(assignment), where="--columns")
+        found[field] = name
+    return found
+
+
+def _print(found: Any) -> None:
+    columns, rows = ["", "value", "95% interval"], []
+    against = found.against
+    if against is not None:
+        columns += [against.model, "difference", "95% interval ", "p"]
+    for name, one in found.metrics.items():
+        row: list[Any] = [
+            _output.text(name, GOOD if name == found.main else ""), f"{one.value:.4f}",
+            f"{one.low:.4f} to {one.high:.4f}",
+        ]  # fmt: skip
+        if against is not None:
+            gain = against.differences[name]
+            row += [
+                f"{against.metrics[name].value:.4f}", f"{gain.difference:+.4f}",
+                f"{gain.low:+.4f} to {gain.high:+.4f}", f"{gain.p:.3g}",
+            ]  # fmt: skip
+        rows.append(row)
+    skipped = f", {found.skipped:,} passed over" if found.skipped else ""
+    title = f"{found.model}: {found.task}, {found.rows:,} rows{skipped}"
+    _output.print_table(columns, rows, right=columns[1:], title=title)
+    if against is not None:
+        gain = against.differences[found.main]
+        _output.print_line(
+            f"{against.changed:,} rows are answered differently; so many rows would show a "
+            f"difference of {gain.detectable:.4f} in {found.main} four times in five.",
+            FAINT,
+        )
+    if found.calibration is not None:
+        one = found.calibration
+        _output.print_line(
+            f"calibration: ECE {one.ece:.4f}, Brier {one.brier:.4f}, NLL {one.nll:.4f}", FAINT
+        )
+    _output.print_line(
+        f"{found.speed.tokens_per_second:,.0f} tokens/s; a row alone {found.speed.p50:.1f} ms "
+        f"(p50), {found.speed.p99:.1f} ms (p99)",
+        FAINT,
+    )
+    _print_confusion(found.confusion)
+    if found.slices:
+        _output.print_table(
+            ("by", "slice", "rows", found.main, "95% interval", "p"),
+            [
+                (one.by, one.value, f"{one.rows:,}", f"{one.metric.value:.4f}",
+                 f"{one.metric.low:.4f} to {one.metric.high:.4f}",
+                 _output.text(f"{one.p:.3g}", BAD if one.p < 0.05 else ""))
+                for one in found.slices
+            ],
+            right=("rows", found.main, "95% interval", "p"),
+            title="slices, each against the rest",
+        )  # fmt: skip
+
+
+def _print_confusion(confusion: Any) -> None:
+    if confusion is None:
+        return
+    labels = tuple(confusion)
+    _output.print_table(
+        ("label", *labels),
+        [(right, *(f"{line[one]:,}" for one in labels)) for right, line in confusion.items()],
+        right=labels,
+        title="confusion: right labels down, predicted labels across",
+    )

@@ -1,0 +1,203 @@
+"""`evaluate`: how good a model is on rows with right answers, and how sure that figure is.
+
+    found = distil.evaluate("my-model", "dev.tsv", slices=("length",))
+    found.metrics["accuracy"]                    # Estimate(value=0.884, low=0.861, high=0.904)
+
+Rows are read, answered and judged one after another, by the pipeline of the task; what is kept of
+each is a few numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.util import find_spec
+from itertools import islice, tee
+from pathlib import Path
+from typing import Any
+
+from distil.errors import InputError, not_installed
+from distil.evaluation.findings import Findings
+from distil.evaluation.judges import Asked, Judge, judge_for
+from distil.evaluation.predictions import open_predictions
+from distil.evaluation.result import Against, Evaluation, JudgedRow
+from distil.evaluation.speed import Counted, measure
+from distil.evaluation.statistics import Difference, Estimate
+from distil.pipelines import pipeline
+from distil.pipelines.base import Pipeline
+from distil.reading import Row, rows_from
+
+__all__ = ["Against", "Difference", "Estimate", "Evaluation", "JudgedRow", "evaluate"]
+
+_RETRIEVAL = "retrieval"
+
+# What names a form of the model that is evaluated, rather than another model.
+_FORMS = {
+    "pt": "framework", "tf": "framework", "packed": "engine", "openvino": "engine",
+    "onnxruntime": "engine", "float32": "dtype", "bfloat16": "dtype", "int8": "dtype",
+}  # fmt: skip
+
+
+def evaluate(
+    model: str | Path | Pipeline,
+    data: Any,
+    *,
+    task: str | None = None,
+    against: str | Path | Pipeline | None = None,
+    framework: str | None = None,
+    engine: str | None = None,
+    dtype: Any = None,
+    columns: Mapping[str, str] | None = None,
+    slices: Sequence[str] = (),
+    seed: int = 0,
+    max_rows: int | None = None,
+    skip_bad_rows: bool = False,
+    report: str | Path | None = None,
+    predictions: str | Path | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+    **options: Any,
+) -> Evaluation:
+    """Judge a model by rows with right answers.
+
+    Args:
+        model: A name as in `distil.load`, or a pipeline.
+        data: A file of rows (see `distil.reading`), a list of dicts, a pandas or polars frame, an
+            Arrow table or a data set of the package `datasets`.
+        task: As in `distil.pipeline`; "sentence-embeddings" judges how well cosines of pairs go
+            with a score, "retrieval" whether the second text of each pair is found by the first.
+        against: A second model to compare with; or another form of the first, by the names of a
+            framework, engine or type, as "int8" or "openvino bfloat16".
+        framework: As in `distil.pipeline`, like all options that are not named here.
+        engine: Likewise.
+        dtype: Likewise; None for "float32".
+        columns: Columns of the data, by what the task reads: "text", "text_pair", "label",
+            "prompt", "choices", "words", "tags", "question", "context", "answers".
+        slices: "length" and names of columns, by which rows are told apart.
+        seed: Of the resamples for intervals.
+        max_rows: Rows to read at most.
+        skip_bad_rows: Count rows that cannot be read or answered and go on.
+        report: A file to write a page of HTML to.
+        predictions: A .csv, .jsonl or .parquet file to write every row's answer to.
+        progress: Told the number of rows judged so far.
+        **options: Of `distil.pipeline`.
+
+    Returns:
+        What was found.
+
+    Raises:
+        InputError: There are no rows, a row is bad, or a column is missing.
+        FrameworkError: A package is missing: metrics need the extra "train".
+        DistilError: The model cannot be loaded.
+    """
+    _check_packages(report)
+    retrieval = task is not None and task.lower() == _RETRIEVAL
+    chosen = "sentence-embeddings" if retrieval else task
+    form = {"framework": framework, "engine": engine, "dtype": dtype or "float32"}
+    first = _pipeline(model, chosen, form | options)
+    second = None if against is None else _other(against, model, first, form, options)
+    judge = judge_for(_RETRIEVAL if retrieval else first.task, first.model.config, columns or {})
+    found = Findings(judge, tuple(slices), compared=second is not None)
+    counted = Counted(first.model)
+    first.model = counted
+    with ExitStack() as stack:
+        writer = None
+        if predictions is not None:
+            writer = stack.enter_context(open_predictions(Path(predictions)))
+        for row, asked, judged, other in _judged(
+            judge, first, second, islice(rows_from(data), max_rows)
+        ):
+            problem = next((x for x in (asked, judged, other) if isinstance(x, InputError)), None)
+            if problem is not None:
+                if not skip_bad_rows:
+                    raise problem.at(row.place) if problem.where != row.place else problem
+                found.skipped += 1
+                continue
+            found.add(row, asked, judged, other)
+            if writer is not None:
+                writer(row, judged, other)
+            progress(len(found.table))
+    if not len(found.table):
+        raise InputError(
+            "there are no rows to judge", where=data if isinstance(data, str) else "data"
+        )
+    speed = measure(first, counted, found.questions)
+    result = found.result(
+        model=_name(model), task=_RETRIEVAL if retrieval else first.task,
+        against=None if against is None else _name(against), speed=speed, seed=seed,
+    )  # fmt: skip
+    if report is not None:
+        from distil.evaluation.report import write_report  # noqa: PLC0415 - matplotlib is optional
+
+        write_report(result, Path(report))
+    return result
+
+
+def _check_packages(report: str | Path | None) -> None:
+    """Say what is missing before anything is computed."""
+    needs = {"scipy": "test differences", "seqeval": "judge entities"}
+    if report is not None:
+        needs["matplotlib"] = "draw plots"
+    for package, use in needs.items():
+        if find_spec(package) is None:
+            raise not_installed(package, where="evaluate", extra="train", use=use)
+
+
+def _name(model: str | Path | Pipeline) -> str:
+    return repr(model) if isinstance(model, Pipeline) else str(model)
+
+
+def _pipeline(
+    model: str | Path | Pipeline, task: str | None, options: Mapping[str, Any]
+) -> Pipeline:
+    return model if isinstance(model, Pipeline) else pipeline(task, model, **options)
+
+
+def _other(
+    against: str | Path | Pipeline,
+    model: str | Path | Pipeline,
+    first: Pipeline,
+    form: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> Pipeline:
+    """The pipeline of the second model."""
+    words = str(against).split() if isinstance(against, str) else []
+    if words and all(word in _FORMS for word in words):
+        if isinstance(model, Pipeline):
+            raise InputError(
+                "another form of a pipeline cannot be made", expected="the name of a model, or a "
+                "second pipeline", found=repr(against), where="against",
+            )  # fmt: skip
+        form = {"framework": None, "engine": None, "dtype": "float32"}
+        form |= {_FORMS[word]: word for word in words}
+        against = model
+    second = _pipeline(against, first.task, {**form, **options})
+    if second.task != first.task:
+        raise InputError(
+            "the two models are for different tasks", expected=first.task, found=second.task,
+            where="against",
+        )  # fmt: skip
+    return second
+
+
+def _judged(
+    judge: Judge, first: Pipeline, second: Pipeline | None, rows: Iterator[Row]
+) -> Iterator[tuple[Row, Any, Any, Any]]:
+    """Each row as read and as asked, what the first model makes of it, and the second."""
+
+    def ask(row: Row) -> Asked | InputError:
+        if row.error is not None:
+            return row.error
+        try:
+            return judge.ask(row.values)
+        except InputError as error:
+            return error.at(row.place)
+
+    asked = ((row, ask(row)) for row in rows)
+    seen, *inputs = tee(asked, 2 if second is None else 3)
+    models = [first] if second is None else [first, second]
+    streams = [
+        judge.stream(one, ((row.number, question) for row, question in some))
+        for one, some in zip(models, inputs, strict=True)
+    ]
+    for (row, question), found, *others in zip(seen, *streams, strict=True):
+        yield row, question, found[1], others[0][1] if others else None

@@ -1,0 +1,44 @@
+"""What a row of each task is asked, what the right answer is, and what is known once it is judged.
+
+A judge reads a row of data, gives the pipeline its questions, and turns the answers into numbers
+of a `Table`.  Sums of these numbers make the metrics of the task; see `distil.evaluation.metrics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from distil.common.config import DistilBertConfig
+from distil.common.labels import REGRESSION
+from distil.evaluation.judges.answers import Answers
+from distil.evaluation.judges.base import Asked, Judge, Judged
+from distil.evaluation.judges.choices import Choices
+from distil.evaluation.judges.classes import Classes, Numbers
+from distil.evaluation.judges.embeddings import Retrieval, Similarities
+from distil.evaluation.judges.entities import Entities
+from distil.evaluation.judges.words import Words
+
+__all__ = ["Asked", "Judge", "Judged", "judge_for"]
+
+JUDGES: Mapping[str, type[Judge]] = {
+    "masked-lm": Words,
+    "retrieval": Retrieval,
+    "sequence-classification": Classes,
+    "multiple-choice": Choices,
+    "token-classification": Entities,
+    "question-answering": Answers,
+    "base": Similarities,
+}
+
+
+def judge_for(task: str, config: DistilBertConfig, columns: Mapping[str, str]) -> Judge:
+    """The judge of a task.
+
+    Raises:
+        InputError: `columns` names a field that the task does not read.
+    """
+    judge = JUDGES[task]
+    is_number = config.problem_type == REGRESSION or (
+        config.problem_type is None and config.num_labels == 1
+    )
+    return (Numbers if judge is Classes and is_number else judge)(config, columns)

@@ -1,0 +1,187 @@
+"""What a judge is: it asks a row, and turns the answers into numbers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any, ClassVar
+
+from distil.common.config import DistilBertConfig
+from distil.errors import InputError, shown
+from distil.evaluation.metrics import Metric
+from distil.pipelines.base import Pipeline
+
+# A probability is no smaller in a loss: what is computed in float32 may be 0.
+LEAST = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A row, as it is asked and judged.
+
+    Attributes:
+        questions: What the pipeline is given.
+        expected: The right answer.
+        text: What people are shown of it.
+    """
+
+    questions: tuple[Any, ...]
+    expected: Any
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A row and what came of it.
+
+    Attributes:
+        expected: The right answer, as people read it.
+        predicted: The model's.
+        numbers: Of the table: those that metrics need, and "score", how right it is: 0 to 1, or
+            less than 0 by as much as it is off.
+    """
+
+    expected: Any
+    predicted: Any
+    numbers: Mapping[str, float]
+
+
+class Judge(ABC):
+    """Judges the rows of a task.
+
+    Args:
+        config: Of the model.
+        columns: The column of each field, where it is not called like the field.
+    """
+
+    fields: ClassVar[tuple[str, ...]]
+    optional: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[Mapping[str, Any]] = {}
+    metrics: ClassVar[Mapping[str, Metric]]
+    main: ClassVar[str]
+    has_classes: ClassVar[bool] = False
+
+    def __init__(self, config: DistilBertConfig, columns: Mapping[str, str]) -> None:
+        self.config = config
+        known = (*self.fields, *self.optional)
+        for field in columns:
+            if field not in known:
+                raise InputError(
+                    "this task reads no such field", expected=", ".join(known), found=shown(field),
+                    where="columns",
+                )  # fmt: skip
+        self._first_is_named = self.fields[0] in columns
+        self.columns = {field: columns.get(field, field) for field in self.fields}
+        self.columns |= {field: columns[field] for field in self.optional if field in columns}
+
+    def ask(self, values: Mapping[str, Any]) -> Asked:
+        """A row of data as questions.
+
+        Raises:
+            InputError: A column is missing, or its value is not what the task reads.
+        """
+        found = {}
+        others = [name for name in values if name not in self.columns.values()]
+        for field, named in self.columns.items():
+            column = named
+            if field == self.fields[0] and not self._first_is_named and named not in values:
+                # Where only one column is left, it is the text, whatever it is called.
+                column = others[0] if len(others) == 1 else named
+            if column not in values:
+                raise InputError(
+                    "there is no such column", expected=shown(column),
+                    found=", ".join(map(shown, values)) or "none",
+                    fix=f"name the column of {field}",
+                )  # fmt: skip
+            found[field] = values[column]
+        return self.asked(found)
+
+    def stream(
+        self, pipeline: Pipeline, rows: Iterable[tuple[int, Asked | InputError]]
+    ) -> Iterator[tuple[int, Judged | InputError]]:
+        """What came of each row, in order.
+
+        Args:
+            pipeline: Answers.
+            rows: Numbers and rows, or what is wrong with them.
+        """
+        waiting: deque[Asked] = deque()
+        problems: dict[int, InputError] = {}
+
+        def questions() -> Iterator[tuple[int, Any]]:
+            for number, asked in rows:
+                if isinstance(asked, InputError):
+                    waiting.append(Asked(questions=(None,), expected=None, text=""))
+                    yield number, asked
+                    continue
+                waiting.append(asked)
+                for question in asked.questions:
+                    yield number, question
+
+        answers = pipeline.stream(
+            questions(), skip_bad_rows=True, on_bad_row=problems.__setitem__,
+            options=replace(pipeline.options, **self.options),
+        )  # fmt: skip
+        for number, answer in answers:
+            asked = waiting.popleft()
+            found = [answer, *(next(answers)[1] for _ in asked.questions[1:])]
+            problem = problems.pop(number, None)
+            yield number, problem or self.judge(asked, found)
+
+    @abstractmethod
+    def asked(self, fields: Mapping[str, Any]) -> Asked:
+        """A row by its fields as questions."""
+
+    @abstractmethod
+    def judge(self, asked: Asked, answers: Sequence[Any]) -> Judged:
+        """What came of a row, from what the pipeline answered."""
+
+
+def label_of(value: Any, config: DistilBertConfig) -> str:
+    """A label by its name, or by its number.
+
+    Raises:
+        InputError: The model has no such label.
+    """
+    if isinstance(value, str) and value in config.label2id:
+        return value
+    names = {str(number): name for number, name in config.id2label.items()}
+    found = None if isinstance(value, bool) else names.get(str(value).removesuffix(".0"))
+    if found is None:
+        raise InputError(
+            "the model has no such label",
+            expected=", ".join(list(config.label2id)[:10]) + ", or a number", found=shown(value),
+        )  # fmt: skip
+    return found
+
+
+def number_of(value: Any) -> float:
+    """A label that is a number.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not isfinite(number):
+        raise InputError("label is not a number", found=shown(value))
+    return number
+
+
+def joined(texts: Iterable[Any]) -> str:
+    """Texts as people are shown them."""
+    return " | ".join(map(str, texts))
+
+
+def judged_number(expected: float, predicted: float) -> Judged:
+    """A row whose answer is a number."""
+    return Judged(
+        expected=expected,
+        predicted=predicted,
+        numbers={"expected": expected, "predicted": predicted, "score": -abs(predicted - expected)},
+    )

@@ -1,0 +1,161 @@
+"""Metrics of a task as functions of weighted rows, so that a bootstrap is a product of matrices.
+
+Every function takes what is known of each row, by name, and weights (r, n): how often each row is
+in each resample.  It gives the metric of every resample (r).  With weights of 1 these are the
+values of scikit-learn, scipy, seqeval and SQuAD's evaluate-v1.1.py, as the tests compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from distil.arrays import Array
+from distil.evaluation.statistics import correlation, weighted_ranks
+
+Columns = Mapping[str, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        columns: What has to be known of each row.
+        of: Makes, of these columns, the function from weights (r, n) to values (r).
+        is_share: Whether it is the share of rows whose only column is 1: such a metric has
+            Wilson's interval.
+    """
+
+    columns: tuple[str, ...]
+    of: Callable[[Columns], Callable[[Array], Array]]
+    is_share: bool = False
+
+
+def share(column: str) -> Metric:
+    """The share of rows for which a column is 1."""
+    return Metric(columns=(column,), of=_mean_of(column), is_share=True)
+
+
+def mean(column: str) -> Metric:
+    """The mean of a column."""
+    return Metric(columns=(column,), of=_mean_of(column))
+
+
+def ratio(above: str, below: str) -> Metric:
+    """The sum of one column over the sum of another; 0 where the latter is 0."""
+
+    def of(columns: Columns) -> Callable[[Array], Array]:
+        return lambda weights: _ratio(weights @ columns[above], weights @ columns[below])
+
+    return Metric(columns=(above, below), of=of)
+
+
+def f1_of_sums(right: str, predicted: str, expected: str) -> Metric:
+    """F1 of sums over rows: found and right, found, and to be found (micro-averaged)."""
+
+    def of(columns: Columns) -> Callable[[Array], Array]:
+        return lambda weights: _ratio(
+            2 * (weights @ columns[right]), weights @ (columns[predicted] + columns[expected])
+        )
+
+    return Metric(columns=(right, predicted, expected), of=of)
+
+
+def f1_of_classes() -> Metric:
+    """F1 of class 1 where there are two classes, else the mean of all classes (macro)."""
+
+    def of(columns: Columns) -> Callable[[Array], Array]:
+        classes = _classes(columns)
+
+        def f1(weights: Array) -> Array:
+            right, predicted, expected = _counts(columns, classes, weights)
+            scores = _ratio(2 * right, predicted + expected)
+            if len(classes) <= 2 and set(classes.tolist()) <= {0, 1}:
+                return scores[:, list(classes).index(1)] if 1 in classes else scores[:, 0] * 0
+            # A class that is neither found nor expected in a resample does not count there.
+            return _ratio(scores.sum(axis=1), (predicted + expected > 0).sum(axis=1))
+
+        return f1
+
+    return Metric(columns=("expected", "predicted"), of=of)
+
+
+def matthews() -> Metric:
+    """Matthews' correlation (Gorodkin 2004 for several classes); 0 for one class alone."""
+
+    def of(columns: Columns) -> Callable[[Array], Array]:
+        classes = _classes(columns)
+
+        def phi(weights: Array) -> Array:
+            right, predicted, expected = _counts(columns, classes, weights)
+            total = weights.sum(axis=1)
+            above = right.sum(axis=1) * total - (predicted * expected).sum(axis=1)
+            below = (total**2 - (predicted**2).sum(axis=1)) * (total**2 - (expected**2).sum(axis=1))
+            return _ratio(above, np.sqrt(np.maximum(below, 0)))
+
+        return phi
+
+    return Metric(columns=("expected", "predicted"), of=of)
+
+
+def pearson() -> Metric:
+    """Pearson's correlation of what was predicted with what was expected."""
+
+    def of(columns: Columns) -> Callable[[Array], Array]:
+        return lambda weights: correlation(columns["predicted"], columns["expected"], weights)
+
+    return Metric(columns=("expected", "predicted"), of=of)
+
+
+def spearman() -> Metric:
+    """Spearman's: that of ranks, worked out anew in each resample."""
+
+    def of(columns: Columns) -> Callable[[Array], Array]:
+        predicted = weighted_ranks(columns["predicted"])
+        expected = weighted_ranks(columns["expected"])
+        return lambda weights: correlation(predicted(weights), expected(weights), weights)
+
+    return Metric(columns=("expected", "predicted"), of=of)
+
+
+def perplexity() -> Metric:
+    """The exponential of the mean loss of a word."""
+
+    def of(columns: Columns) -> Callable[[Array], Array]:
+        def value(weights: Array) -> Array:
+            loss = _ratio(weights @ columns["loss"], weights @ columns["words"])
+            # e^700 is about the largest number there is.
+            return np.exp(np.minimum(loss, 700))
+
+        return value
+
+    return Metric(columns=("loss", "words"), of=of)
+
+
+def _mean_of(column: str) -> Callable[[Columns], Callable[[Array], Array]]:
+    def of(columns: Columns) -> Callable[[Array], Array]:
+        return lambda weights: _ratio(weights @ columns[column], weights.sum(axis=1))
+
+    return of
+
+
+def _classes(columns: Columns) -> Array:
+    return np.union1d(columns["expected"], columns["predicted"])
+
+
+def _counts(columns: Columns, classes: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Of each class (r, classes): found and right, found, expected."""
+    found = (columns["predicted"][:, None] == classes).astype(np.float64)
+    expected = (columns["expected"][:, None] == classes).astype(np.float64)
+    return weights @ (found * expected), weights @ found, weights @ expected
+
+
+def _ratio(above: Array, below: Array) -> Array:
+    """Quotients, 0 where there is nothing to divide by."""
+    quotients: Array = np.divide(
+        above, below, out=np.zeros(np.shape(above), np.float64), where=below != 0
+    )
+    return quotients

@@ -1,0 +1,93 @@
+"""What is known of every row that was judged, and the figures that follow from it."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from distil.arrays import Array
+from distil.evaluation.metrics import Metric
+from distil.evaluation.statistics import (
+    RESAMPLES,
+    Difference,
+    Estimate,
+    bootstrap,
+    difference,
+    interval,
+    mcnemar,
+    wilson,
+)
+
+
+class Table:
+    """Numbers of each row by the name of their column; eight bytes a number."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, array[float]] = {}
+        self._rows = 0
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def add(self, numbers: Mapping[str, float]) -> None:
+        """Add a row; all rows have the same columns."""
+        for name, number in numbers.items():
+            self._columns.setdefault(name, array("d")).append(number)
+        self._rows += 1
+
+    def __getitem__(self, column: str) -> Array:
+        return np.frombuffer(self._columns[column], np.float64)
+
+    def __contains__(self, column: str) -> bool:
+        return column in self._columns
+
+    def rows(self, which: Array) -> Table:
+        """A table of some of the rows (n) bool."""
+        part = Table()
+        part._columns = {name: array("d", self[name][which]) for name in self._columns}
+        part._rows = int(which.sum())
+        return part
+
+
+def estimate(table: Table, metric: Metric, *, seed: int) -> Estimate:
+    """A metric of all rows with its 95% interval."""
+    if metric.is_share:
+        return wilson(int(table[metric.columns[0]].sum()), len(table))
+    columns, counts = _cells([table[name] for name in metric.columns])
+    of_cells = metric.of(dict(zip(metric.columns, columns, strict=True)))
+    value = float(of_cells(counts[None])[0])
+    return interval(value, bootstrap(of_cells, counts, seed=seed))
+
+
+def compare(first: Table, second: Table, metric: Metric, *, seed: int) -> Difference:
+    """How much better the second model did by a metric; both have the same rows in order."""
+    both = [table[name] for table in (first, second) for name in metric.columns]
+    columns, counts = _cells(both)
+    names = metric.columns
+    of_first = metric.of(dict(zip(names, columns[: len(names)], strict=True)))
+    of_second = metric.of(dict(zip(names, columns[len(names) :], strict=True)))
+
+    def gain(weights: Array) -> Array:
+        found: Array = of_second(weights) - of_first(weights)
+        return found
+
+    p = None
+    if metric.is_share:
+        right, other = (table[names[0]] > 0 for table in (first, second))
+        p = mcnemar(int((right & ~other).sum()), int((other & ~right).sum()))
+    value = float(gain(counts[None])[0])
+    return difference(value, bootstrap(gain, counts, seed=seed, resamples=RESAMPLES), p=p)
+
+
+def estimates(table: Table, metrics: Mapping[str, Metric], *, seed: int) -> dict[str, Estimate]:
+    """All metrics, over the same resamples."""
+    return {name: estimate(table, metric, seed=seed) for name, metric in metrics.items()}
+
+
+def _cells(columns: Sequence[Array]) -> tuple[list[Array], Array]:
+    """Rows that are alike taken together: each different one once, and how often it is there."""
+    stacked = np.stack(columns, axis=1)
+    cells, counts = np.unique(stacked, axis=0, return_counts=True)
+    return list(cells.T), counts.astype(np.float64)
