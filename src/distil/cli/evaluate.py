@@ -21,16 +21,17 @@ With --against another model, or another form of the same model ("int8",
 one is, whether that can be chance (exact McNemar test, paired bootstrap), and
 how many rows they answer differently."""
 EXAMPLES = (
-    ("a sentiment model on SST-2", "distil evaluate sst2-small dev.tsv --text-column sentence"),
-    ("is int8 as good?", "distil evaluate ./my-model dev.tsv --against int8"),
+    ("a sentiment model on SST-2", "distil evaluate sst2-small data/sst2/dev.tsv"),
+    ("is int8 as good?", "distil evaluate sst2-small data/sst2/dev.tsv --against int8"),
     (
-        "by the length of texts and by a column, as a page with plots",
-        "distil evaluate ./my-model reviews.csv --slices length source --report report.html",
+        "on your own rows, by the length of texts, as a page with plots",
+        "distil evaluate ./my-model reviews.csv --text-column review --slices length "
+        "--report report.html",
     ),
     (
         "sentence embeddings on pairs with a score, for a program",
-        "distil evaluate ./my-encoder stsb.csv --columns text=sentence1 text_pair=sentence2 "
-        "label=score --json",
+        "distil evaluate distilbert-base-uncased data/stsb/dev.csv --task sentence-embeddings "
+        "--columns text=sentence1 text_pair=sentence2 label=score --json",
     ),
 )
 
