@@ -2,10 +2,10 @@
 
     python benchmarks/conversion.py [--folder FOLDER] [--json]
 
-Each conversion runs in a process of its own; memory is the most that this process ever held,
-Python and all.  Where transformers 4 is installed, its own way (load, save) is measured beside.
-Exit status 1 if a weight comes back changed, or memory is above 1.5 times the largest weight and
-150 MB (.bin aside, which PyTorch writes at once).  Linux only: it reads /proc.
+Each conversion runs in a separate process; memory is the peak of that process, Python included.
+If transformers 4 is installed, its own way (load, then save) is measured as well.  Exit status 1 if
+a weight comes back changed, or if memory exceeds 1.5 times the largest weight plus 150 MB (except
+for .bin, which PyTorch writes in one go).  Linux only: it reads /proc.
 """
 
 import argparse

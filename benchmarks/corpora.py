@@ -1,6 +1,6 @@
-"""What the benchmarks of inference run on: a random DistilBERT-base and texts of ragged lengths.
+"""What the inference benchmarks run on: a random DistilBERT-base and texts of different lengths.
 
-Speed does not depend on what weights and words are, only on how many and how long.
+Speed does not depend on the values of weights or the words, only on their number and length.
 """
 
 import itertools
@@ -39,7 +39,7 @@ def make_checkpoint(folder):
     task = "sequence-classification"
     (folder / "vocab.txt").write_text("\n".join(make_vocabulary(config.vocab_size)) + "\n")
     DistilBertTokenizer(str(folder / "vocab.txt"), model_max_length=512).save_pretrained(folder)
-    # A head twenty times as large spreads the probabilities, so that a wrong order shows.
+    # A head twenty times as large spreads the probabilities, so that a wrong order is noticed.
     weights = (
         (one.name, initial_weight(config, one, 0) * (20 if one.name == "classifier.weight" else 1))
         for one in parameters(config, task)
@@ -50,7 +50,7 @@ def make_checkpoint(folder):
 
 
 def make_texts(folder, kind, count):
-    """Texts whose words follow Zipf's law, as in language, with some endings and signs."""
+    """Texts whose words follow Zipf's law, as in language, with some suffixes and punctuation."""
     chance = random.Random(kind)
     vocabulary = (Path(folder) / "vocab.txt").read_text(encoding="utf-8").splitlines()
     words = [word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 1]

@@ -1,12 +1,12 @@
-"""Fine-tuning by the recipes of configs/finetune: distil in both frameworks beside transformers.
+"""Fine-tuning by the recipes in configs/finetune: distil in both frameworks against transformers.
 
     python benchmarks/finetuning.py --model CHECKPOINT --data FOLDER [--tasks sst2 mrpc ...]
         [--seeds 0 1 2] [--entrants distil-pt distil-tf transformers] --output results.jsonl
 
-Each run is the command on top of its recipe, caps on rows included, with one seed, in a process of
-its own.  transformers trains the same checkpoint (converted, if it is a BERT) in
-`finetuning_transformers.py` on the same batches.  A run whose result is in the output already is
-not done again, so that a list of runs can be interrupted and made longer.
+Each run is the command at the top of its recipe, caps on rows included, with one seed, in a
+separate process.  transformers trains the same checkpoint (converted, if it is a BERT) in
+`finetuning_transformers.py` on the same batches.  A run whose result is already in the output is
+not repeated, so a list of runs can be interrupted and extended.
 """
 
 import argparse
@@ -38,7 +38,7 @@ COLOURS = {"distil-pt": "#4c78a8", "distil-tf": "#f58518", "transformers": "#54a
 
 
 def assignments_of(task):
-    """KEY=VALUE of the command on top of a recipe; a backslash goes on in the next line."""
+    """KEY=VALUE of the command at the top of a recipe, which backslashes may continue."""
     text = (RECIPES / f"{task}.yaml").read_text(encoding="utf-8")
     return shlex.split(text.replace("\\\n#", "").splitlines()[1])[4:]
 
@@ -48,7 +48,7 @@ def recipe_of(task):
 
 
 def run(task, entrant, seed, model, data):
-    """One training; gives its result."""
+    """Train once; return the result."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         values = {"model.name": model, "data.folder": data, "seed": seed, "output": folder}
@@ -67,7 +67,7 @@ def run(task, entrant, seed, model, data):
 
 
 def run_all(arguments, results):
-    """The runs that are not among the results, seed by seed; adds them, in the file as well."""
+    """Do the runs that have no result yet, seed by seed, and add theirs, to the file as well."""
     done = {(one["task"], one["entrant"], one["seed"]) for one in results}
     wanted = [
         (task, entrant, seed)
@@ -92,7 +92,7 @@ def run_all(arguments, results):
 
 
 def values_of(results, task, entrant):
-    """What the seeds of an entrant came to, in percent."""
+    """The results of an entrant, one for each seed, in percent."""
     scale = 1 if recipe_of(task).task == "question-answering" else 100  # which is in percent
     return [
         scale * one["metrics"][one["metric"]]
@@ -102,7 +102,7 @@ def values_of(results, task, entrant):
 
 
 def cell(values):
-    """Mean, the least and the most of several seeds."""
+    """Mean, minimum and maximum over several seeds."""
     if not values:
         return "-"
     spread = f" ({min(values):.1f} to {max(values):.1f})" if len(values) > 1 else ""
@@ -110,7 +110,7 @@ def cell(values):
 
 
 def difference(own, theirs):
-    """Of two means, and its standard error."""
+    """The difference of two means, with its standard error."""
     if min(len(own), len(theirs)) < 2:
         return "-"
     error = math.sqrt(variance(own) / len(own) + variance(theirs) / len(theirs))
@@ -133,7 +133,7 @@ def print_table(results):
 
 
 def plot(results, path):
-    """A point for each run, entrants beside each other within a task."""
+    """A point for each run, with the entrants side by side within a task."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -159,12 +159,14 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", required=True, help="folder of a DistilBERT or BERT checkpoint")
-    parser.add_argument("--data", required=True, help="folder that the recipes' files lie in")
+    parser.add_argument("--data", required=True, help="folder with the recipes' files")
     parser.add_argument("--tasks", nargs="+", default=TASKS, help="names of recipes")
     parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
     parser.add_argument("--entrants", nargs="+", default=tuple(ENTRANTS), choices=ENTRANTS)
-    parser.add_argument("--output", type=Path, required=True, help="JSON lines, a run each")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture of the table (PNG)")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="results, a line of JSON for each run"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="plot the table (PNG)")
     arguments = parser.parse_args()
     results = []
     if arguments.output.exists():

@@ -1,11 +1,11 @@
-"""transformers' DistilBERT, trained by one of distil's recipes in a plain loop of PyTorch.
+"""transformers' DistilBERT, trained by one of distil's recipes in a plain PyTorch loop.
 
     python benchmarks/finetuning_transformers.py RECIPE [KEY=VALUE ...]
 
-Takes what `distil train` takes and prints one JSON document as `distil train --json` does, so that
-`benchmarks/finetuning.py` can lay the two side by side.  Batches, learning rates and metrics are
-distil's; model, first weights of the head, dropout, losses and optimizer are transformers' and
-PyTorch's.  Nothing is written.
+Takes the arguments of `distil train` and prints one JSON document as `distil train --json` does, so
+that `benchmarks/finetuning.py` can compare the two.  Batches, learning rates and metrics are
+distil's; the model, the initial weights of the head, dropout, losses and the optimizer are
+transformers' and PyTorch's.  Nothing is written.
 """
 
 import json
@@ -35,7 +35,7 @@ CLASSES = {
 
 
 class Trainer:
-    """The model and its optimizer, with the two methods that the loop and the judge need."""
+    """The model and its optimizer, with the two methods that training and evaluation need."""
 
     def __init__(self, recipe, labels):
         transformers.logging.set_verbosity_error()
@@ -58,7 +58,7 @@ class Trainer:
             self.optimizer.param_groups[spared]["params"].append(parameter)
 
     def train(self, inputs, learning_rate):
-        """Change the weights once; gives the loss."""
+        """Take one step; return the loss."""
         self.model.train()
         loss = self._output(inputs).loss
         loss.backward()
@@ -79,7 +79,7 @@ class Trainer:
         return Evaluation(loss=output.loss.item(), outputs=outputs)
 
     def _output(self, inputs):
-        """All arguments as transformers wants them: int64, with a mask."""
+        """All arguments as transformers expects them: int64, with a mask."""
         tensors = {
             name: torch.from_numpy(values).long() if values.dtype.kind == "i"
             else torch.from_numpy(values)
@@ -91,7 +91,7 @@ class Trainer:
 
 
 def run(recipe):
-    """Train and judge by a recipe; gives what `distil train --json` would print of it."""
+    """Train and evaluate by a recipe; return what `distil train --json` would print."""
     if recipe.task not in CLASSES or recipe.batch.accumulation != 1 or recipe.schedule.steps:
         raise SystemExit("this loop knows no masked-LM, no accumulation and no number of steps")
     begin = time.monotonic()

@@ -1,11 +1,11 @@
-"""How fast a DistilBERT classifier is here: distil in every way, and others that are installed.
+"""How fast a DistilBERT classifier runs here: distil in every way, and other installed libraries.
 
     python benchmarks/inference.py [--only NAME ...] [--rounds 5] [--json FILE] [--plots FOLDER]
 
-Every way lives in a process of its own and they take turns, so that noise meets all alike.  Ratios
-are taken round by round to transformers on PyTorch (plain distil where that is missing): padded
-batches of 32, as the texts come.  Only real tokens are counted; the share of the matrix peak is
-that of the plain model's arithmetic, whatever is left out of it.
+Each way runs in a separate process and they take turns, so that noise affects all alike.  Ratios
+are taken round by round, relative to transformers on PyTorch (plain distil if that is missing):
+padded batches of 32, in the order of the texts.  Only real tokens are counted; the share of the
+matrix peak counts the arithmetic of the plain model, including what is skipped.
 
 short   raw texts -> probabilities, about 25 tokens each        long    about 290, at most 512
 latency one text of 16, 128 and 512 tokens                      start   a new process's first answer
@@ -50,7 +50,7 @@ PEERS = (
 
 
 def candidates(folder, only):
-    """Peers first, since the first of all is what the others are compared with."""
+    """Other libraries first: the first of all is the baseline."""
     found = [
         Candidate(
             name=name,
@@ -71,13 +71,13 @@ def precision(name):
 
 
 def arithmetic(config, lengths):
-    """Floating-point operations of the plain encoder on sequences of these lengths."""
+    """Floating-point operations of the plain encoder for sequences of these lengths."""
     linear = config.n_layers * (4 * config.dim**2 + 2 * config.dim * config.hidden_dim)
     return sum(2 * linear * n + 4 * n * n * config.dim * config.n_layers for n in lengths)
 
 
 def start(chosen, text):
-    """Workers by name, without those that cannot be loaded or cannot predict."""
+    """Workers by name, except those that cannot be loaded or cannot predict."""
     workers = {}
     for candidate in chosen:
         try:
@@ -148,7 +148,7 @@ def measure_corpus(folder, chosen, kind, count, rounds):
 
 
 def measure_latency(folder, chosen, rounds):
-    """Milliseconds of one text by itself, and ratios."""
+    """Milliseconds for a single text, and ratios."""
     vocabulary = (Path(folder) / "vocab.txt").read_text(encoding="utf-8").splitlines()
     words = [word for word in vocabulary if word.isascii() and word.isalpha()][-512:]
     texts = {n: " ".join(words[: n - 2]) for n in LATENCY_TOKENS}
@@ -173,7 +173,7 @@ def measure_latency(folder, chosen, rounds):
 
 
 def measure_start(folder, chosen, rounds):
-    """Seconds from the start of a process to its first answer, and its memory then."""
+    """Seconds from the start of a process to its first answer, and its memory at that point."""
     text = corpora.make_texts(folder, "short", 1)
     found = {candidate.name: [] for candidate in chosen}
     for _ in range(rounds):
@@ -217,7 +217,7 @@ def cell(column, value):
 
 
 def plot(results, folder):
-    """Bars of the ratios, one picture a corpus."""
+    """Bar charts of the ratios, one for each corpus."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -251,17 +251,17 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--model", help="folder of a two-label classifier (default: a random one)")
     parser.add_argument(
-        "--model", help="folder of a two-label classifier; a random one if not given"
-    )
-    parser.add_argument(
-        "--only", nargs="+", metavar="NAME", help="ways whose name has one of these in it"
+        "--only", nargs="+", metavar="NAME", help="only ways whose names contain one of these"
     )
     parser.add_argument("--workloads", nargs="+", default=WORKLOADS, choices=WORKLOADS)
-    parser.add_argument("--texts", type=int, default=256, help="in a corpus (256)")
+    parser.add_argument("--texts", type=int, default=256, help="texts in a corpus (256)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
-    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw bars into it")
+    parser.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help="draw bar charts into this folder"
+    )
     arguments = parser.parse_args()
     results = {}
     with tempfile.TemporaryDirectory() as temporary:

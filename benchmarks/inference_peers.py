@@ -1,4 +1,4 @@
-"""How others run the same classifier, for `benchmarks/inference.py`, and how fast the machine is.
+"""How other libraries run the same classifier, for `benchmarks/inference.py`; the machine's speed.
 
 Each class is a runner of `distil.benchmarking`: `predict`, `answers` and `latency`.
 """
@@ -13,7 +13,7 @@ ROWS_AT_ONCE = 32
 
 
 class Peer:
-    """Padded batches of 32; `sort` puts texts of like length together first."""
+    """Padded batches of 32; with `sort`, texts of similar length share a batch."""
 
     def __init__(self, name, sort=False, **options):
         from tokenizers import Tokenizer

@@ -1,15 +1,16 @@
-"""Students with half their teacher's layers, taught in the task: what each loss is worth there.
+"""Students with half their teacher's layers, taught in the task: what each loss is worth.
 
     python benchmarks/lessons.py --model CHECKPOINT --data FOLDER --output FOLDER
 
 1. CHECKPOINT, a BERT or DistilBERT, is fine-tuned for each task (configs/finetune): the teacher.
-2. Every other of its layers, as fine-tuned, learn from it by configs/distill, from several seeds:
-   with the teacher's logits (L_ce), its last hidden states (L_cos) and the labels, without each of
-   these three, and with the labels alone.  Hidden states in between are not matched.
+2. A student of every other layer of the fine-tuned teacher learns from it by configs/distill, with
+   several seeds: with the teacher's logits (L_ce), its last hidden states (L_cos) and the labels;
+   without each of these three; and with the labels alone.  Intermediate hidden states are not
+   matched.
 
-`--teachers sst2=FOLDER` takes a teacher that is there already.  Rows are capped to fit two cores;
-`--all-rows` trains by the recipes as they are.  The same command after an interruption goes on.
-Results are in lessons.jsonl and lessons.md of the output, and printed.
+`--teachers sst2=FOLDER` uses an existing teacher.  Rows are capped to suit two cores; `--all-rows`
+trains by the recipes as they stand.  After an interruption the same command continues.  Results are
+printed, and written to lessons.jsonl and lessons.md in the output folder.
 """
 
 import argparse
@@ -34,13 +35,13 @@ STUDENTS = {
 
 @dataclass(frozen=True)
 class Task:
-    """A task, by the names of its two recipes, and how its runs are made small.
+    """A task: its two recipes, and how its runs are made small.
 
     Attributes:
-        lesson: Recipe of the students.
-        metric: That is compared.
-        small: Settings of the students that cap rows or epochs.
-        teacher: Settings of the teacher.
+        lesson: The students' recipe.
+        metric: The one that is compared.
+        small: The students' settings that cap rows or epochs.
+        teacher: The teacher's settings.
     """
 
     lesson: str
@@ -61,7 +62,7 @@ TASKS = {
 
 
 def find_teacher(runs, name, arguments):
-    """Folder of a task's teacher, which is fine-tuned if there is none."""
+    """The folder of a task's teacher, fine-tuned first if need be."""
     if name in arguments.teachers:
         return arguments.teachers[name]
     folder, _ = runs.run(
@@ -75,7 +76,7 @@ def find_teacher(runs, name, arguments):
 
 
 def teach(runs, name, student, teacher, seed, arguments):
-    """A student taught in a task; gives its result."""
+    """Teach a student a task; return the result."""
     recipe = f"distill/{TASKS[name].lesson}.yaml"
     left_out = [weight for loss, weight in LOSSES.items() if loss not in STUDENTS[student]]
     weights = {f"distillation.{weight}": 0.0 for weight in [*left_out, "alpha_hidden"]}
@@ -90,7 +91,7 @@ def teach(runs, name, student, teacher, seed, arguments):
 
 
 def teach_all(runs, arguments):
-    """All teachers, then all students: each seed of every task and student before the next."""
+    """Train all teachers, then all students: a seed in every task before the next seed."""
     teachers = {name: find_teacher(runs, name, arguments) for name in arguments.tasks}
     for name, folder in teachers.items():
         known = json.loads((Path(folder) / "training.json").read_text(encoding="utf-8"))["result"]
@@ -127,15 +128,17 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, help="the BERT to begin with")
+    parser.add_argument("--model", required=True, help="the BERT to start from")
     parser.add_argument("--data", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
     parser.add_argument(
         "--teachers", nargs="+", type=read_teacher, default=[], metavar="TASK=FOLDER"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="of the students (3)")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of each student (3)")
     parser.add_argument("--tasks", nargs="+", default=["sst2", "stsb", "wikiann"], choices=TASKS)
-    parser.add_argument("--all-rows", action="store_true", help="and all epochs of the recipes")
+    parser.add_argument(
+        "--all-rows", action="store_true", help="use all rows and epochs of the recipes"
+    )
     parser.add_argument("--precision", default="bfloat16", choices=("float32", "bfloat16"))
     arguments = parser.parse_args()
     arguments.teachers = dict(arguments.teachers)

@@ -2,9 +2,9 @@
 
     python benchmarks/loading_memory.py [--folder FOLDER] [--json]
 
-Each load runs in a process of its own.  Memory is what the process held at most while it
-loaded, above what it held after the bare import of the framework, as a multiple of the size
-of the weights.  Linux only: it reads /proc.
+Each load runs in a separate process.  Memory is the peak while loading, minus what the process
+held after importing the framework, as a multiple of the size of the weights.  Linux only: it
+reads /proc.
 """
 
 import argparse
@@ -21,7 +21,7 @@ TASK = "sequence-classification"
 
 
 def memory(field):
-    """A field of /proc/self/status in bytes: VmRSS now, VmHWM at most."""
+    """A field of /proc/self/status in bytes: VmRSS (now) or VmHWM (peak)."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field):
             return int(line.split()[1]) * 1024
@@ -29,7 +29,7 @@ def memory(field):
 
 
 def load(folder, framework):
-    """Load in this process; print what it took."""
+    """Load in this process; print memory and time."""
     import importlib
 
     importlib.import_module(f"distil.{framework}")

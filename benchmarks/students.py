@@ -2,18 +2,19 @@
 
     python benchmarks/students.py --model CHECKPOINT --data FOLDER --output FOLDER
 
-1. CHECKPOINT, a BERT or DistilBERT, learns to guess words (configs/finetune/mlm.yaml): the teacher.
-2. Students of every other of its layers, or of random weights, learn from it with all of the
-   triple loss or with parts of it (configs/distill/mlm.yaml).
-3. All of them are fine-tuned for some tasks (configs/finetune), from several seeds: tables 1 and 4
+1. CHECKPOINT, a BERT or DistilBERT, is trained as a masked LM (configs/finetune/mlm.yaml): the
+   teacher.
+2. Students with every other of its layers, or with random weights, learn from it with all or some
+   of the triple loss (configs/distill/mlm.yaml).
+3. All of them are fine-tuned for some tasks (configs/finetune), with several seeds: tables 1 and 4
    of the paper.
 4. Teacher and student are timed on the pairs of STS-B, one by one: table 3.
 
 Students whose teacher has learned the task itself: benchmarks/lessons.py.
 
-FOLDER of the data is laid out as the recipes say.  Everything is a recipe's run with a few settings
-changed, to fit two cores; `--help` has them.  The same command after an interruption goes on, and
-repeats nothing that is done.  Results are in students.jsonl and students.md of the output.
+The data folder is laid out as the recipes say.  Every run is a recipe with a few settings changed
+to suit two cores; `--help` lists them.  After an interruption the same command continues, and
+repeats nothing.  Results are written to students.jsonl and students.md in the output folder.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from distil.training.student import make_student
 
 WARM_UP = 20
 
-# First weights, and the weights of L_ce, L_mlm and L_cos; None where nothing is learned.
+# Initial weights, and the weights of L_ce, L_mlm and L_cos; None where nothing is learned.
 STUDENTS = {
     "from scratch": ("random", None),
     "teacher's layers": ("layers", None),
@@ -46,7 +47,7 @@ STUDENTS = {
 }
 TEACHER, BEST = "teacher", "triple"
 
-# Recipe, rows to learn from at most, metric.
+# Recipe, most rows to train on, metric.
 TASKS = {
     "sst2": (4000, "accuracy"),
     "stsb": (6000, "pearson"),
@@ -57,7 +58,7 @@ TASKS = {
 
 
 def write_corpus(data, path):
-    """Reviews and paragraphs of books in random order, each on a line of its own."""
+    """Reviews and paragraphs of books in random order, one a line."""
     with gzip.open(data / "imdb_unsup" / "text.txt.gz", "rt", encoding="utf-8") as file:
         texts = file.read().splitlines()
     for book in sorted((data / "gutenberg").glob("*.txt.gz")):
@@ -84,7 +85,7 @@ class Runs(Trainings):
             write_corpus(arguments.data, self.corpus)
 
     def learn_words(self, name, train, recipe, steps, **settings):
-        """Train a masked-LM on the corpus; gives its folder."""
+        """Train a masked LM on the corpus; return its folder."""
         folder, found = self.run(
             "words", name, train, recipe,
             **{
@@ -111,11 +112,11 @@ class Runs(Trainings):
         )  # fmt: skip
 
     def make_student(self, name, teacher):
-        """A student: its first weights, and what it learns from the teacher; gives its folder."""
+        """Make a student and let it learn from the teacher; return its folder."""
         origin, weights = STUDENTS[name]
         if weights is None:
             return self.start(origin, teacher)
-        # Of layers of the teacher, `distil distill` makes the student itself.
+        # `distil distill` makes a student from the teacher's layers by itself.
         start = None if origin == "layers" else str(self.start(origin, teacher))
         losses = dict(zip(("alpha_ce", "alpha_task", "alpha_cos"), weights, strict=True))
         return self.learn_words(
@@ -128,7 +129,7 @@ class Runs(Trainings):
         )  # fmt: skip
 
     def start(self, origin, teacher):
-        """A folder with a student that has learned nothing: of random weights, or of layers."""
+        """A folder with an untrained student: random weights, or the teacher's layers."""
         folder = self.output / "start" / origin
         if not (folder / "config.json").exists():
             model = distil.load(teacher, framework="pt", task="masked-lm")
@@ -137,7 +138,7 @@ class Runs(Trainings):
         return folder
 
     def fine_tune(self, model, name, task, seed):
-        """Fine-tune for a task; gives the folder."""
+        """Fine-tune for a task; return the folder."""
         rows, metric = TASKS[task]
         folder, found = self.run(
             "tasks", f"{name} {task} {seed}", distil.train, f"finetune/{task}.yaml",
@@ -156,7 +157,7 @@ class Runs(Trainings):
 
 
 def speed(folders, pairs):
-    """Seconds for all pairs, one at a time and on one thread, for each model; they take turns."""
+    """Seconds for all pairs, one at a time on one thread, for each model; the models take turns."""
     torch.set_num_threads(1)
     models = {name: distil.load(folder, framework="pt") for name, folder in folders.items()}
     tokenizer = distil.load_tokenizer(next(iter(folders.values())))
@@ -178,7 +179,7 @@ def read_pairs(data):
 
 
 def report(results):
-    """What was found so far, as tables of Markdown."""
+    """The results so far, as Markdown tables."""
     by_step = {}
     for one in results:
         by_step.setdefault(one["step"], []).append(one)
@@ -218,20 +219,35 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, help="the BERT to begin with")
+    parser.add_argument("--model", required=True, help="the BERT to start from")
     parser.add_argument("--data", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
-    parser.add_argument("--vocabulary", type=int, default=10000, help="words kept (10000)")
-    parser.add_argument("--teacher-steps", type=int, default=1000, help="of 2,048 tokens (1000)")
-    parser.add_argument("--teacher-rate", type=float, default=2e-4, help="of learning (2e-4)")
-    parser.add_argument("--steps", type=int, default=600, help="of a student, likewise (600)")
-    parser.add_argument("--seeds", type=int, default=3, help="of fine-tuning (3)")
+    parser.add_argument("--vocabulary", type=int, default=10000, help="words to keep (10000)")
+    parser.add_argument(
+        "--teacher-steps",
+        type=int,
+        default=1000,
+        help="steps of the teacher, of 2,048 tokens (1000)",
+    )
+    parser.add_argument(
+        "--teacher-rate", type=float, default=2e-4, help="learning rate of the teacher (2e-4)"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=600, help="steps of a student, of 2,048 tokens (600)"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of fine-tuning (3)")
     parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=STUDENTS)
     parser.add_argument("--tasks", nargs="+", default=["sst2", "stsb", "wikiann"], choices=TASKS)
-    parser.add_argument("--all-rows", action="store_true", help="of the tasks, not the first few")
-    parser.add_argument("--all-tokens", action="store_true", help="for L_ce, not the hidden ones")
+    parser.add_argument(
+        "--all-rows", action="store_true", help="fine-tune on all rows of the tasks"
+    )
+    parser.add_argument(
+        "--all-tokens", action="store_true", help="compute L_ce at all tokens, not just masked ones"
+    )
     parser.add_argument("--precision", default="bfloat16", choices=("float32", "bfloat16"))
-    parser.add_argument("--no-speed", action="store_true", help="time nothing, others are at work")
+    parser.add_argument(
+        "--no-speed", action="store_true", help="do not time the models (the machine is busy)"
+    )
     arguments = parser.parse_args()
     runs = Runs(arguments)
     models = {TEACHER: runs.make_teacher()}

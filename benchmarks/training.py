@@ -1,15 +1,15 @@
-"""How fast a DistilBERT classifier is trained: a step of distil, and of transformers.
+"""How fast a DistilBERT classifier trains: a step of distil, and of transformers.
 
     python benchmarks/training.py [--workloads full short long] [--only NAME ...] [--rounds 5]
 
-full    batches of 16 rows of 128 tokens, nothing to be padded
-short   batches of 32 ragged texts, about 25 tokens each
-long    batches of 16 ragged texts, about 290 tokens each, at most 512
+full    batches of 16 rows of 128 tokens, without padding
+short   batches of 32 texts of different lengths, about 25 tokens each
+long    batches of 16 texts of different lengths, about 290 tokens each, at most 512
 
-A step is all of it: dropout, losses, gradients, clipping, AdamW.  Every entrant lives in a process
-of its own and they take turns, so that noise meets all alike; ratios are taken round by round to
-transformers on PyTorch in float32.  distil's batches are of texts of like length, as its recipes
-make them; transformers' are padded, as the texts come.  Only real tokens are counted.
+A step includes dropout, loss, gradients, clipping and AdamW.  Each entrant runs in a separate
+process and they take turns, so that noise affects all alike; ratios are taken round by round,
+relative to transformers on PyTorch in float32.  distil batches texts of similar length, as its
+recipes do; transformers pads them in the order they come.  Only real tokens are counted.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import corpora
 
 from distil.benchmarking.workers import Candidate, Worker, WorkerError
 
-# Batches that an entrant trains on in a round.
+# Batches that an entrant trains on in each round.
 WORKLOADS = {"full": 1, "short": 3, "long": 2}
 ENVIRONMENT = {
     "PYTHONPATH": str(Path(__file__).parent),
@@ -38,7 +38,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def candidates(folder, kind, only):
-    """The first is what the others are compared with."""
+    """All entrants; the first is the baseline."""
     shared = {"folder": folder, "kind": kind, "steps": WORKLOADS[kind]}
     found = []
 
@@ -113,7 +113,7 @@ def main():
     )
     parser.add_argument("--workloads", nargs="+", default=tuple(WORKLOADS), choices=WORKLOADS)
     parser.add_argument(
-        "--only", nargs="+", metavar="NAME", help="entrants whose name has one of these in it"
+        "--only", nargs="+", metavar="NAME", help="only entrants whose names contain one of these"
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")

@@ -1,12 +1,13 @@
-"""PyTorch and TensorFlow trained by one recipe, their curves laid over one another.
+"""PyTorch and TensorFlow trained by one recipe, with both curves in one plot.
 
     python benchmarks/training_curves.py --model CHECKPOINT --teacher MASKED_LM --data FOLDER
         --output FOLDER [--plots docs/images]
 
-Fine-tuning (configs/finetune/sst2.yaml) and distillation (configs/distill/mlm.yaml), a few steps of
-each in both frameworks: without dropout, where the curves must coincide, and fine-tuning as the
-recipe has it as well, where each framework draws its own dropout.  Each training is `distil train`
-or `distil distill` in a process of its own; what is done is not repeated.
+A few steps of fine-tuning (configs/finetune/sst2.yaml) and of distillation
+(configs/distill/mlm.yaml) in both frameworks: without dropout, where the curves must coincide, and
+fine-tuning also with the recipe's dropout, which each framework draws in its own way.  Each
+training is `distil train` or `distil distill` in a separate process; finished ones are not
+repeated.
 """
 
 import argparse
@@ -33,7 +34,7 @@ DISTILLATION = (
 
 
 def logs_of(name, command, recipe, settings, output):
-    """Train in both frameworks; gives their logs by name."""
+    """Train in both frameworks; return their logs by name."""
     logs = {}
     for framework, title in FRAMEWORKS.items():
         folder = output / f"{name}-{framework}"
@@ -53,11 +54,16 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, help="to fine-tune")
-    parser.add_argument("--teacher", required=True, help="a masked-LM, to be learned from")
+    parser.add_argument("--model", required=True, help="checkpoint to fine-tune")
+    parser.add_argument("--teacher", required=True, help="masked LM that teaches")
     parser.add_argument("--data", required=True, metavar="FOLDER")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
-    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="instead of the output")
+    parser.add_argument(
+        "--plots",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the plots (default: the output folder)",
+    )
     arguments = parser.parse_args()
     plots = arguments.plots or arguments.output
     data = f"data.folder={arguments.data}"

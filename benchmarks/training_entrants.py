@@ -1,7 +1,7 @@
-"""Who trains in `benchmarks/training.py`: a step of distil in both frameworks, and transformers'.
+"""The entrants of `benchmarks/training.py`: distil in both frameworks, and transformers.
 
-Each class is a runner of `distil.benchmarking`: `warm_up`, and `train`, which gives the tokens it
-trained on, padding not counted.
+Each class is a runner of `distil.benchmarking`: `warm_up`, and `train`, which returns the number of
+tokens it trained on, without padding.
 """
 
 import importlib
@@ -17,13 +17,13 @@ from distil.training.preparing import dtype_of
 
 BATCH = {"full": 16, "short": 32, "long": 16}  # rows
 FULL = 128  # tokens of a full row
-TEXTS = 768  # of which the batches that are trained on are a fair sample
+TEXTS = 768  # the batches that are trained on are a fair sample of these
 LEARNING_RATE = 5e-5
 SORTED = 100  # batches cut from rows sorted by length, as in recipes by default; 1 sorts nothing
 
 
 def make_features(folder, kind):
-    """Rows with a random label each: full, or ragged as texts are."""
+    """Rows with random labels: full, or of different lengths like texts."""
     random = np.random.default_rng(0)
     if kind == "full":
         rows = list(random.integers(1000, 30000, (BATCH[kind], FULL)))
@@ -39,10 +39,10 @@ def make_features(folder, kind):
 
 
 class Entrant:
-    """The batches; `steps` of them are trained on at a time.
+    """The batches, of which `steps` are trained on in each round.
 
-    Of all batches of an epoch, these are the shortest, the longest and some between at equal
-    distances: a round is like an epoch, whatever its order.
+    Of an epoch's batches these are the shortest, the longest and some at equal distances in
+    between, so that a round is like an epoch, in whatever order.
     """
 
     window = SORTED
@@ -73,7 +73,7 @@ class Entrant:
         raise NotImplementedError
 
     def warm_up(self):
-        """A step on the smallest batch; gives the share of padding in all."""
+        """Take a step on the smallest batch; return the share of padding in all batches."""
         self.step(self.batches[0])
         return padding_share(self.batches)
 
@@ -105,7 +105,7 @@ class Distil(Entrant):
 
 
 class TransformersTorch(Entrant):
-    """Padded to the longest of the batch, in random order."""
+    """Padded to the longest row of each batch, in random order."""
 
     window = 1
 
@@ -119,7 +119,7 @@ class TransformersTorch(Entrant):
 
 
 class TransformersTF(Entrant):
-    """Compiled and trained by Keras's own `train_on_batch`; full rows only."""
+    """Compiled, and trained by Keras's `train_on_batch`; full rows only."""
 
     def load(self):
         import tf_keras

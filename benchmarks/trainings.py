@@ -1,4 +1,4 @@
-"""What benchmarks of trained students share: each training is done once, and told of in tables."""
+"""What the benchmarks of students share: each training is run once and reported in tables."""
 
 import json
 import statistics
@@ -10,13 +10,13 @@ NEVER = 10**6
 
 
 class Trainings:
-    """Runs of recipes, each in a folder of its own, and what they came to.
+    """Runs of recipes, each in its own folder, and their results.
 
     Args:
-        output: Folder of all of them; results go to NAME.jsonl and, as tables, to NAME.md there.
-        name: Of this benchmark.
-        report: Gives the tables of a list of results.
-        settings: Of all recipes.
+        output: Their parent folder; results go to NAME.jsonl and, as tables, to NAME.md there.
+        name: Name of this benchmark.
+        report: Turns a list of results into tables.
+        settings: Settings for every recipe.
     """
 
     def __init__(self, output, name, report, **settings):
@@ -28,13 +28,13 @@ class Trainings:
         self.results = []
 
     def run(self, kind, name, train, recipe, **settings):
-        """Train by a recipe, or take what was trained; gives folder and result."""
+        """Train by a recipe, unless that is done already; return the folder and the result."""
         folder = self.output / kind / folder_name(name)
         given = {"output": str(folder), "checkpoints.every": 500, **self.settings, **settings}
         return folder, train(CONFIGS / recipe, **given)
 
     def add(self, **result):
-        """Note a result in both files and on stderr."""
+        """Write a result to both files and to stderr."""
         self.results.append(result)
         files = {
             ".jsonl": "".join(json.dumps(one) + "\n" for one in self.results),
@@ -51,7 +51,7 @@ def folder_name(name):
 
 
 def scores_of(results):
-    """Scores in percent by seed, by task, by model."""
+    """Scores in percent, by model, task and seed."""
     scores = {}
     for one in results:
         own = scores.setdefault(one["model"], {}).setdefault(one["task"], {})
@@ -60,22 +60,22 @@ def scores_of(results):
 
 
 def table_of_scores(scores, teacher, best):
-    """Rows of a table: each model in each task, what it keeps of the teacher, and beside the best.
+    """Each model in each task, its share of the teacher's mean, its difference from the best.
 
-    Only models with all tasks of the teacher have means.  Differences are of the means over tasks,
-    seed by seed, with their standard error over the seeds that both have in all tasks.
+    Only models with all of the teacher's tasks have means.  Differences are those of the means
+    over tasks, seed by seed, with the standard error over the seeds that both models have.
     """
     tasks = list(scores.get(teacher, ()))
     if not tasks:
         return []
-    rows = [("model", *tasks, "mean", "kept", f"beside {best}")]
+    rows = [("model", *tasks, "mean", "kept", f"against {best}")]
     whole = statistics.mean(map(mean, scores[teacher].values()))
     for name, own in scores.items():
         cells = [spread(own[task].values()) if task in own else "" for task in tasks]
         if own.keys() >= set(tasks):
             average = statistics.mean(mean(own[task]) for task in tasks)
-            beside = difference(own, scores.get(best, {}), tasks)
-            cells += [f"{average:.1f}", f"{100 * average / whole:.1f}%", beside]
+            against = difference(own, scores.get(best, {}), tasks)
+            cells += [f"{average:.1f}", f"{100 * average / whole:.1f}%", against]
         rows.append((name, *cells, *[""] * (len(rows[0]) - 1 - len(cells))))
     return rows
 
@@ -85,7 +85,7 @@ def mean(by_seed):
 
 
 def difference(one, other, tasks):
-    """By how much the first is better, in the mean of the tasks."""
+    """By how much the first is better, in the mean over tasks."""
     seeds = [set(model.get(task, ())) for model in (one, other) for task in tasks]
     both = sorted(set.intersection(*seeds))
     if not both or one is other:
@@ -96,14 +96,14 @@ def difference(one, other, tasks):
 
 
 def spread(values):
-    """A mean, and the deviation over the seeds."""
+    """A mean, with the standard deviation over seeds."""
     values = list(values)
     deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.1f}{deviation}"
 
 
 def table(rows):
-    """Lines of Markdown, and a blank one; the first row names the columns."""
+    """Markdown lines and a blank one; the first row names the columns."""
     if len(rows) < 2:
         return []
     lines = [rows[0], ("---",) * len(rows[0]), *rows[1:]]

@@ -1,4 +1,4 @@
-"""Fuzz the reader of PyTorch's .bin files, in their new form and the older one."""
+"""Fuzz the reader of PyTorch's .bin files, in the current form and the older one."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Fuzz the reader of indexes; their shards are whole."""
+"""Fuzz the reader of indexes; the shards are intact."""
 
 import tempfile
 from pathlib import Path

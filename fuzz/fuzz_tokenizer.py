@@ -31,7 +31,7 @@ if __name__ == "__main__":
         seed = (Path(place) / name).read_bytes()
 
     def read_all(folder: Path) -> None:
-        """Read, with a whole vocabulary beside options that have none."""
+        """Read the folder; beside options there is a valid vocabulary."""
         if name == "tokenizer_config.json":
             (folder / "vocab.txt").write_text(vocabulary)
         read(folder)

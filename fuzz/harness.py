@@ -1,11 +1,11 @@
-"""What all harnesses share: one damaged file after another, coverage-guided by atheris.
+"""What all harnesses share: damaged files, one after another, guided by coverage (atheris).
 
-Run one with ``tox -e fuzz -- 60`` (seconds for each reader), or by itself::
+``tox -e fuzz -- 60`` runs each for 60 seconds; one by itself::
 
     python fuzz/fuzz_config.py -max_total_time=60
 
-A finding is any error that is not distil's own, a crash, more than 5 seconds, or 2 GB.  The
-input is kept as ``crash-...``; make it a case of ``tests/attacks``.
+A finding is a crash, any error that is not distil's own, more than 5 seconds, or 2 GB.  The
+input is kept as ``crash-...``; add it to ``tests/attacks``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pathlib import Path
 
 import atheris
 
-# What is imported elsewhere first would not be instrumented.
+# Modules imported earlier would not be instrumented.
 with atheris.instrument_imports(include=["distil"]):
     for name in (
-        "checkpoint", "config", "hub", "tokenizer.python_tokenizer", "tokenizer.rust_tokenizer",
-        "weights",
+        "checkpoints.matching", "common.config", "common.tokenizer.python_tokenizer",
+        "common.tokenizer.rust_tokenizer", "storage.hub",
     ):  # fmt: skip
-        importlib.import_module(f"distil.common.{name}")
+        importlib.import_module(f"distil.{name}")
 
 from distil.errors import DistilError
 
@@ -34,14 +34,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 
 def fuzz(file_name: str, seeds: Iterable[bytes], read: Callable[[Path], object]) -> None:
-    """Give `read` a folder whose `file_name` holds what atheris comes up with.
+    """Call `read` with a folder whose `file_name` holds what atheris generates.
 
     Args:
         file_name: Name of the file to damage.
-        seeds: Whole files to begin with.
+        seeds: Valid files to start from.
         read: Reads the folder, and may raise a DistilError.
     """
-    # In memory, where there is such a place: thousands of files a second are written.
+    # In memory if possible: thousands of files are written every second.
     memory = Path("/dev/shm")
     root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
     folder, corpus = root / "model", root / "corpus"

@@ -1,4 +1,4 @@
-"""Run every harness for some seconds each: ``python fuzz/run_all.py 60``."""
+"""Run every harness for some seconds: ``python fuzz/run_all.py 60``."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
 
 
 def main() -> int:
-    """Run them one after another; 1 if there was a finding."""
+    """Run them one after another; return 1 if there was a finding."""
     here = Path(__file__).parent
     runs = [[str(path)] for path in sorted(here.glob("fuzz_*.py")) if path.stem != "fuzz_tokenizer"]
     runs += [[str(here / "fuzz_tokenizer.py"), f"--file={name}"] for name in FILES]

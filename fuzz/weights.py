@@ -1,4 +1,4 @@
-"""A checkpoint to damage, and the way in which each of its formats is read."""
+"""A checkpoint to damage, and how its weights are read in each format."""
 
 from __future__ import annotations
 
