@@ -128,7 +128,7 @@ def choose_form(
 def title_of(computer: str) -> str:
     """What a framework or an engine is called in text, by its name."""
     found = FRAMEWORKS.get(computer)
-    return ENGINE_TITLES[computer] if found is None else found.title
+    return ENGINE_TITLES.get(computer, computer) if found is None else found.title
 
 
 def find_framework(name: str | None = None) -> str:

@@ -13,9 +13,11 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from distil import frameworks
+from distil.common.tasks import TASKS
 from distil.errors import CheckpointWarning, InputError
-from distil.pipelines import Pipeline, pipeline
+from distil.frameworks import FRAMEWORKS, import_framework
+from distil.pipelines import pipeline
+from distil.pipelines.base import Pipeline
 from distil.pipelines.comparison import ComparedModels
 
 # float32 differs by less than 1e-5 of the largest logit, and these are seldom above 10.
@@ -23,22 +25,8 @@ LARGEST_DIFFERENCE = 1e-4
 
 BOTH = "both"
 
-# What a row of a task is made of: the text, and what goes with it.
-_FIELDS: Mapping[str, tuple[str, str]] = {
-    "sequence-classification": ("text", "text_pair"),
-    "question-answering": ("question", "context"),
-    "multiple-choice": ("prompt", "choices"),
-}
 # The arguments that hold what goes with texts, by its field.
 _ARGUMENTS = {"text_pair": "pair", "context": "context", "choices": "choices"}
-
-# Tasks that have a use for `top_k`, and what it is there unless told otherwise.
-_TOP_K = {
-    "sequence-classification": 5,
-    "masked-lm": 5,
-    "multiple-choice": None,
-    "question-answering": 1,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,27 +138,26 @@ def make_pipeline(
                 "frameworks are compared in float32, without an engine",
                 found=f"dtype {dtype}, engine {engine}", where="framework 'both'",
             )  # fmt: skip
-        for one in ("pt", "tf"):
-            frameworks.import_framework(one)
-        pipe = pipeline(model=name, framework="pt", **options)
+        for one in FRAMEWORKS:
+            import_framework(one)
+        one, two = FRAMEWORKS
+        pipe = pipeline(model=name, framework=one, **options)
         with warnings.catch_warnings():
             # The first framework has said what there is to say about the checkpoint.
             warnings.simplefilter("ignore", CheckpointWarning)
-            other = pipeline(model=name, framework="tf", **options)
-        pipe.model = ComparedModels(pipe.model, other.model)
-    if pipe.task in _TOP_K:
-        pipe.set_options(top_k=_TOP_K[pipe.task] if top_k is None else top_k)
+            other = pipeline(model=name, framework=two, **options)
+        pipe.model, pipe.origin = ComparedModels(pipe.model, other.model), None
+    if hasattr(pipe.options, "top_k"):
+        pipe.set_options(top_k=TASKS[pipe.task].top_k if top_k is None else top_k)
     elif top_k is not None:
-        raise InputError(
-            "top_k means nothing here", found=f"a model for {pipe.task}", where="top_k"
-        )
+        raise InputError("this task has no top_k", found=f"a model for {pipe.task}", where="top_k")
     return pipe
 
 
 def frameworks_of(pipe: Pipeline) -> tuple[str, ...]:
     """What computes."""
     compared = isinstance(pipe.model, ComparedModels)
-    return ("pt", "tf") if compared else (pipe.model.framework,)
+    return tuple(FRAMEWORKS) if compared else (pipe.model.framework,)
 
 
 def difference_of(pipe: Pipeline) -> float | None:
@@ -180,7 +167,7 @@ def difference_of(pipe: Pipeline) -> float | None:
 
 def fields_of(task: str) -> tuple[str, str | None]:
     """The names of a task's text, and of what goes with it."""
-    return _FIELDS.get(task, ("text", None))
+    return TASKS[task].row
 
 
 def make_rows(
@@ -201,7 +188,7 @@ def make_rows(
         raise InputError("there is no text", expected="at least one", where="texts")
     first, second = fields_of(task)
     values = seconds(task, given, len(texts))
-    if values is None:
+    if values is None or second is None:
         return list(texts)
     return [{first: text, second: value} for text, value in zip(texts, values, strict=True)]
 
@@ -225,12 +212,12 @@ def seconds(task: str, given: Mapping[str, Any], count: int | None = None) -> li
     for name, value in given.items():
         if value is not None and name != wanted:
             raise InputError(
-                f"{name} means nothing here", found=f"a model for {task}", where=name,
+                f"this task has no {name}", found=f"a model for {task}", where=name,
                 fix=f"pass {wanted} instead" if wanted else "leave it out",
             )  # fmt: skip
     value = given.get(wanted)
     if value is None:
-        if wanted in ("context", "choices") and count is not None:
+        if TASKS[task].needs_second and count is not None:
             raise InputError(f"{task} needs {wanted}", found="none", where=wanted)
         return None
     if wanted == "choices":
@@ -240,8 +227,8 @@ def seconds(task: str, given: Mapping[str, Any], count: int | None = None) -> li
         return values * (count or 1)
     if len(values) != count:
         raise InputError(
-            f"texts and {wanted} do not go together",
-            expected="one for all" + (f", or one for each of {count} texts" if count else ""),
+            f"there must be one {wanted} for each text, or one for all",
+            expected="1" + (f" or {count}" if count else ""),
             found=len(values), where=wanted,
         )  # fmt: skip
     return values

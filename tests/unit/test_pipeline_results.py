@@ -272,7 +272,7 @@ class TestQuestionAnswering:
         assert pipe(question=[self.QUESTION] * 2, context=self.CONTEXT) == [one, one]
         assert pipe(question=[self.QUESTION] * 2, context=[self.CONTEXT] * 2) == [one, one]
         assert list(pipe(iter([row]))) == [one]
-        with pytest.raises(InputError, match="do not go together"):
+        with pytest.raises(InputError, match="one context for each question"):
             pipe(question=[self.QUESTION] * 2, context=[self.CONTEXT] * 3)
         with pytest.raises(InputError, match="a question needs a context"):
             pipe(question=self.QUESTION)

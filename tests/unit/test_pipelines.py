@@ -307,7 +307,7 @@ class TestBadRows:
         assert all(isinstance(problem, InputError) for _, problem in told)
 
     def test_passed_over_with_a_warning(self, tokenizer):
-        with pytest.warns(UserWarning, match=r"row 1 is passed over: .*texts\[1\]") as said:
+        with pytest.warns(UserWarning, match=r"row 1 is skipped: .*texts\[1\]") as said:
             assert make(tokenizer)(["it", None], skip_bad_rows=True)[1] is None
         assert [one.filename for one in said] == [__file__]
 

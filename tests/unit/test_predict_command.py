@@ -37,10 +37,10 @@ BAD = {
     "broken JSON": ("rows.jsonl", b'"it"\n{"text": "it"\n"is"\n', 2, "not JSON"),
     "a nest of lists": ("rows.jsonl", b'"it"\n' + b"[" * 100_000 + b'\n"is"\n', 2, "not JSON"),
     "a number": ("rows.jsonl", b'"it"\n7\n"is"\n', 2, "neither a text nor"),
-    "no text": ("rows.jsonl", b'"it"\n{"text": null}\n"is"\n', 2, "no text"),
+    "no text": ("rows.jsonl", b'"it"\n{"text": null}\n"is"\n', 2, "not a text"),
     "a surrogate": ("rows.jsonl", b'"it"\n"\\ud800"\n"is"\n', 2, "lone surrogate"),
     "no field": ("rows.jsonl", b'"it"\n{"txt": "is"}\n"is"\n', 2, "--text-column"),
-    "an empty field": ("rows.csv", b"id,text\n1,it\n2,\n3,is\n", 3, "no text"),
+    "an empty field": ("rows.csv", b"id,text\n1,it\n2,\n3,is\n", 3, "not a text"),
     "too many fields": ("rows.csv", b"id,text\n1,it\n2,a,b\n3,is\n", 3, "number of columns"),
     "a field not UTF-8": ("rows.csv", b"id,text\n1,it\n2,f\xe4\n3,is\n", 3, "not UTF-8"),
     "a quote": ("rows.csv", b'id,text\n1,it\n2,"a"b\n3,is\n', 3, "close the quotation mark"),
@@ -220,14 +220,14 @@ class TestCommand:
         status, out, err = run(f"--file {name} --output out.jsonl --skip-bad-rows")
         if kind == "UTF-16":  # no row is left
             assert status == 2
-            assert "every row was passed over" in err
+            assert "every row was skipped" in err
             return
         assert (status, out) == (0, "")
         first, last = err.splitlines()
-        assert first.startswith("warning: passed over: ")
+        assert first.startswith("warning: skipped: ")
         assert problem in first
         assert f"{name}:{line}" in first
-        assert last == "warning: 1 of 3 rows were passed over"
+        assert last == "warning: 1 of 3 rows were skipped"
         assert len(written()) == 2
         assert line not in [one["row"] for one in written()]
 

@@ -15,7 +15,7 @@ from typing import Any
 from distil.benchmarking.entrants import DTYPES, Entrant, Measurement, ways
 from distil.common.config import DistilBertConfig
 from distil.common.inference.quantization import sample_texts
-from distil.common.tasks import find_task, task_of_checkpoint
+from distil.common.tasks import TASKS, find_task, task_of_checkpoint
 from distil.errors import InputError
 
 # A faster way may lose this share of accuracy, or change this share of the answers.
@@ -70,7 +70,7 @@ def bench(
         progress: Told what is being done.
 
     Raises:
-        InputError: Rows and labels do not go together, or there is nothing to measure.
+        InputError: Rows and labels differ in number, or there is nothing to measure.
         FrameworkError: No framework is installed.
         DistilError: The checkpoint cannot be loaded, or not predict these rows.
     """
@@ -155,13 +155,11 @@ def _check(
             "unknown type", expected=", ".join(DTYPES), found=", ".join(unknown) or "none",
             where="dtypes",
         )  # fmt: skip
-    if labels is not None and task != "sequence-classification":
-        raise InputError(
-            "labels mean nothing here", expected="a sequence classifier", found=task, where="labels"
-        )
+    if labels is not None and not TASKS[task].has_problem_type:
+        raise InputError("labels of texts need a sequence classifier", found=task, where="labels")
     if labels is not None and len(labels) != len(rows):
         raise InputError(
-            "rows and labels do not go together",
+            "there must be one label for each row",
             expected=f"{len(rows)} labels", found=len(labels), where="labels",
         )  # fmt: skip
 
@@ -176,6 +174,6 @@ def _made_up() -> list[str]:
 def _is_as_good(one: Measurement, plain: Measurement) -> bool:
     if one.problem is not None:
         return False
-    if one.accuracy is not None:
+    if one.accuracy is not None and plain.accuracy is not None:
         return one.accuracy >= plain.accuracy - _ACCURACY_LOST
-    return one.same >= 1 - _ANSWERS_CHANGED
+    return one.same is not None and one.same >= 1 - _ANSWERS_CHANGED

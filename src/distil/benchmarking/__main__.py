@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import IO, Any
 
 
@@ -36,10 +37,12 @@ def serve(runner: str, options: Mapping[str, Any], requests: IO[str], replies: I
         module, _, name = runner.partition(":")
         loaded.append(getattr(importlib.import_module(module), name)(**options))
 
+    def work(request: dict[str, Any]) -> Any:
+        return getattr(loaded[0], request.pop("do"))(**request)
+
     reply(load)
     for line in requests:
-        request = json.loads(line)
-        reply(lambda request=request: getattr(loaded[0], request.pop("do"))(**request))
+        reply(partial(work, json.loads(line)))
 
 
 def peak_memory() -> float | None:

@@ -8,23 +8,27 @@ from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
-from distil import frameworks
 from distil.benchmarking.workers import Candidate, Reply, Worker, WorkerError
+from distil.frameworks import (
+    ENGINE_TITLES,
+    FRAMEWORKS,
+    find_framework,
+    import_framework,
+    title_of,
+)
 
 DTYPES = ("float32", "bfloat16", "int8")
 
 _PIPELINE = "distil.benchmarking.runners:Pipeline"
 _PADDED = "distil.benchmarking.runners:Padded"
-_TITLES = {"pt": "PyTorch", "tf": "TensorFlow"}
-# What it is called, the package that has to be there, and what chooses it in `distil.pipeline`.
+# Names of frameworks and engines, the package that has to be there, and what chooses each in
+# `distil.pipeline`.
 _COMPUTERS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("PyTorch", "torch", {"framework": "pt"}),
-    ("TensorFlow", "tensorflow", {"framework": "tf"}),
-    ("OpenVINO", "openvino", {"engine": "openvino"}),
-    ("ONNX Runtime", "onnxruntime", {"engine": "onnxruntime"}),
+    *((one.name, one.packages[0], {"framework": one.name}) for one in FRAMEWORKS.values()),
+    *((engine, engine, {"engine": engine}) for engine in ENGINE_TITLES),
 )
-# What there is no such thing as.
-_NEVER = {("TensorFlow", "int8"), ("ONNX Runtime", "bfloat16")}
+# Combinations that do not exist.
+_NEVER = {("tf", "int8"), ("onnxruntime", "bfloat16")}
 
 _ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 # How often one text is predicted by itself.
@@ -78,23 +82,23 @@ def ways(name: str, task: str, dtypes: Sequence[str]) -> Iterator[Way]:
     Raises:
         FrameworkError: No framework is there.
     """
-    framework = frameworks.find_framework()
-    frameworks.import_framework(framework)
+    framework = find_framework()
+    import_framework(framework)
     common = {"name": name, "task": task}
     plain = Candidate(
-        name=f"{_TITLES[framework]}, plain and padded",
+        name=f"{title_of(framework)}, plain and padded",
         runner=_PADDED,
         options={**common, "framework": framework},
         environment=_ENVIRONMENT,
     )
     yield Way(candidate=plain, options=None)
-    for title, package, choice in _COMPUTERS:
+    for computer, package, choice in _COMPUTERS:
         for dtype in dtypes:
-            if find_spec(package) is None or (title, dtype) in _NEVER:
+            if find_spec(package) is None or (computer, dtype) in _NEVER:
                 continue
             options = {**choice, "dtype": dtype}
             candidate = Candidate(
-                name=f"{title} {dtype}",
+                name=f"{title_of(computer)} {dtype}",
                 runner=_PIPELINE,
                 options={**common, **options},
                 environment=_ENVIRONMENT,

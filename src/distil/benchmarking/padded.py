@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from distil.arrays import Array
-from distil.common.inference.model import READS_FIRST, InferenceModel
+from distil.common.inference.model import InferenceModel
+from distil.common.tasks import TASKS
 
 # What pipelines and examples usually take.
 ROWS_AT_ONCE = 32
@@ -28,6 +29,8 @@ class PaddedModel(InferenceModel):
         self.framework, self.config, self.task = model.framework, model.config, model.task
         self._run = _run_pt(model) if model.framework == "pt" else _run_tf(model)
         self._rows = rows
+        task = TASKS[self.task]
+        self._reads_first, self._has_choices = task.reads_first, task.has_choices
 
     def score(
         self,
@@ -45,16 +48,16 @@ class PaddedModel(InferenceModel):
             for number, row in enumerate(rows):
                 ids[number, : len(row)] = row
                 mask[number, : len(row)] = 1
-            if self.task == "multiple-choice":
+            if self._has_choices:
                 # Each row is a choice by itself: choices meet only in the softmax.
                 ids, mask = ids[:, None], mask[:, None]
             fields = self._run(ids, mask)
-            if self.task in READS_FIRST:
+            if self._reads_first:
                 found += list(fields[0])
                 continue
             scores = fields[0] if len(fields) == 1 else np.stack(fields, axis=-1)
             found += [one[: len(row)] for one, row in zip(scores, rows, strict=True)]
-        if wanted is not None and self.task not in READS_FIRST:
+        if wanted is not None and not self._reads_first:
             found = [one[places] for one, places in zip(found, wanted, strict=True)]
         return found
 
@@ -73,7 +76,7 @@ def _run_pt(model: Any) -> Any:
 def _run_tf(model: Any) -> Any:
     import tensorflow as tf  # noqa: PLC0415
 
-    shape = [None] * (3 if model.task == "multiple-choice" else 2)
+    shape = [None] * (3 if TASKS[model.task].has_choices else 2)
     signature = [tf.TensorSpec(shape, tf.int64)] * 2
     call = tf.function(
         lambda ids, mask: model(input_ids=ids, attention_mask=mask).to_tuple(),

@@ -80,6 +80,13 @@ def text(value: object, style: str = "") -> Text:
     return Text(str(value), style=style)
 
 
+def size(count: int) -> str:
+    """A number of bytes, as "1.2 MB"."""
+    from rich.filesize import decimal  # noqa: PLC0415 - see above
+
+    return decimal(count)
+
+
 def print_table(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],

@@ -26,13 +26,13 @@ def _print_classifications(results: Sequence[Mapping[str, Any]]) -> None:
     rows = []
     for one in results:
         best, *others = one["result"]
-        then = ", ".join(f"{label['label']} {label['score']:.4f}" for label in others)
+        rest = ", ".join(f"{label['label']} {label['score']:.4f}" for label in others)
         text = f"{one['text']} | {one['text_pair']}" if "text_pair" in one else one["text"]
         rows.append(
             (_output.text(best["label"], GOOD), f"{best['score']:.4f}", text,
-             _output.text(then, FAINT))
+             _output.text(rest, FAINT))
         )  # fmt: skip
-    _output.print_table(("label", "score", "text", "then"), rows, right=("score",))
+    _output.print_table(("label", "score", "text", "other labels"), rows, right=("score",))
 
 
 def _print_entities(results: Sequence[Mapping[str, Any]]) -> None:

@@ -98,8 +98,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(conversion: Any) -> None:
-    from rich.filesize import decimal  # noqa: PLC0415 - see `_output`
-
     dtypes = ", ".join(f"{dtype} ({count})" for dtype, count in conversion.dtypes.items())
     changes = (
         (conversion.renamed, "renamed"),
@@ -120,7 +118,7 @@ def _print(conversion: Any) -> None:
         }
     )
     _output.print_line()
-    rows = [(file.name, decimal(file.bytes)) for file in conversion.files]
+    rows = [(file.name, _output.size(file.bytes)) for file in conversion.files]
     _output.print_table(("file", "size"), rows, right=("size",))
     _output.print_line()
     cast = " cast to the new type" if conversion.cast else ""

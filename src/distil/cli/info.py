@@ -19,7 +19,6 @@ EXAMPLES = (
 )
 
 _STYLES = {"loads": GOOD, "new head": UNSURE, "no": BAD}
-_NAMES = {"pt": "PyTorch", "tf": "TensorFlow"}
 _MOST_LABELS = 12
 
 
@@ -42,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(found: Any) -> None:
+    from distil.frameworks import title_of  # noqa: PLC0415 - after --help is out of the way
+
     sizes = found.sizes
     folded = " (folded into a DistilBERT when loaded)" if found.model_type == "bert" else ""
     _output.print_fields(
@@ -63,7 +64,7 @@ def _print(found: Any) -> None:
     _output.print_line()
     _print_weights(found.weights)
     _print_tokenizer(found, sizes["vocab_size"])
-    columns = ("task", *_NAMES.values(), "why")
+    columns = ("task", *map(title_of, found.frameworks), "why")
     rows = [
         [
             use.task + (" *" if use.own else ""),
@@ -75,7 +76,7 @@ def _print(found: Any) -> None:
     _output.print_table(columns, rows, title="what loads where (* is its own task)")
     _output.print_fields(
         {
-            _NAMES[name]: ", ".join(f"{package} {number}" for package, number in versions.items())
+            title_of(name): ", ".join(f"{package} {number}" for package, number in versions.items())
             or _output.text(f'not installed: pip install "distil[{name}]"', UNSURE)
             for name, versions in found.frameworks.items()
         },
@@ -110,7 +111,7 @@ def _print_weights(weights: Any) -> None:
         (
             _output.text(files.format, GOOD if files.used and not files.problem else ""),
             _files(files.files),
-            _size(files.bytes),
+            _output.size(files.bytes),
             files.tensors,
             _output.text(files.problem, BAD)
             if files.problem
@@ -125,14 +126,6 @@ def _print_weights(weights: Any) -> None:
 
 def _files(files: tuple[str, ...]) -> str:
     return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more shards"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.2f} GB"
 
 
 def _print_tokenizer(found: Any, model_size: int) -> None:

@@ -35,7 +35,7 @@ a file may be of any length.  With --output every result is
 written as soon as it is there, as a line of JSON with the number of its row, and
 stays written whatever comes after.
 
-Exit status: 0 if every row was predicted, or passed over with --skip-bad-rows as
+Exit status: 0 if every row was predicted, or skipped with --skip-bad-rows as
 long as some row was not; 1 if --framework both was asked for and the frameworks'
 scores differ by more than 1e-4; 2 if a row is bad, or all are."""
 EXAMPLES = (
@@ -191,7 +191,7 @@ def run(arguments: argparse.Namespace) -> int:
         revision=arguments.revision,
         top_k=arguments.top_k,
     )
-    pipe.set_options(**_options(arguments, pipe.task))
+    pipe.set_options(**_options(arguments, pipe))
     kept = _predict(arguments, pipe, file)
     prediction = Prediction(
         task=pipe.task,
@@ -237,14 +237,17 @@ def _needs_tensorflow(arguments: argparse.Namespace) -> bool:
     return arguments.framework == "both" or find_framework(arguments.framework) == "tf"
 
 
-def _options(arguments: argparse.Namespace, task: str) -> dict[str, Any]:
+def _options(arguments: argparse.Namespace, pipe: Any) -> dict[str, Any]:
     """Options of the pipeline, by the names that it knows them by."""
     given = {
         "aggregation_strategy": arguments.aggregation,
-        "doc_stride" if task == "question-answering" else "stride": arguments.stride,
+        "stride": arguments.stride,
         "pooling": arguments.pooling,
     }
-    if task == "token-classification" and arguments.aggregation is None:
+    names = vars(pipe.options)
+    if "doc_stride" in names:
+        given["doc_stride"] = given.pop("stride")
+    if "aggregation_strategy" in names and arguments.aggregation is None:
         given["aggregation_strategy"] = "average"
     return {name: value for name, value in given.items() if value is not None}
 
@@ -252,14 +255,14 @@ def _options(arguments: argparse.Namespace, task: str) -> dict[str, Any]:
 def _predict(
     arguments: argparse.Namespace, pipe: Any, file: RowFile | None
 ) -> list[dict[str, Any]]:
-    """Predict all rows; write or print what comes, and give what is still to be printed."""
+    """Predict all rows; write or print the results, and return those still to be printed."""
     from distil.cli._results import print_results  # noqa: PLC0415
     from distil.prediction import describe  # noqa: PLC0415
 
     source = Rows(pipe.task, arguments, file)
 
     def report(number: int, problem: InputError) -> None:
-        _output.print_warning(f"passed over: {problem}")
+        _output.print_warning(f"skipped: {problem}")
 
     results: list[dict[str, Any]] = []
     rows, bad = 0, 0
@@ -294,11 +297,11 @@ def _predict(
                 results.clear()
     if rows == bad:
         raise InputError(
-            "there is no text" if not rows else "every row was passed over",
+            "there is no text" if not rows else "every row was skipped",
             expected="at least one", where=None if file is None else file.where,
         )  # fmt: skip
     if bad:
-        _output.print_warning(f"{bad} of {rows} rows were passed over")
+        _output.print_warning(f"{bad} of {rows} rows were skipped")
     return results if arguments.json else []
 
 

@@ -7,11 +7,16 @@
 
 Arguments and results are those of transformers' pipelines.  A pipeline tokenizes in the background
 while the model computes, computes no padding and no text twice, and takes a stream in windows.
+
+Pickled or deep-copied, a pipeline is made again from the name or the folder of its model, with the
+same options; a token for the hub is not kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +105,13 @@ def pipeline(
     )
     if model is None:
         model = _bundled(asked)
+    origin = None
+    if isinstance(model, str | Path):
+        origin = partial(
+            pipeline, task, _lasting(model), framework=framework, dtype=dtype, engine=engine,
+            tokenizer=_lasting(tokenizer), device=device, calibration=calibration,
+            **vars(replace(hub_options, token=None)),
+        )  # fmt: skip
     if isinstance(tokenizer, str | Path):
         tokenizer = api.load_tokenizer(tokenizer, **vars(hub_options))
     if isinstance(model, str | Path):
@@ -118,9 +130,17 @@ def pipeline(
             "a model in memory has no tokenizer", where="tokenizer",
             fix="pass tokenizer=distil.load_tokenizer(...)",
         )  # fmt: skip
-    name = model.task if asked is None else asked.name
     features = task is not None and task.replace("_", "-").lower() == _FEATURES
-    return (FeatureExtractionPipeline if features else PIPELINES[name])(model, tokenizer, **options)
+    kind = FeatureExtractionPipeline if features else PIPELINES[asked.name if asked else model.task]
+    made = kind(model, tokenizer, **options)
+    made.origin = origin
+    return made
+
+
+def _lasting(name: Any) -> Any:
+    """What names the same folder wherever a process is started; anything else as it is."""
+    is_folder = isinstance(name, str | Path) and name != "" and Path(name).is_dir()
+    return str(Path(name).resolve()) if is_folder else name
 
 
 def _bundled(asked: Task | None) -> str:

@@ -62,7 +62,7 @@ class QuestionAnsweringPipeline(base.Pipeline):
     """
 
     task = "question-answering"
-    Options = Options
+    options_type = Options
 
     def __call__(self, *inputs: Any, question: Any = None, context: Any = None, **rest: Any) -> Any:
         """Answer questions.
@@ -77,7 +77,7 @@ class QuestionAnsweringPipeline(base.Pipeline):
             As every pipeline; but a list of one row gives the result of that row.
 
         Raises:
-            InputError: As for every pipeline; also where questions do not go with contexts.
+            InputError: As for every pipeline; also where questions and contexts differ in number.
         """
         if len(inputs) == 2:
             (question, context), inputs = inputs, ()
@@ -235,7 +235,7 @@ def _rows(questions: Any, contexts: Any) -> Any:
         contexts = [contexts] * len(questions)
     if len(questions) != len(contexts):
         raise InputError(
-            "questions and contexts do not go together",
+            "there must be one context for each question, or one for all",
             expected=f"one context, or one for each of {len(questions)} questions",
             found=len(contexts), where="context",
         )  # fmt: skip

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, Self
 
 from distil.common.inference.model import InferenceModel
 from distil.errors import InputError
+from distil.frameworks import title_of
 from distil.pipelines.checks import check_count, warn
 from distil.pipelines.encoding import Encoded
 from distil.pipelines.rows import Place
@@ -66,7 +68,7 @@ class Pipeline(ABC):
     """
 
     task: ClassVar[str]
-    Options: ClassVar[type[Options]]
+    options_type: ClassVar[type[Options]]
     # Bytes of results to remember for texts that come again in later windows.
     memory: ClassVar[int] = 0
     # Limits to what is held at a time, for heads that give much for each token.
@@ -79,7 +81,31 @@ class Pipeline(ABC):
                 "the model is for another task", expected=self.task, found=model.task, where="model"
             )
         self.model, self.tokenizer = model, tokenizer
-        self.options = self._options(self.Options(), options)
+        self.options = self._options(self.options_type(), options)
+        # Makes it again, in another process too; None where the model is in memory only.
+        self.origin: partial[Pipeline] | None = None
+
+    def __repr__(self) -> str:
+        name = type(self.model).__name__ if self.origin is None else self.origin.args[1]
+        parts = {"model": name, "engine": title_of(self.model.framework), "dtype": self.model.dtype}
+        device = getattr(self.model, "device", None)
+        if device is not None:
+            parts["device"] = str(device)
+        return f"{type(self).__name__}({', '.join(f'{key}={parts[key]!r}' for key in parts)})"
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.origin is None:
+            raise InputError(
+                "a pipeline of a model in memory cannot be pickled or copied",
+                expected="a model that was named: a folder, or a name on the hub",
+                found=repr(self), fix="save the model and its tokenizer, and name that folder",
+            )  # fmt: skip
+        return _made_again, (self.origin, self.options)
 
     def set_options(self, **options: Any) -> None:
         """Change options for all calls to come; see `Options` of each pipeline."""
@@ -104,9 +130,9 @@ class Pipeline(ABC):
         Args:
             inputs: A row (a string; see `read` of each pipeline for other kinds), a list or
                 tuple of rows, or anything else to iterate over, of any length.
-            skip_bad_rows: Pass over rows that are no text, are empty, and so on; their result is
+            skip_bad_rows: Skip rows that are not texts, are empty, and so on; their result is
                 None.
-            on_bad_row: What is told the number and the problem of each row that is passed over;
+            on_bad_row: Called with the number and the problem of each row that is skipped;
                 None warns.
             **options: As when the pipeline was made.
 
@@ -116,7 +142,7 @@ class Pipeline(ABC):
 
         Raises:
             InputError: A row is bad (`where` says which: "texts[7]"), or an option.  Of a list,
-                a row that is no text is found before anything is computed; of a stream, the
+                a row that is not a text is found before anything is computed; of a stream, the
                 results before a bad row are given first.
 
         Warns:
@@ -248,7 +274,7 @@ class Pipeline(ABC):
         return result
 
     def _options(self, base: Any, given: Mapping[str, Any]) -> Any:
-        names = [field.name for field in fields(self.Options)]
+        names = [field.name for field in fields(self.options_type)]
         wanted = dict(given)
         for name in _NESTED:
             wanted |= wanted.pop(name, None) or {}
@@ -269,10 +295,16 @@ class Pipeline(ABC):
         )
 
 
+def _made_again(origin: partial[Pipeline], options: Options) -> Pipeline:
+    made = origin()
+    made.options = options
+    return made
+
+
 def _texts(number: int) -> str:
     return f"texts[{number}]"
 
 
 def _warn_of_row(number: int, problem: InputError) -> None:
     reason = " ".join(str(problem).split())
-    warn(f"row {number} is passed over: {reason}")
+    warn(f"row {number} is skipped: {reason}")

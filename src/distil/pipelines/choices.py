@@ -42,7 +42,7 @@ class MultipleChoicePipeline(base.Pipeline):
     """
 
     task = "multiple-choice"
-    Options = Options
+    options_type = Options
     memory = 16_000_000
 
     def read(self, row: Any, where: str, options: Options) -> tuple[str, tuple[str, ...]]:

@@ -59,7 +59,7 @@ class TextClassificationPipeline(base.Pipeline):
     """
 
     task = "sequence-classification"
-    Options = Options
+    options_type = Options
     memory = 16_000_000
 
     def read(self, row: Any, where: str, options: Options) -> Item:

@@ -33,7 +33,7 @@ class FeatureExtractionPipeline(base.Pipeline):
     """Gives the last hidden states of texts: (1, s, d) each, as nested lists."""
 
     task = "base"
-    Options = FeatureOptions
+    options_type = FeatureOptions
     # A number takes 32 bytes in a list, and a token has hundreds of them.
     most_characters = 16_000
 
@@ -90,7 +90,7 @@ class SentenceEmbeddingsPipeline(base.Pipeline):
     """Gives a vector for each text: an array (d) of float32."""
 
     task = "base"
-    Options = EmbeddingOptions
+    options_type = EmbeddingOptions
     memory = 32_000_000
     tokens_at_once = 8192
 

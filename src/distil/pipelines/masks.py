@@ -42,7 +42,7 @@ class FillMaskPipeline(base.Pipeline):
     """
 
     task = "masked-lm"
-    Options = Options
+    options_type = Options
     memory = 16_000_000
     # Masks: each is scored for the whole vocabulary, an eighth of a megabyte.
     tokens_at_once = 256

@@ -11,7 +11,8 @@ def softmax(logits: Array) -> Array:
     """Probabilities that sum to one along the last axis, in float64."""
     logits = logits.astype(np.float64)
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    shares: Array = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def sigmoid(logits: Array) -> Array:

@@ -25,10 +25,10 @@ def check_text(text: Any, where: str) -> str:
         InputError: It is no string, is empty or blank, or holds what is not a character.
     """
     if not isinstance(text, str):
-        raise InputError("this is no text", expected="a string", found=shown(text), where=where)
+        raise InputError("not a text", expected="a string", found=shown(text), where=where)
     if not text or text.isspace():
         raise InputError(
-            "this is no text", expected="a string that is not blank", found=shown(text),
+            "not a text", expected="a string that is not blank", found=shown(text),
             where=where,
         )  # fmt: skip
     if not text.isascii():

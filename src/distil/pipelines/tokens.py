@@ -85,12 +85,12 @@ class TokenClassificationPipeline(base.Pipeline):
     A result is a list of `{"entity", "score", "index", "word", "start", "end"}`, a token each, or
     of `{"entity_group", "score", "word", "start", "end"}`, a group each, as in transformers, except
     that a score is a Python float, that tokens belong to one word if the tokenizer says so (there:
-    if a token is shorter than what it stands for, as with a soft hyphen in it), and that$
+    if a token is shorter than what it stands for, as with a soft hyphen in it), and that
     the windows of a long text are put together before words are grouped, not after.
     """
 
     task = "token-classification"
-    Options = Options
+    options_type = Options
 
     def read(self, row: Any, where: str, options: Options) -> str:
         """A row is a text."""

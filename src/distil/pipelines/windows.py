@@ -59,7 +59,7 @@ def windows(
     Args:
         rows: Numbers and rows.
         read: Makes an item of a number and a row, or raises an InputError.
-        skip: Whether a row that cannot be read is passed over; else it ends the stream.
+        skip: Whether a row that cannot be read is skipped; otherwise it ends the stream.
         most_characters: A window that has as many is full, however few its rows.
         first: Rows of the first window; of each that follows, twice as many.
     """
