@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -23,6 +23,12 @@ _JOINERS = frozenset("\u200c\u200d")
 _CIRCLED_LETTERS = character_set(
     ((0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189))
 )
+
+# What nobody has.  A text is searched for all of them, and preparing the search takes its time:
+# in Rust, that grows with the square of a token's length.
+MOST_TOKENS = 20_000
+LONGEST_TOKEN = 1_000
+MOST_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +66,7 @@ class AddedToken:
             special: Overrides what `value` says; what becomes special by this is not normalised.
 
         Raises:
-            TokenizerError: `value` is none of these, or its content is empty.
+            TokenizerError: `value` is none of these, or its content is empty or cannot be encoded.
         """
         if isinstance(value, str):
             fields: dict[str, Any] = {"content": value}
@@ -79,6 +85,7 @@ class AddedToken:
             raise TokenizerError(
                 "a token cannot be read", expected="a text that is not empty", found=shown(value)
             )
+        check_encodable(content)
         for name in _FLAGS:
             if fields.get(name, False) is None and name != "normalized":
                 del fields[name]
@@ -141,6 +148,36 @@ class Matcher:
             done = stop
         if done < len(text):
             yield Match(done, len(text), None)
+
+
+def check_encodable(content: str) -> None:
+    """Refuse a token with a lone surrogate: no file, and no text, can hold it.
+
+    Raises:
+        TokenizerError: It has one.
+    """
+    try:
+        content.encode()
+    except UnicodeEncodeError:
+        raise TokenizerError(
+            "a token holds a lone surrogate, which is not a character", found=shown(content)
+        ) from None
+
+
+def check_sizes(tokens: Collection[str], name: str) -> None:
+    """Refuse more and longer tokens to be looked for in texts than any tokenizer has.
+
+    Raises:
+        TokenizerError: There are too many, or one is too long.
+    """
+    lengths = list(map(len, tokens))
+    for problem, most, found in (
+        (f"there are too many {name}", MOST_TOKENS, len(lengths)),
+        (f"one of the {name} has too many characters", LONGEST_TOKEN, max(lengths, default=0)),
+        (f"the {name} have too many characters together", MOST_CHARACTERS, sum(lengths)),
+    ):
+        if found > most:
+            raise TokenizerError(problem, expected=f"at most {most}", found=found)
 
 
 def _is_word_character(character: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from distil.common.tokenizer import persistence
-from distil.common.tokenizer.added_tokens import AddedToken
+from distil.common.tokenizer.added_tokens import AddedToken, check_sizes
 from distil.common.tokenizer.batch_encoding import BatchEncoding
 from distil.common.tokenizer.decoding import clean_up, join
 from distil.common.tokenizer.definition import Definition
@@ -98,6 +98,7 @@ class TokenizerBase(Tokens):
             tokenize_chinese_chars=tokenize_chinese_chars,
         )
         self.never_split = tuple(never_split or ())
+        check_sizes(self.never_split, "words in never_split")
         self.split_special_tokens = split_special_tokens
         self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
         # Files say "no limit" with several huge numbers.

@@ -7,7 +7,7 @@ accepted: some of them take forever, or stop the process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -16,6 +16,11 @@ from distil.common.tokenizer.normalizer import NormalizerOptions
 from distil.errors import TokenizerError, shown
 
 T = TypeVar("T")
+
+# What nobody has: the time to cut a word grows with the square of its length and more.
+MOST_TOKENS = 1_000_000
+LONGEST_WORD = 1_000
+LONGEST_PREFIX = 16
 
 UNTOUCHED = NormalizerOptions(
     lowercase=False, strip_accents=None, tokenize_chinese_chars=False, clean_text=False
@@ -58,6 +63,16 @@ class Definition:
     added_tokens: Mapping[int, AddedToken] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        limits = (
+            ("tokens", len(self.vocabulary), MOST_TOKENS),
+            ("characters in a word", self.longest_word, LONGEST_WORD),
+            ("characters before a piece", len(self.prefix), LONGEST_PREFIX),
+        )
+        for name, found, most in limits:
+            if not 1 <= found <= most:
+                raise TokenizerError(
+                    f"a tokenizer cannot have so many {name}", expected=f"1 to {most}", found=found
+                )
         ids = sorted(self.vocabulary.values())
         if ids != list(range(len(ids))):
             raise TokenizerError(
@@ -119,9 +134,7 @@ def read_definition(data: Any, *, where: object) -> Definition:
             longest_word=_checked(model.get("max_input_chars_per_word") or 100, int),
             cls_token=cls_token,
             sep_token=sep_token,
-            added_tokens={
-                int(entry["id"]): AddedToken.read(entry) for entry in data.get("added_tokens") or ()
-            },
+            added_tokens=_added_tokens(data.get("added_tokens") or ()),
         )
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         if isinstance(error, TokenizerError):
@@ -196,6 +209,14 @@ def _text_parts(data: Mapping[str, Any], where: object) -> tuple[NormalizerOptio
         found=", ".join(map(shown, (normalizer, splitter, model))),
         fix="make the tokenizer from a vocab.txt",
     )  # fmt: skip
+
+
+def _added_tokens(entries: Iterable[Any]) -> dict[int, AddedToken]:
+    tokens: dict[int, AddedToken] = {}
+    for entry in entries:
+        if tokens.setdefault(int(entry["id"]), token := AddedToken.read(entry)) != token:
+            raise ValueError(f"two added tokens with the id {entry['id']}")
+    return tokens
 
 
 def _frame(processor: Any, where: object) -> tuple[str | None, str | None]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from distil.common.tokenizer.definition import MOST_TOKENS
 from distil.errors import CheckpointError, TokenizerError, shown
 from distil.storage import files
 from distil.storage.files import atomic_write, parse_json
@@ -21,6 +23,7 @@ ALL_FILES = (VOCABULARY_FILE, TOKENIZER_FILE, CONFIG_FILE, SPECIAL_TOKENS_FILE, 
 
 # The largest vocabularies there are, of 250,000 tokens, take 5 MB, and 20 MB as tokenizer.json.
 MAX_BYTES = 64 * 1024 * 1024
+_DEEPEST = 32
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
@@ -31,6 +34,11 @@ def read_vocabulary(path: Path) -> dict[str, int]:
     """
     with _errors(path):
         text = files.read_bytes(path, limit=MAX_BYTES).decode("utf-8")
+    if text.count("\n") > MOST_TOKENS:
+        raise TokenizerError(
+            "vocab.txt has too many lines", expected=f"at most {MOST_TOKENS}",
+            found=text.count("\n"), where=path,
+        )  # fmt: skip
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if not lines[-1]:
         lines.pop()
@@ -69,7 +77,31 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     with _errors(path):
-        return parse_json(files.read_bytes(path, limit=MAX_BYTES), where=str(path))
+        table = parse_json(files.read_bytes(path, limit=MAX_BYTES), where=str(path))
+    _check_plain(table, path)
+    return table
+
+
+def _check_plain(table: dict[str, Any], path: Path) -> None:
+    """Refuse what JSON could not be written with again.
+
+    Raises:
+        TokenizerError: Tables are nested without end, or a number is not finite.
+    """
+    level: list[Any] = [table]
+    for _ in range(_DEEPEST):
+        values = [
+            value for node in level for value in (node.values() if isinstance(node, dict) else node)
+        ]
+        for value in values:
+            if isinstance(value, float) and not isfinite(value):
+                raise TokenizerError("this is not JSON", found=value, where=path)
+        level = [value for value in values if isinstance(value, dict | list)]
+    if level:
+        raise TokenizerError(
+            "a JSON file nests too deeply", expected=f"at most {_DEEPEST} tables in each other",
+            where=path,
+        )  # fmt: skip
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,6 +42,8 @@ WRITTEN = (
 
 # More than any id has; Python takes its time with thousands of them.
 _MOST_DIGITS = 10
+# "7" and "07" would be two keys for one id.
+_ID = re.compile("0|[1-9][0-9]*")
 _OF_TEXTS = ("never_split", "model_input_names")
 # BERT has no use for these: they are kept as special tokens without a name.
 _UNUSED_NAMES = ("bos_token", "eos_token")
@@ -155,6 +158,7 @@ def write_folder(
 
     Raises:
         TokenizerError: A token holds a line break, which vocab.txt cannot.
+        CheckpointError: The system refuses to write.
     """
     config = {
         **options,
@@ -164,7 +168,10 @@ def write_folder(
         "never_split": options["never_split"] or None,
         "tokenizer_class": "DistilBertTokenizer",
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TokenizerError("a folder cannot be made", found=error, where=folder) from error
     files.write_vocabulary(folder / files.VOCABULARY_FILE, vocabulary.base)
     contents: dict[str, Mapping[str, Any]] = {
         files.TOKENIZER_FILE: vocabulary.tokenizer_json(definition),
@@ -195,8 +202,8 @@ def _checked(name: str, given: Any, folder: Path) -> Any:
         _refuse(name, "a number of 0 or more", value, folder)
     if name == "added_tokens_decoder":
         for number, token in value.items():
-            if not (number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS):
-                _refuse(name, "numbers as keys", number, folder)
+            if not (len(number) <= _MOST_DIGITS and _ID.fullmatch(number)):
+                _refuse(name, "ids as keys", number, folder)
             if not isinstance(token, _TOKEN):
                 _refuse(name, "tokens", token, folder)
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, NoReturn
 
 import tokenizers  # type: ignore[import-untyped]
 
@@ -14,7 +14,7 @@ from distil.common.tokenizer.compatibility import TransformersNames
 from distil.common.tokenizer.definition import Definition, read_definition
 from distil.common.tokenizer.pipeline import Details, Pipeline, Words, check_content
 from distil.common.tokenizer.vocabulary import Vocabulary
-from distil.errors import TokenizerError
+from distil.errors import TokenizerError, shorten
 
 
 class DistilBertTokenizerFast(TransformersNames):
@@ -70,13 +70,22 @@ class DistilBertTokenizerFast(TransformersNames):
         data = {**vocabulary.tokenizer_json(self._definition), "added_tokens": []}
         try:
             rust = tokenizers.Tokenizer.from_str(json.dumps(data))
-        except Exception as error:  # The bindings raise plain Exception.
-            raise TokenizerError(
-                "tokenizers does not accept this tokenizer", found=str(error)
-            ) from error
+        except BaseException as error:
+            _refuse(error, "tokenizers does not accept this tokenizer")
         return RustPipeline(
             rust, vocabulary.added_ids, split_special_tokens=self.split_special_tokens
         )
+
+
+def _refuse(error: BaseException, problem: str) -> NoReturn:
+    """Raise what compiled code raised as an error of a tokenizer.
+
+    The bindings raise plain Exception, and for a panic PanicException: a BaseException, which
+    `except Exception` lets through, and which has no public name.
+    """
+    if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+        raise TokenizerError(problem, found=shorten(str(error))) from error
+    raise error
 
 
 class RustPipeline:
@@ -106,7 +115,10 @@ class RustPipeline:
         for token in added_tokens:
             if token.normalized and self.rust.normalizer is not None:
                 check_content(token, self.rust.normalizer.normalize_str(token.content))
-        self.rust.add_tokens([tokenizers.AddedToken(**token.to_dict()) for token in added_tokens])
+        try:
+            self.rust.add_tokens([tokenizers.AddedToken(**one.to_dict()) for one in added_tokens])
+        except BaseException as error:
+            _refuse(error, "tokenizers does not accept an added token")
         for token, token_id in added_tokens.items():
             if self.rust.token_to_id(token.content) != token_id:
                 raise TokenizerError(
@@ -118,14 +130,20 @@ class RustPipeline:
 
     def ids(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> list[list[int]]:
         """Return the ids of the pieces of each text."""
-        encodings = self.rust.encode_batch_fast(
-            texts, is_pretokenized=split, add_special_tokens=False
-        )
+        try:
+            encodings = self.rust.encode_batch_fast(
+                texts, is_pretokenized=split, add_special_tokens=False
+            )
+        except BaseException as error:
+            _refuse(error, "tokenizers cannot tokenize a text")
         return [encoding.ids for encoding in encodings]
 
     def details(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> Sequence[Details]:
         """Return ids, tokens, offsets and word indices of the pieces of each text."""
-        encodings: Sequence[Details] = self.rust.encode_batch(
-            texts, is_pretokenized=split, add_special_tokens=False
-        )
+        try:
+            encodings: Sequence[Details] = self.rust.encode_batch(
+                texts, is_pretokenized=split, add_special_tokens=False
+            )
+        except BaseException as error:
+            _refuse(error, "tokenizers cannot tokenize a text")
         return encodings

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from distil.common.tokenizer.added_tokens import AddedToken
+from distil.common.tokenizer.added_tokens import AddedToken, check_sizes
 from distil.common.tokenizer.definition import Definition, write_definition
 from distil.errors import InputError, TokenizerError
 
@@ -90,7 +90,7 @@ class Vocabulary:
             ids: What these must be.
 
         Raises:
-            TokenizerError: They are not.
+            TokenizerError: They are not, or there are too many tokens.
         """
         added, in_order = dict(self.added), list(self.tokens)
         for index, token in enumerate(tokens):
@@ -107,6 +107,7 @@ class Vocabulary:
             if token_id == len(in_order):
                 in_order.append(content)
             added[content] = (token, token_id)
+        check_sizes(added, "added tokens")
         return dataclasses.replace(self, added=added, tokens=in_order)
 
     def named_as(
