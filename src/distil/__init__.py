@@ -69,39 +69,39 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*__all__, "__version__"]
 
 
-if TYPE_CHECKING:
-    from distil.api import load, load_tokenizer, save
-    from distil.benchmarking import bench
-    from distil.common.config import DistilBertConfig
-    from distil.common.tokenizer import (
-        BatchEncoding,
-        DistilBertTokenizer,
-        DistilBertTokenizerFast,
-    )
-    from distil.conversion import convert
-    from distil.errors import (
-        CheckpointError,
-        CheckpointNotFoundError,
-        CheckpointWarning,
-        ConfigError,
-        DistilError,
-        FrameworkError,
-        HubError,
-        InputError,
-        TokenizerError,
-        TrainingError,
-        UnsafeCheckpointError,
-        WeightsError,
-    )
-    from distil.evaluation import evaluate
-    from distil.inspection import info
-    from distil.optimization import calibrate, optimize
-    from distil.parity import compare
-    from distil.pipelines import pipeline
-    from distil.prediction import predict
+if TYPE_CHECKING:  # each name as itself: that is how checkers know that it is exported
+    from distil.api import load as load
+    from distil.api import load_tokenizer as load_tokenizer
+    from distil.api import save as save
+    from distil.benchmarking import bench as bench
+    from distil.common.config import DistilBertConfig as DistilBertConfig
+    from distil.common.tokenizer import BatchEncoding as BatchEncoding
+    from distil.common.tokenizer import DistilBertTokenizer as DistilBertTokenizer
+    from distil.common.tokenizer import DistilBertTokenizerFast as DistilBertTokenizerFast
+    from distil.conversion import convert as convert
+    from distil.errors import CheckpointError as CheckpointError
+    from distil.errors import CheckpointNotFoundError as CheckpointNotFoundError
+    from distil.errors import CheckpointWarning as CheckpointWarning
+    from distil.errors import ConfigError as ConfigError
+    from distil.errors import DistilError as DistilError
+    from distil.errors import FrameworkError as FrameworkError
+    from distil.errors import HubError as HubError
+    from distil.errors import InputError as InputError
+    from distil.errors import TokenizerError as TokenizerError
+    from distil.errors import TrainingError as TrainingError
+    from distil.errors import UnsafeCheckpointError as UnsafeCheckpointError
+    from distil.errors import WeightsError as WeightsError
+    from distil.evaluation import evaluate as evaluate
+    from distil.inspection import info as info
+    from distil.optimization import calibrate as calibrate
+    from distil.optimization import optimize as optimize
+    from distil.parity import compare as compare
+    from distil.pipelines import pipeline as pipeline
+    from distil.prediction import predict as predict
     from distil.pt import *  # noqa: F403
     from distil.tf import *  # noqa: F403
-    from distil.training import distill, train
+    from distil.training import distill as distill
+    from distil.training import train as train

@@ -4,15 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from distil.checkpoints.located import Located, locate
-from distil.common.tasks import Task, find_task
-from distil.frameworks import Form, choose_form, model_class
+from distil.common import tasks
+from distil.common.inference.model import Engine, InferenceModel
+from distil.common.tasks import AnyTask, Task, find_task
+from distil.frameworks import Form, PyTorch, TensorFlow, choose_form, model_class
 from distil.optimization import load_with_engine, pack
 from distil.storage.hub import HubOptions
 
+if TYPE_CHECKING:
+    from distil import pt, tf
+    from distil.common.tokenizer import DistilBertTokenizer, DistilBertTokenizerFast
 
+Name = str | Path
+
+
+# Where no framework is named, the types are PyTorch's.  What is called with names that are known
+# only when the program runs is `Any`; a task that does not exist is an error in any case.
+@overload
+def load(
+    name: Name, *, engine: Engine, task: AnyTask | None = None, **options: Any
+) -> InferenceModel: ...
+@overload
+def load(
+    name: Name, *, dtype: Literal["int8"], task: AnyTask | None = None, **options: Any
+) -> InferenceModel: ...
+@overload
+def load(
+    name: Name, *, task: tasks.Base, framework: PyTorch | None = None, **options: Any
+) -> pt.DistilBertModel: ...
+@overload
+def load(
+    name: Name, *, task: tasks.MaskedLM, framework: PyTorch | None = None, **options: Any
+) -> pt.DistilBertForMaskedLM: ...
+@overload
+def load(
+    name: Name,
+    *,
+    task: tasks.SequenceClassification,
+    framework: PyTorch | None = None,
+    **options: Any,
+) -> pt.DistilBertForSequenceClassification: ...
+@overload
+def load(
+    name: Name, *, task: tasks.MultipleChoice, framework: PyTorch | None = None, **options: Any
+) -> pt.DistilBertForMultipleChoice: ...
+@overload
+def load(
+    name: Name, *, task: tasks.TokenClassification, framework: PyTorch | None = None, **options: Any
+) -> pt.DistilBertForTokenClassification: ...
+@overload
+def load(
+    name: Name, *, task: tasks.QuestionAnswering, framework: PyTorch | None = None, **options: Any
+) -> pt.DistilBertForQuestionAnswering: ...
+@overload
+def load(
+    name: Name, *, task: None = None, framework: PyTorch | None = None, **options: Any
+) -> pt.DistilBertPreTrainedModel: ...
+@overload
+def load(
+    name: Name, *, task: tasks.Base, framework: TensorFlow, **options: Any
+) -> tf.TFDistilBertModel: ...
+@overload
+def load(
+    name: Name, *, task: tasks.MaskedLM, framework: TensorFlow, **options: Any
+) -> tf.TFDistilBertForMaskedLM: ...
+@overload
+def load(
+    name: Name, *, task: tasks.SequenceClassification, framework: TensorFlow, **options: Any
+) -> tf.TFDistilBertForSequenceClassification: ...
+@overload
+def load(
+    name: Name, *, task: tasks.MultipleChoice, framework: TensorFlow, **options: Any
+) -> tf.TFDistilBertForMultipleChoice: ...
+@overload
+def load(
+    name: Name, *, task: tasks.TokenClassification, framework: TensorFlow, **options: Any
+) -> tf.TFDistilBertForTokenClassification: ...
+@overload
+def load(
+    name: Name, *, task: tasks.QuestionAnswering, framework: TensorFlow, **options: Any
+) -> tf.TFDistilBertForQuestionAnswering: ...
+@overload
+def load(
+    name: Name, *, task: None = None, framework: TensorFlow, **options: Any
+) -> tf.TFDistilBertPreTrainedModel: ...
+@overload
+def load(
+    name: Name, *, task: AnyTask | None = None, framework: str | None, **options: Any
+) -> Any: ...
 def load(
     name: str | Path,
     *,
@@ -97,7 +179,15 @@ def load_located(
     return pack(model, form.dtype, folder=found.folder, calibration=calibration)
 
 
-def load_tokenizer(name: str | Path, *, fast: bool = True, **options: Any) -> Any:
+@overload
+def load_tokenizer(
+    name: Name, *, fast: Literal[True] = True, **options: Any
+) -> DistilBertTokenizerFast: ...
+@overload
+def load_tokenizer(name: Name, *, fast: bool, **options: Any) -> DistilBertTokenizer: ...
+def load_tokenizer(
+    name: Name, *, fast: bool = True, **options: Any
+) -> DistilBertTokenizer | DistilBertTokenizerFast:
     """Load a tokenizer.
 
     Args:

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args
 
 from distil.common.inference.model import PACKED, find_engine
 from distil.common.tasks import Task
 from distil.errors import FrameworkError, not_installed
+
+# What callers may name each by, for type checkers too; its own name first.
+PyTorch = Literal["pt", "torch", "pytorch"]
+TensorFlow = Literal["tf", "tensorflow", "keras"]
 
 ENVIRONMENT_VARIABLE = "DISTIL_FRAMEWORK"
 
@@ -52,7 +56,7 @@ _FRAMEWORKS = (
         name="pt",
         title="PyTorch",
         packages=("torch",),
-        aliases=("torch", "pytorch"),
+        aliases=get_args(PyTorch)[1:],
         old_format="bin",
         maps_files=True,
         dtype_of_bfloat16="float32",
@@ -61,7 +65,7 @@ _FRAMEWORKS = (
         name="tf",
         title="TensorFlow",
         packages=("tensorflow", "keras"),
-        aliases=("tensorflow", "keras"),
+        aliases=get_args(TensorFlow)[1:],
         class_prefix="TF",
         old_format="h5",
         maps_files=False,

@@ -130,7 +130,7 @@ def make_pipeline(
         DistilError: As `distil.pipeline`.
     """
     if framework != BOTH:
-        pipe = pipeline(model=name, framework=framework, **options)
+        pipe: Pipeline = pipeline(model=name, framework=framework, **options)
     else:
         dtype, engine = options.get("dtype") or "float32", options.get("engine")
         if dtype != "float32" or engine not in (None, "packed"):

@@ -1,8 +1,10 @@
 """What importing distil brings in, each time in a process of its own."""
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,9 +68,17 @@ def test_import_is_light():
     assert {"huggingface_hub", "h5py", "tokenizers"}.isdisjoint(loaded)
 
 
-def test_every_public_name_is_listed():
-    assert set(distil.__all__) <= set(dir(distil))
+def test_public_names_are_listed_and_no_others():
+    assert distil.load  # what has been used stands in the module
+    assert set(dir(distil)) == {*distil.__all__, "__version__"}
     assert {"load", "load_tokenizer", "DistilBertConfig", "TFDistilBertModel"} <= set(dir(distil))
+
+
+def test_type_checkers_see_every_public_name():
+    tree = ast.parse(Path(distil.__file__).read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {name.asname for node in block.body for name in node.names if name.asname}
+    assert seen == set(distil.__all__) - MODEL_CLASSES
 
 
 @pytest.mark.pt

@@ -8,6 +8,9 @@ from statistics import median
 from typing import Any
 
 from distil import api
+from distil.checkpoints.located import locate
+from distil.common.tasks import find_task
+from distil.frameworks import choose_form
 from distil.pipelines import pipeline
 
 
@@ -21,7 +24,7 @@ class Pipeline:
     """
 
     def __init__(self, name: str, task: str, **options: Any) -> None:
-        self.pipeline = pipeline(task, model=name, **options)
+        self.pipeline = pipeline(find_task(task).name, model=name, **options)
         self.results: list[Any] = []
 
     def predict(self, rows: Sequence[Any]) -> None:
@@ -48,9 +51,11 @@ class Padded(Pipeline):
     def __init__(self, name: str, task: str, framework: str, **options: Any) -> None:
         from distil.benchmarking.padded import PaddedModel  # noqa: PLC0415
 
-        model = api.load(name, framework=framework, task=task, **options)
-        tokenizer = api.load_tokenizer(name)
-        self.pipeline = pipeline(task, model=PaddedModel(model), tokenizer=tokenizer)
+        form, chosen = choose_form(framework=framework), find_task(task)
+        with locate(name) as found:
+            model = api.load_located(found, chosen, form, **options)
+        tokenizer = api.load_tokenizer(found.folder)
+        self.pipeline = pipeline(chosen.name, model=PaddedModel(model), tokenizer=tokenizer)
         self.results = []
 
 

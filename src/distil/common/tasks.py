@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from distil.common.config import DistilBertConfig
 from distil.common.outputs import (
@@ -21,6 +21,22 @@ TaskName = Literal[
     "base", "masked-lm", "sequence-classification", "multiple-choice", "token-classification",
     "question-answering",
 ]  # fmt: skip
+
+# What callers may name each by, for type checkers too; its own name first.
+Features = Literal["feature-extraction"]
+Embeddings = Literal["embeddings", "sentence-embeddings", "sentence-similarity"]
+Base = Literal["base", Features, Embeddings]
+MaskedLM = Literal["masked-lm", "fill-mask", "mlm"]
+SequenceClassification = Literal[
+    "sequence-classification", "text-classification", "sentiment-analysis"
+]
+MultipleChoice = Literal["multiple-choice"]
+TokenClassification = Literal["token-classification", "ner", "named-entity-recognition"]
+QuestionAnswering = Literal["question-answering", "qa", "extractive-question-answering"]
+AnyTask = (
+    Base | MaskedLM | SequenceClassification | MultipleChoice | TokenClassification
+    | QuestionAnswering
+)  # fmt: skip
 
 # Fields of an output that are not the scores of its head.
 _BESIDE_SCORES = ("loss", "hidden_states", "attentions")
@@ -82,7 +98,7 @@ _TASKS = (
     Task(
         name="base",
         class_name="DistilBertModel",
-        aliases=("feature-extraction", "embeddings", "sentence-embeddings", "sentence-similarity"),
+        aliases=get_args(Base)[1:],
         bert_classes=("BertModel",),
         tf_model="tf_distil_bert_model",
         output=EncoderOutput,
@@ -91,7 +107,7 @@ _TASKS = (
     Task(
         name="masked-lm",
         class_name="DistilBertForMaskedLM",
-        aliases=("fill-mask", "mlm"),
+        aliases=get_args(MaskedLM)[1:],
         bert_classes=("BertForMaskedLM", "BertForPreTraining"),
         tf_model="tf_distil_bert_for_masked_lm",
         metric="loss",
@@ -102,7 +118,7 @@ _TASKS = (
     Task(
         name="sequence-classification",
         class_name="DistilBertForSequenceClassification",
-        aliases=("text-classification", "sentiment-analysis"),
+        aliases=get_args(SequenceClassification)[1:],
         bert_classes=("BertForSequenceClassification",),
         tf_model="tf_distil_bert_for_sequence_classification",
         metric="accuracy",
@@ -126,7 +142,7 @@ _TASKS = (
     Task(
         name="token-classification",
         class_name="DistilBertForTokenClassification",
-        aliases=("ner", "named-entity-recognition"),
+        aliases=get_args(TokenClassification)[1:],
         bert_classes=("BertForTokenClassification",),
         tf_model="tf_distil_bert_for_token_classification",
         metric="f1",
@@ -136,7 +152,7 @@ _TASKS = (
     Task(
         name="question-answering",
         class_name="DistilBertForQuestionAnswering",
-        aliases=("qa", "extractive-question-answering"),
+        aliases=get_args(QuestionAnswering)[1:],
         bert_classes=("BertForQuestionAnswering",),
         tf_model="tf_distil_bert_for_question_answering",
         output=QuestionAnsweringOutput,

@@ -16,6 +16,7 @@ from itertools import islice, tee
 from pathlib import Path
 from typing import Any
 
+from distil.common.tasks import find_task
 from distil.errors import InputError, not_installed
 from distil.evaluation.findings import Findings
 from distil.evaluation.judges import Asked, Judge, judge_for
@@ -149,7 +150,9 @@ def _name(model: str | Path | Pipeline) -> str:
 def _pipeline(
     model: str | Path | Pipeline, task: str | None, options: Mapping[str, Any]
 ) -> Pipeline:
-    return model if isinstance(model, Pipeline) else pipeline(task, model, **options)
+    if isinstance(model, Pipeline):
+        return model
+    return pipeline(None if task is None else find_task(task).name, model, **options)
 
 
 def _other(

@@ -18,11 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from distil import api
 from distil.checkpoints.located import Located, locate
 from distil.checkpoints.trained_head import missing_head
+from distil.common import tasks
 from distil.common.inference.model import PACKED, InferenceModel
 from distil.common.tasks import Task, find_task
 from distil.errors import InputError, WeightsError
@@ -52,6 +53,34 @@ PIPELINES: Mapping[str, type[Pipeline]] = {
 _FEATURES = "feature-extraction"
 
 
+@overload
+def pipeline(
+    task: tasks.Features, model: Any = None, **options: Any
+) -> FeatureExtractionPipeline: ...
+@overload
+def pipeline(
+    task: Literal["base"] | tasks.Embeddings, model: Any = None, **options: Any
+) -> SentenceEmbeddingsPipeline: ...
+@overload
+def pipeline(task: tasks.MaskedLM, model: Any = None, **options: Any) -> FillMaskPipeline: ...
+@overload
+def pipeline(
+    task: tasks.SequenceClassification, model: Any = None, **options: Any
+) -> TextClassificationPipeline: ...
+@overload
+def pipeline(
+    task: tasks.MultipleChoice, model: Any = None, **options: Any
+) -> MultipleChoicePipeline: ...
+@overload
+def pipeline(
+    task: tasks.TokenClassification, model: Any = None, **options: Any
+) -> TokenClassificationPipeline: ...
+@overload
+def pipeline(
+    task: tasks.QuestionAnswering, model: Any = None, **options: Any
+) -> QuestionAnsweringPipeline: ...
+@overload
+def pipeline(task: None = None, model: Any = None, **options: Any) -> Pipeline: ...
 def pipeline(
     task: str | None = None,
     model: Any = None,
@@ -105,7 +134,7 @@ def pipeline(
     )
     if model is None:
         model = _bundled(asked)
-    origin = None
+    origin: partial[Any] | None = None
     if isinstance(model, str | Path):
         origin = partial(
             pipeline, task, _lasting(model), framework=framework, dtype=dtype, engine=engine,

@@ -83,7 +83,7 @@ class Pipeline(ABC):
         self.model, self.tokenizer = model, tokenizer
         self.options = self._options(self.options_type(), options)
         # Makes it again, in another process too; None where the model is in memory only.
-        self.origin: partial[Pipeline] | None = None
+        self.origin: partial[Any] | None = None
 
     def __repr__(self) -> str:
         name = type(self.model).__name__ if self.origin is None else self.origin.args[1]
@@ -295,8 +295,8 @@ class Pipeline(ABC):
         )
 
 
-def _made_again(origin: partial[Pipeline], options: Options) -> Pipeline:
-    made = origin()
+def _made_again(origin: partial[Any], options: Options) -> Pipeline:
+    made: Pipeline = origin()
     made.options = options
     return made
 

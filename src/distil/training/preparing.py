@@ -6,14 +6,16 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from distil.api import load, load_tokenizer
+from distil.api import load_located, load_tokenizer
+from distil.checkpoints.located import locate
 from distil.common.config import DistilBertConfig
 from distil.common.labels import BINARY, REGRESSION
 from distil.common.steps.masking import Masking, token_counts
 from distil.common.steps.recipe import Recipe
 from distil.common.tasks import TASKS
 from distil.errors import ConfigError, InputError
-from distil.frameworks import FRAMEWORKS, model_class
+from distil.frameworks import FRAMEWORKS, choose_form, model_class
+from distil.storage.hub import HubOptions
 from distil.training.cache import cache_path, load_features, save_features
 from distil.training.examples import Examples, Reader, check_some, labels_of, read_split
 from distil.training.features import BUILDERS
@@ -153,16 +155,12 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
             seed=recipe.seed, dtype=dtype, device=None,
         )  # fmt: skip
     else:
-        model = load(
-            recipe.model.name,
-            framework=framework,
-            task=recipe.task,
-            dtype=dtype,
-            revision=recipe.model.revision,
-            seed=recipe.seed,
-            ignore_mismatched_sizes=recipe.model.new_head,
-            **config,
-        )
+        form = choose_form(framework=framework, dtype=dtype)
+        with locate(recipe.model.name, HubOptions(revision=recipe.model.revision)) as found:
+            model = load_located(
+                found, TASKS[recipe.task], form, seed=recipe.seed,
+                ignore_mismatched_sizes=recipe.model.new_head, **config,
+            )  # fmt: skip
     if prepared.tokens is not None:
         every = range(model.config.n_layers)
         model = make_student(model, layers=every, tokens=prepared.tokens, dtype=dtype)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from distil.errors import InputError
 
 # What can compute it, besides the framework that the model is of ("packed").
 PACKED = "packed"
-ENGINES = (PACKED, "openvino", "onnxruntime")
+Engine = Literal["packed", "openvino", "onnxruntime"]
+ENGINES: tuple[str, ...] = get_args(Engine)
 
 # Heads that look at the first token of a sequence, and at nothing else.
 READS_FIRST = tuple(task.name for task in TASKS.values() if task.reads_first)
