@@ -135,6 +135,19 @@ class TrainingError(DistilError, RuntimeError):
     shared = True
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or the signal by which systems end a process; what was done by then is safe.
+
+    Args:
+        number: Of the signal.
+        message: What is safe, and how to continue.
+    """
+
+    def __init__(self, number: int, message: str = "") -> None:
+        super().__init__(message)
+        self.number = number
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint was loaded, but its weights are not exactly those of the model."""
 

@@ -4,19 +4,26 @@ import gc
 import io
 import json
 import math
+import os
 import shlex
+import signal
+import subprocess
 import sys
+import time
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
+import distil
 from distil.cli import main
 from distil.errors import InputError
 from distil.pipelines import PIPELINES
 from distil.reading import RowFile, read_lines, to_inputs
 from support.folders import make_tokenizer
 from support.inference import FakeModel
+
+TESTS = Path(__file__).parents[1]
 
 FILES = {
     "lines.txt": b"\xef\xbb\xbfit is good\r\n\r\n  \nit is bad\n",
@@ -126,6 +133,8 @@ def run(folder, monkeypatch, capsys):
             return pipe
 
         monkeypatch.setattr("distil.prediction.make_pipeline", make)
+        run.name = None
+        run.name = None
         if stdin is not None:
             monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         names = [] if name is None else [name]
@@ -135,7 +144,15 @@ def run(folder, monkeypatch, capsys):
     return run
 
 
+def many_texts():
+    """A hundred texts that differ in their tokens."""
+    letters = ["".join(f"{chr(97 + int(digit))} " for digit in str(n)) for n in range(100)]
+    Path("many.txt").write_text("".join(f"a film {one}\n" for one in letters))
+
+
 def written(name="out.jsonl"):
+    if not Path(name).exists():
+        return []
     return [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]
 
 
@@ -244,9 +261,7 @@ class TestCommand:
 
     def test_interrupted(self, run, monkeypatch):
         """What was predicted stays written."""
-        lines = b"".join(b"a film %s\n" % b" ".join(b"%c" % (97 + int(d)) for d in str(n))
-                         for n in range(100))  # fmt: skip
-        Path("many.txt").write_bytes(lines)
+        many_texts()
         score = FakeModel.score
 
         def interrupted(self, sequences, **rest):
@@ -304,7 +319,7 @@ class TestCommand:
             gc.collect()
             started.clear()
             before = tracemalloc.get_traced_memory()[0]
-            assert run("--file many.txt --output out.jsonl")[0] == 0
+            assert run("--file many.txt --output out.jsonl --force")[0] == 0
             return tracemalloc.get_traced_memory()[1] - before
 
         tracemalloc.start()
@@ -314,3 +329,124 @@ class TestCommand:
         finally:
             tracemalloc.stop()
         assert many < 1.2 * few
+
+
+class TestNothingIsLost:
+    """Files that are there stay as they are until somebody says otherwise."""
+
+    @pytest.mark.parametrize("kind", ["itself", "symbolic", "hard", "forced"])
+    def test_the_source_is_not_emptied(self, run, kind):
+        before, other = Path("lines.txt").read_bytes(), Path("other.txt")
+        if kind == "symbolic":
+            other.symlink_to("lines.txt")
+        elif kind == "hard":
+            other.hardlink_to("lines.txt")
+        else:
+            other = Path("lines.txt")
+        force = " --force" * (kind != "itself")
+        status, _, err = run(f"--file lines.txt --output {other}{force}")
+        assert status == 2
+        assert "results would replace the texts" in err
+        assert Path("lines.txt").read_bytes() == before
+
+    def test_a_source_that_the_output_turns_into_is_not_emptied(self, run, monkeypatch):
+        """A link that is made after the first look."""
+        before, other = Path("lines.txt").read_bytes(), Path("other.txt")
+        score = FakeModel.score
+
+        def link(self, *arguments, **rest):
+            other.symlink_to("lines.txt")
+            return score(self, *arguments, **rest)
+
+        monkeypatch.setattr(FakeModel, "score", link)
+        assert run("--file lines.txt --output other.txt --force")[0] == 2
+        assert Path("lines.txt").read_bytes() == before
+
+    def test_results_that_are_there_stay(self, run):
+        Path("out.jsonl").write_text("precious")
+        status, _, err = run("--file lines.txt --output out.jsonl")
+        assert status == 2
+        assert "--force" in err
+        assert run.name is None, "no model is loaded in vain"
+        assert Path("out.jsonl").read_text() == "precious"
+        assert run("--file lines.txt --output out.jsonl --force")[0] == 0
+        assert len(written()) == 2
+
+    @pytest.mark.parametrize("line", ["--file rows.csv --text-column no", "--file empty.txt"])
+    def test_no_result_no_file(self, run, line):
+        Path("empty.txt").write_text(" \n")
+        Path("out.jsonl").write_text("precious")
+        assert run(f"{line} --output out.jsonl --force")[0] == 2
+        assert Path("out.jsonl").read_text() == "precious"
+        assert run(f"{line} --output new.jsonl")[0] == 2
+        assert not Path("new.jsonl").exists()
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+    def test_a_full_disk(self, run):
+        status, out, err = run("--file lines.txt --output /dev/full")
+        assert (status, out) == (2, "")
+        assert err.count("error: ") == 1
+        assert "results cannot be written" in err
+        assert "No space left" in err
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+    @pytest.mark.parametrize("options", ["", "--json"])
+    def test_a_terminal_on_a_full_disk(self, options, folder):
+        """In a process of its own: stdout is Python's."""
+        code = (
+            "import distil.cli, distil.prediction, sys\n"
+            "from distil.pipelines import PIPELINES\n"
+            "from support.folders import make_tokenizer\n"
+            "from support.inference import FakeModel\n"
+            "task = 'sequence-classification'\n"
+            "distil.prediction.make_pipeline = lambda name, **_: "
+            "PIPELINES[task](FakeModel(task), make_tokenizer(), top_k=1)\n"
+            "sys.exit(distil.cli.main(['predict', 'model', 'a film', *sys.argv[1:]]))\n"
+        )
+        source = os.pathsep.join([str(Path(distil.__file__).parents[1]), str(TESTS)])
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-c", code, *options.split()], stdout=full, stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": source}, text=True, check=False,
+            )  # fmt: skip
+        assert done.returncode == 2
+        assert done.stderr.count("error: ") == 1
+        assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("options", ["", "--json", "--output out.jsonl"])
+    def test_scores_that_are_not_finite(self, run, options, monkeypatch):
+        score = FakeModel.score
+
+        def wrong(self, *arguments, **rest):
+            return [one * float("nan") for one in score(self, *arguments, **rest)]
+
+        monkeypatch.setattr(FakeModel, "score", wrong)
+        status, out, err = run(f"'a film' {options}")
+        assert (status, out) == (2, "")
+        assert "not finite" in err
+        assert "texts[0]" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_what_is_done(run, monkeypatch, number):
+    many_texts()
+    score, handlers = FakeModel.score, []
+
+    def interrupted(self, sequences, **rest):
+        if len(self.asked) == 2:
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(10)
+            finally:
+                handlers.append(signal.getsignal(signal.SIGINT))
+        return score(self, sequences, **rest)
+
+    monkeypatch.setattr(FakeModel, "score", interrupted)
+    before = signal.getsignal(number)
+    status, _, err = run("--file many.txt --output out.jsonl")
+    assert status == 128 + number
+    assert f"the first {len(written())} results are in out.jsonl, up to many.txt:" in err
+    assert "Traceback" not in err
+    assert signal.getsignal(number) is before
+    # A second one would have ended the process at once.
+    assert handlers == [signal.SIG_DFL]

@@ -1,7 +1,7 @@
 """The command `distil`: each subcommand a thin call of the public function of the same name.
 
 Exit status: 0 what was asked for is true; 1 a check failed; 2 it could not be done (wrong usage,
-or an error); 130 interrupted.
+or an error); 130 interrupted by Ctrl-C, 143 by SIGTERM; 141 if nobody reads the output.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import distil
 from distil.cli import _output
-from distil.errors import DistilError
+from distil.errors import DistilError, Interrupted
 
 # One module each in this package, with SUMMARY, DESCRIPTION, EXAMPLES, add_arguments(parser) and
 # run(arguments), which gives the exit status.
@@ -26,7 +27,7 @@ _INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 _NOBODY_READS = 141  # likewise for a pipe that was closed at its other end
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - each way to end
     """Run a command line.
 
     Args:
@@ -49,12 +50,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DistilError as error:
         _output.print_error(str(error))
         return _FAILED
+    except Interrupted as interrupt:
+        if str(interrupt):
+            _output.print_error(str(interrupt))
+        return 128 + interrupt.number
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Python would try once more to write the rest when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return _NOBODY_READS
+    except OSError as error:
+        _drop_output()
+        _output.print_error(f"output cannot be written, or a file not be read\n  found:    {error}")
+        return _FAILED
+
+
+def _drop_output() -> None:
+    """Let Python not try to write the rest once more when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def make_parser() -> argparse.ArgumentParser:

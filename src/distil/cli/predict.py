@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from distil.cli import _output
 from distil.cli._output import BAD, GOOD
-from distil.cli._progress import progress
-from distil.cli._rows import Rows
-from distil.errors import InputError
+from distil.cli._results_file import ResultsFile
+from distil.errors import InputError, Interrupted
 from distil.reading import FORMATS, RowFile
 from distil.storage.hub import can_be_name
 
@@ -82,9 +79,6 @@ EXAMPLES = (
     ),
 )
 
-# Rows of one table on a terminal.
-_ROWS_OF_A_TABLE = 200
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
@@ -96,6 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_options(parser)
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write results there, a line of JSON each"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace the file that --output names, if there is one"
     )
     _output.add_json(parser)
 
@@ -171,7 +168,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; 1 if both frameworks ran and differ."""
-    from distil.prediction import (  # noqa: PLC0415 - after --help is out of the way
+    from distil.cli._predicting import predict_rows  # noqa: PLC0415 - after --help
+    from distil.prediction import (  # noqa: PLC0415
         Prediction,
         difference_of,
         frameworks_of,
@@ -180,6 +178,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     _tell_name_from_texts(arguments)
     file = _file(arguments)
+    output = None
+    if arguments.output is not None:
+        source = None if file is None or file.where == "stdin" else Path(file.where)
+        output = ResultsFile(arguments.output, source, force=arguments.force)
     if _needs_tensorflow(arguments):
         _output.start_tensorflow()
     pipe = make_pipeline(
@@ -192,7 +194,16 @@ def run(arguments: argparse.Namespace) -> int:
         top_k=arguments.top_k,
     )
     pipe.set_options(**_options(arguments, pipe))
-    kept = _predict(arguments, pipe, file)
+    try:
+        kept = predict_rows(arguments, pipe, file, output)
+    except Interrupted as interrupt:
+        if output is None or not output.written:
+            raise
+        raise Interrupted(
+            interrupt.number,
+            f"interrupted; the first {output.written:,} results are in {arguments.output}, up to "
+            f"{output.last}: continue with the rows after it",
+        ) from None
     prediction = Prediction(
         task=pipe.task,
         frameworks=frameworks_of(pipe),
@@ -250,67 +261,6 @@ def _options(arguments: argparse.Namespace, pipe: Any) -> dict[str, Any]:
     if "aggregation_strategy" in names and arguments.aggregation is None:
         given["aggregation_strategy"] = "average"
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _predict(
-    arguments: argparse.Namespace, pipe: Any, file: RowFile | None
-) -> list[dict[str, Any]]:
-    """Predict all rows; write or print the results, and return those still to be printed."""
-    from distil.cli._results import print_results  # noqa: PLC0415
-    from distil.prediction import describe  # noqa: PLC0415
-
-    source = Rows(pipe.task, arguments, file)
-
-    def report(number: int, problem: InputError) -> None:
-        _output.print_warning(f"skipped: {problem}")
-
-    results: list[dict[str, Any]] = []
-    rows, bad = 0, 0
-    with ExitStack() as stack:
-        if file is not None:
-            stack.callback(file.close)
-        output = None
-        if arguments.output is not None:
-            output = stack.enter_context(_open_output(arguments.output))
-        quiet = output is not None or arguments.json or not sys.stdout.isatty()
-        tell = stack.enter_context(progress("predicting", wanted=quiet))
-        if output is None and not arguments.json:
-            # What is there is printed even if a later row is bad.
-            stack.callback(lambda: print_results(pipe.task, results) if results else None)
-        stream = pipe.stream(
-            source, place=source.place, skip_bad_rows=arguments.skip_bad_rows, on_bad_row=report
-        )
-        for number, result in stream:
-            row = source.next_predicted()
-            rows += 1
-            tell(source.position, source.total, f"{rows:,} rows")
-            if result is None:
-                bad += 1
-                continue
-            line = {"row": source.count(number), **describe(row, result)}
-            if output is not None:
-                output.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
-                continue
-            results.append(line)
-            if not arguments.json and len(results) == _ROWS_OF_A_TABLE:
-                print_results(pipe.task, results)
-                results.clear()
-    if rows == bad:
-        raise InputError(
-            "there is no text" if not rows else "every row was skipped",
-            expected="at least one", where=None if file is None else file.where,
-        )  # fmt: skip
-    if bad:
-        _output.print_warning(f"{bad} of {rows} rows were skipped")
-    return results if arguments.json else []
-
-
-def _open_output(path: Path) -> Any:
-    try:
-        # Line by line: what is written stays written.
-        return path.open("w", encoding="utf-8", buffering=1)
-    except OSError as error:
-        raise InputError("results cannot be written", found=error, where=path) from None
 
 
 def _print_difference(prediction: Any) -> None:

@@ -1,0 +1,107 @@
+"""The file of results of `distil predict`: written row by row, and never over something else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TextIO
+
+from distil.errors import InputError
+
+
+class ResultsFile:
+    """A file of results, a line each, which is opened for the first of them.
+
+    Args:
+        path: The file.
+        source: The file that is read meanwhile, if any.
+        force: Whether a file that is there already may be replaced.
+
+    Attributes:
+        written: How many lines are safe.
+        last: The place of the row of the last one.
+
+    Raises:
+        InputError: It is the source itself, or is there already.
+    """
+
+    def __init__(self, path: Path, source: Path | None, *, force: bool) -> None:
+        self._path, self._source, self._force = path, source, force
+        self.written = 0
+        self.last = ""
+        self._file: TextIO | None = None
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except (OSError, ValueError) as error:
+            raise self._problem(error) from None
+        self._check(found)
+
+    def _check(self, found: os.stat_result) -> None:
+        """Refuse to write over what is there; a pipe or a terminal has nothing to lose."""
+        source = None if self._source is None else self._source.stat()
+        if source is not None and os.path.samestat(found, source):
+            raise InputError(
+                "results would replace the texts", expected="a file of its own", where=self._path,
+                found=f"the same file as {self._source}", fix="write them to another file",
+            )  # fmt: skip
+        if stat.S_ISREG(found.st_mode) and not self._force:
+            raise InputError(
+                "there is a file already", found=f"{found.st_size:,} bytes", where=self._path,
+                fix="write to another file, or replace this one with --force",
+            )  # fmt: skip
+
+    def write(self, line: str, place: str) -> None:
+        """Add a result.
+
+        Args:
+            line: As JSON.
+            place: The name of its row.
+
+        Raises:
+            InputError: The file cannot be opened, or not be written any more.
+        """
+        try:
+            if self._file is None:
+                self._file = self._open()
+            # Line by line: what is written stays written.
+            self._file.write(line + "\n")
+        except OSError as error:
+            raise self._problem(error) from None
+        self.written, self.last = self.written + 1, place
+
+    def _open(self) -> TextIO:
+        """The file, emptied only once it is known to be another than the source."""
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0))
+        found = os.fstat(descriptor)
+        try:
+            if found.st_size:
+                self._check(found)
+            if stat.S_ISREG(found.st_mode):
+                os.ftruncate(descriptor, 0)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return open(descriptor, "w", encoding="utf-8", buffering=1)  # noqa: PTH123 - of a number
+
+    def close(self) -> None:
+        """Close it; it is on disk then.
+
+        Raises:
+            InputError: The disk is full.
+        """
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        try:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.fsync(file.fileno())
+            file.close()
+        except OSError as error:
+            raise self._problem(error) from None
+
+    def _problem(self, error: Exception) -> InputError:
+        kept = f"the first {self.written:,} are there, up to {self.last}" if self.written else None
+        return InputError("results cannot be written", found=error, where=self._path, fix=kept)
