@@ -387,7 +387,7 @@ def test_other_files_are_tokenized_again(tmp_path):
 def test_one_class_is_not_taken_for_regression(tmp_path):
     recipe = make_recipe(tmp_path, "sequence-classification", "pt")
     (tmp_path / "train.tsv").write_text("sentence\tlabel\nit is\tgood\n")
-    with pytest.raises(InputError, match="one class only"):
+    with pytest.raises(InputError, match="only one class"):
         preparing.prepare(recipe)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="settings to change, by their names in the recipe: batch.examples=16",
     )
     parser.add_argument("--framework", choices=("pt", "tf"), help="to train in")
+    parser.add_argument(
+        "--force", action="store_true", help="write into an output folder that holds something else"
+    )
     _output.add_json(parser)
 
 
@@ -52,7 +57,7 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
         _keep_freed_memory()
     with open_workers(framework) as workers:
         try:
-            result = _train(train, recipe, workers)
+            result = _train(partial(train, force=arguments.force), recipe, workers)
         except DistilError as error:
             if workers.is_first or not error.shared:
                 _output.print_error(str(error))
@@ -76,11 +81,25 @@ def _train(
 ) -> TrainingResult:
     """Train; the first worker shows how far it is, and says the warnings."""
     if workers.is_first:
-        with progress("training") as tell:
+        with _notes(), progress("training") as tell:
             return train(recipe, listener=partial(_say, tell), workers=workers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return train(recipe, workers=workers)
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Show on stderr what training says of itself: the classes that it found, say."""
+    logger, shown = logging.getLogger("distil.training"), logging.StreamHandler()
+    before = logger.level
+    logger.addHandler(shown)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(shown)
 
 
 def _show(result: TrainingResult, *, as_json: bool) -> None:
@@ -88,9 +107,12 @@ def _show(result: TrainingResult, *, as_json: bool) -> None:
     if as_json:
         _output.print_json(result.to_dict())
         return
+    if not result.trained:
+        _output.print_line("Already finished: nothing was trained.")
     fields = {
         "model": result.folder,
         "framework": result.framework,
+        "classes": ", ".join(result.labels) or None,
         "steps": f"{result.steps:,}",
         "tokens": f"{result.tokens:,}",
         "seconds": f"{result.seconds:,.1f}",

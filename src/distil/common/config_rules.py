@@ -13,10 +13,10 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 # What nobody has, and what would not end: tables are made with so many rows.
 _MOST_LAYERS = 256
-_MOST_LABELS = 100_000
+MOST_LABELS = 100_000
 
 LAYERS = integer(1, _MOST_LAYERS)
-LABELS = integer(1, _MOST_LABELS)
+LABELS = integer(1, MOST_LABELS)
 CLASS_NAMES = Rule(
     "a list of class names, or null",
     lambda v: v is None or (isinstance(v, list) and all(isinstance(name, str) for name in v)),

@@ -208,19 +208,38 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         text = read_bytes(path, limit=_MAX_YAML_BYTES).decode("utf-8")
-        value = yaml.load(text, _UniqueKeys)
-    # The last three: dates and numbers that are none, keys that are tables, endless depth.
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except UnicodeDecodeError as error:
         raise ConfigError("not a YAML file", found=error, where=path) from None
+    value = parse_yaml(text, where=path)
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise ConfigError("not a table of names", found=type(value).__name__, where=path)
     return value
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """The safe loader, which would take the last of two equal keys, refusing them."""
+def parse_yaml(text: str, *, where: Any) -> Any:
+    """What a YAML document says, in plain data.
+
+    Raises:
+        ConfigError: It is not YAML, has a key twice, or an alias: a few lines of these make a
+            document of any size.
+    """
+    try:
+        return yaml.load(text, _Strict)
+    # The last three: dates and numbers that are none, keys that are tables, endless depth.
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError("not YAML", found=error, where=where) from None
+
+
+class _Strict(yaml.SafeLoader):
+    """The safe loader, without aliases, and refusing the second of two equal keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(
+                None, None, f"alias *{event.anchor}: write it out", event.start_mark
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -294,6 +313,41 @@ def lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[bool]:
+    """Hold a file that one process alone can hold; gives whether it is held.
+
+    The file is made for that, and removed at the end; a kill leaves it, and lets go of it.  Where
+    the system has no such locks, everybody holds it.
+
+    Raises:
+        OSError: The file cannot be made.
+    """
+    if fcntl is None:
+        yield True
+        return
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            except OSError:  # a network file system without locks
+                pass
+            # Who held it until now may just have removed it.
+            if not path.exists() or not os.path.samestat(os.fstat(descriptor), path.stat()):
+                continue
+            try:
+                yield True
+            finally:
+                path.unlink(missing_ok=True)
+            return
+        finally:
+            os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,9 +11,11 @@ import hashlib
 import json
 import os
 import time
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -34,7 +36,7 @@ class IdsFile:
     """Token ids on their way to a file.
 
     Args:
-        path: The file; it is there once `finish` has returned.
+        path: The file; it is there, and on disk, once `finish` has returned.
 
     Raises:
         InputError: It cannot be written.
@@ -49,29 +51,25 @@ class IdsFile:
             _remove_leftovers(path)
             self._file = self._temporary.open("wb")
         except OSError as error:
-            raise self._problem(error) from None
+            raise _not_kept(self._path, error) from None
 
     def add(self, ids: Array) -> None:
         """Append int32 ids."""
         try:
             self._file.write(ids.astype("<i4").data)
         except OSError as error:
-            raise self._problem(error) from None
+            raise _not_kept(self._path, error) from None
 
     def finish(self) -> Array:
         """All ids, mapped from the file."""
         try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
             self._file.close()
             self._temporary.replace(self._path)
         except OSError as error:
-            raise self._problem(error) from None
+            raise _not_kept(self._path, error) from None
         return read_ids(self._path)
-
-    def _problem(self, error: OSError) -> InputError:
-        return InputError(
-            "tokenized data cannot be kept", found=error, where=self._path,
-            fix="make room, or choose another data.cache",
-        )  # fmt: skip
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -111,28 +109,49 @@ def cache_path(recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ..
 
 
 def load_features(path: Path) -> Features | None:
-    """What `save_features` kept, or None."""
-    arrays_path = path.with_suffix(".npz")
-    if not (path.exists() and arrays_path.exists()):
+    """What `save_features` kept; None where there is nothing, or not what was kept."""
+    try:
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+            named = {name: arrays[name] for name in arrays.files}
+        length, checksum = named["ids"].tolist()
+        if path.stat().st_size != 4 * length:
+            return None
+        ids = read_ids(path)
+        features = Features(
+            ids=ids,
+            starts=named["starts"],
+            choices=int(named["choices"]),
+            targets=_under(_TARGET, named),
+            token_targets=_under(_TOKEN_TARGET, named),
+        )
+    # A file that is missing, cut off, or none of these.
+    except (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, BadZipFile):
         return None
-    with np.load(arrays_path) as arrays:
-        named = {name: arrays[name] for name in arrays.files}
-    return Features(
-        ids=read_ids(path),
-        starts=named["starts"],
-        choices=int(named["choices"]),
-        targets=_under(_TARGET, named),
-        token_targets=_under(_TOKEN_TARGET, named),
-    )
+    return features if zlib.crc32(ids.data) == checksum else None
 
 
 def save_features(path: Path, features: Features) -> None:
-    """Keep what there is of features besides the ids, which are kept already."""
-    arrays = {"starts": features.starts, "choices": np.array(features.choices)}
+    """Keep what there is of features besides the ids, and the length and checksum of those.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    ids = np.array([len(features.ids), zlib.crc32(features.ids.data)], np.int64)
+    arrays = {"ids": ids, "starts": features.starts, "choices": np.array(features.choices)}
     arrays |= {_TARGET + name: array for name, array in features.targets.items()}
     arrays |= {_TOKEN_TARGET + name: array for name, array in features.token_targets.items()}
-    with atomic_write(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+    try:
+        with atomic_write(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+    except OSError as error:
+        raise _not_kept(path, error) from None
+
+
+def _not_kept(path: Path, error: OSError) -> InputError:
+    return InputError(
+        "tokenized data cannot be kept", found=error, where=path,
+        fix="make room, or choose another data.cache",
+    )  # fmt: skip
 
 
 def _under(prefix: str, arrays: dict[str, Array]) -> dict[str, Array]:

@@ -10,7 +10,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from distil.arrays import Array
-from distil.errors import CheckpointError
+from distil.common.steps.stepping import MEAN, SQUARE, WEIGHT
+from distil.errors import CheckpointError, shown
 from distil.storage.files import atomic_write
 from distil.storage.safetensors_file import SafetensorsWriter
 
@@ -35,7 +36,8 @@ def save_state(folder: Path, arrays: Mapping[str, Array], info: Mapping[str, Any
     shapes = [(name, array.shape) for name, array in arrays.items()]
     try:
         with atomic_write(path) as temporary:
-            writer = SafetensorsWriter(temporary, shapes, {_KEY: json.dumps(dict(info))})
+            text = json.dumps({**info, "arrays": len(arrays)})
+            writer = SafetensorsWriter(temporary, shapes, {_KEY: text})
             try:
                 for name, array in arrays.items():
                     writer.add(name, array)
@@ -59,14 +61,52 @@ def load_state(folder: Path) -> tuple[dict[str, Array], dict[str, Any]] | None:
     if not path.exists():
         return None
     try:
+        if not path.is_file():  # a pipe, say, which would keep it waiting
+            raise OSError("not a file")
         with safe_open(path, "np") as file:
             info = json.loads(file.metadata()[_KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, info  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(
-            "checkpoint of the training is damaged", found=error, where=path,
-            fix="remove it to begin anew",
-        ) from None  # fmt: skip
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if not isinstance(info["position"], dict) or not isinstance(info["identity"], dict):
+            raise TypeError("position and identity are not tables")
+        if info["arrays"] != len(arrays):
+            raise ValueError(f"{len(arrays)} arrays of {info['arrays']}")
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _damaged(folder, error) from None
+    return arrays, info
+
+
+def check_arrays(folder: Path, arrays: Mapping[str, Array], now: Mapping[str, Array]) -> None:
+    """See that what was saved has the names, shapes and types of what it is restored into.
+
+    Args:
+        folder: Of the training.
+        arrays: As `load_state` gives them.
+        now: The state of a step that has done nothing yet; it may lack the optimizer's means.
+
+    Raises:
+        CheckpointError: It has not.
+    """
+    kinds = {name: (array.shape, array.dtype) for name, array in now.items()}
+    for name in list(kinds):
+        if name.startswith(WEIGHT):
+            for mean in (MEAN, SQUARE):
+                kinds.setdefault(mean + name.removeprefix(WEIGHT), kinds[name])
+    for name, kind in kinds.items():
+        if name not in arrays and name in now:
+            raise _damaged(folder, f"no {name}")
+        if name in arrays and (arrays[name].shape, arrays[name].dtype) != kind:
+            found = f"{name}: {arrays[name].dtype} of {arrays[name].shape}"
+            raise _damaged(folder, found, expected=f"{kind[1]} of {kind[0]}")
+    others = arrays.keys() - kinds.keys()
+    if others:
+        raise _damaged(folder, f"an array {shown(min(others))}")
+
+
+def _damaged(folder: Path, found: Any, **parts: Any) -> CheckpointError:
+    return CheckpointError(
+        "checkpoint of the training is damaged", found=found, where=folder / FILE_NAME,
+        fix="remove it to begin anew", **parts,
+    )  # fmt: skip
 
 
 def remove_state(folder: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from distil.common.config_rules import MOST_LABELS
 from distil.common.steps.batching import Features
 from distil.common.steps.recipe import FORMATS, DataSection
 from distil.errors import InputError, shown
@@ -151,6 +152,11 @@ def labels_of(rows: Iterable[Row], reader: Reader, column: str) -> dict[str, int
     for row in rows:
         value = reader.value(row, column)
         found.update(map(str, value) if isinstance(value, list) else [str(value)])
+        if len(found) > MOST_LABELS:
+            raise row.problem(
+                f"{column} has a class for almost every row", expected=f"{MOST_LABELS:,} at most",
+                fix="name the column of the classes with data.columns",
+            )  # fmt: skip
     are_numbers = all(name.isascii() and name.isdigit() for name in found)
     return {name: found[name] for name in sorted(found, key=int if are_numbers else None)}
 

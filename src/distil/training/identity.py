@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.recipe_rules import differences
 from distil.common.steps.workers import Workers
-from distil.errors import TrainingError
+from distil.errors import InputError, TrainingError
+from distil.storage import hub
+
+# Files of a model's folder that decide what it is.
+_OF_A_MODEL = (".json", ".txt", ".safetensors", ".bin", ".h5")
+
+# Bytes of a file that are read of it, in how many blocks if it is larger.
+_WHOLE, _BLOCKS = 64 * 1024 * 1024, 64
 
 # What can be changed without changing what training comes to.
 _FREE = (
@@ -31,6 +39,51 @@ def settings_of(recipe: Recipe, framework: str) -> dict[str, Any]:
     return table
 
 
+def contents_of(recipe: Recipe) -> dict[str, dict[str, str]]:
+    """What tells other data files, another base model or another teacher apart.
+
+    Of each file its size and a digest: of all of it up to `_WHOLE` bytes, of a larger one of
+    blocks spread over it, so that 100 GB are a second's work.  A change of such a file that keeps
+    its size and falls between the blocks is not seen, unless training was interrupted: then all
+    token ids are compared.  Checkpoints on the hub are known by name and revision alone.
+
+    Raises:
+        InputError: A file of the data cannot be read.
+    """
+    data = recipe.data
+    files = {name: Path(data.folder) / name for name in (*(data.train or ()), *(data.dev or ()))}
+    found = {"data": {name: _digest(path) for name, path in files.items()}}
+    for section in (recipe.model, recipe.teacher):
+        if section is not None and section.name is not None:
+            what = "model" if section is recipe.model else "teacher"
+            folder = Path(section.name)
+            folder = folder if folder.is_dir() else hub.bundled().get(section.name, folder)
+            paths = sorted(path for path in folder.glob("*") if path.suffix in _OF_A_MODEL)
+            found[what] = {path.name: _digest(path) for path in paths}
+    return found
+
+
+def _digest(path: Path) -> str:
+    """Size and digest of a file."""
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise OSError("not a file")
+        count = 1 if size <= _WHOLE else _BLOCKS
+        length = size if count == 1 else _WHOLE // _BLOCKS
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            for block in range(count):
+                file.seek((size - length) * block // max(1, count - 1))
+                digest.update(file.read(length))
+    except OSError as error:
+        raise InputError(
+            "file cannot be read", found=error, where=path,
+            fix="set data.folder to the folder of the data, or model.name to that of the model",
+        ) from None  # fmt: skip
+    return f"{size} bytes {digest.hexdigest()[:16]}"
+
+
 def check_same(before: Any, now: Any, folder: Path) -> None:
     """See that what a folder holds is this training.
 
@@ -40,7 +93,7 @@ def check_same(before: Any, now: Any, folder: Path) -> None:
     changed = differences(before, now)
     if changed:
         raise TrainingError(
-            "the folder holds a training by another recipe, or on other data",
+            "the folder holds a training by another recipe, of another model or on other data",
             found="; ".join(
                 f"{name.removeprefix('recipe.')} was {old!r}, is {new!r}"
                 for name, (old, new) in changed.items()

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distil.errors import not_installed
-from distil.storage.files import atomic_write
+from distil.common.rules import is_integer
+from distil.errors import CheckpointError
+from distil.storage.files import atomic_write, read_bytes
 
 FILE_NAME = "log.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"
 
 Record = dict[str, Any]
+
+_LARGEST = 1024 * 1024 * 1024
 
 
 class Log:
@@ -23,26 +26,40 @@ class Log:
     Args:
         folder: Of the training.
         step: What was written after this step is dropped: it comes again.
-        tensorboard: Write for TensorBoard as well.
+        judged: Whether this step was judged; if not, what was written of that comes again, too.
+        tensorboard: Write for TensorBoard as well, which is known to be installed.
 
     Raises:
-        FrameworkError: TensorBoard is asked for and not installed.
+        CheckpointError: The log cannot be written.
     """
 
-    def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
+    def __init__(self, folder: Path, *, step: int, judged: bool, tensorboard: bool) -> None:
         self._path = folder / FILE_NAME
         self._events = _events(folder / TENSORBOARD_FOLDER) if tensorboard else None
-        kept = [record for record in read_log(folder) if record["step"] <= step]
-        with atomic_write(self._path) as temporary:
-            temporary.write_text("".join(map(_line, kept)), encoding="utf-8")
+        kept = [
+            record
+            for record in read_log(folder)
+            if record["step"] <= step - (not judged and "dev_loss" in record)
+        ]
+        try:
+            with atomic_write(self._path) as temporary:
+                temporary.write_text("".join(map(_line, kept)), encoding="utf-8")
+        except OSError as error:
+            raise self._problem(error) from None
 
     def write(self, record: Record) -> None:
         """Add a point: numbers by name, `step` among them."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line(record))
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(_line(record))
+        except OSError as error:
+            raise self._problem(error) from None
         if self._events is not None:
             values = {name: x for name, x in record.items() if name != "step"}
             self._events.add_event(_event(values, record["step"]))
+
+    def _problem(self, error: OSError) -> CheckpointError:
+        return CheckpointError("log cannot be written", found=error, where=self._path)
 
     def close(self) -> None:
         """Flush what is waiting to be written."""
@@ -51,14 +68,23 @@ class Log:
 
 
 def read_log(folder: Path) -> list[Record]:
-    """The points written so far; one that a kill cut short is left out."""
+    """The points written so far; from one on that a kill cut short, they are left out.
+
+    Raises:
+        CheckpointError: It is not a file, or too large to be a log.
+    """
     path = folder / FILE_NAME
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    if not path.exists():
+        return []
+    records: list[Record] = []
+    for line in read_bytes(path, limit=_LARGEST).decode("utf-8", errors="replace").splitlines():
         try:
-            records.append(json.loads(line))
-        except ValueError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not isinstance(record, dict) or not is_integer(record.get("step")):
+            break
+        records.append(record)
     return records
 
 
@@ -67,15 +93,10 @@ def _line(record: Record) -> str:
 
 
 def _events(folder: Path) -> Any:
-    try:
-        from tensorboard.summary.writer.event_file_writer import (  # noqa: PLC0415 - optional
-            EventFileWriter,
-        )
-    except ImportError:
-        raise not_installed(
-            "tensorboard", where="log.tensorboard",
-            fix="pip install tensorboard, or set log.tensorboard to false",
-        ) from None  # fmt: skip
+    from tensorboard.summary.writer.event_file_writer import (  # noqa: PLC0415 - optional
+        EventFileWriter,
+    )
+
     return EventFileWriter(str(folder))
 
 

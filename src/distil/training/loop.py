@@ -19,10 +19,12 @@ from distil.common.steps.masking import Masking
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.stepping import Step
 from distil.common.steps.workers import Workers
-from distil.errors import TrainingError
+from distil.errors import CheckpointError, Interrupted, TrainingError
 from distil.training.checkpoints import save_state
 from distil.training.evaluation import Judge
+from distil.training.interrupts import Stop
 from distil.training.log import Log
+from distil.training.position import Position
 from distil.training.schedule import rate_factor
 
 # A running mean of about so many steps tells how fast it goes.
@@ -51,35 +53,6 @@ class Progress:
 Listener = Callable[[Progress], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Position:
-    """Where training stands.
-
-    Attributes:
-        step: Steps done.
-        epoch: Which epoch comes next, or is under way.
-        batch: Which batch of it comes next.
-        sums: Of measurements since the last point of the curve, by name.
-        summed: Steps in those sums.
-        tokens: Tokens seen, padding not counted.
-        best: The best value of the metric so far.
-        best_step: When that was.
-        metrics: Of the last evaluation.
-        best_metrics: Of the best one.
-    """
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    sums: Mapping[str, float] = field(default_factory=dict)
-    summed: int = 0
-    tokens: int = 0
-    best: float | None = None
-    best_step: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    best_metrics: Mapping[str, float] = field(default_factory=dict)
-
-
 @dataclass(kw_only=True)
 class Loop:
     """Trains to the end of the recipe.
@@ -97,6 +70,7 @@ class Loop:
         identity: What a checkpoint must have been made with to be gone on with.
         workers: Who train together; the first of them writes.
         listener: Told of every step.
+        stop: Whether somebody wants it to stop.
         position: Where to begin.
     """
 
@@ -111,6 +85,7 @@ class Loop:
     save_model: Callable[[], None]
     identity: Mapping[str, Any]
     workers: Workers
+    stop: Stop
     listener: Listener | None = None
     position: Position = field(default_factory=Position)
 
@@ -119,11 +94,17 @@ class Loop:
 
         Raises:
             TrainingError: The loss or the gradients are not finite.
-            CheckpointError: A checkpoint or the model cannot be written.
+            CheckpointError: A checkpoint or the model cannot be written; or `position` is beyond
+                the end.
+            Interrupted: Somebody wanted it to stop, and everything so far is kept.
         """
         schedule = self.recipe.schedule
         total = self.total_steps()
         speed = 0.0
+        if self.position.step > total:
+            raise self._beyond("step", self.position.step, total)
+        if self.judge is not None and self.position.to_judge:
+            self._evaluate(self.judge)
         while self.position.step < total:
             epoch = self.position.epoch
             for parts, following in self._steps(epoch, self.position.batch):
@@ -135,18 +116,38 @@ class Loop:
                     self.position, epoch=epoch + (following == 0), batch=following
                 )
                 last = self.position.step == total
+                judge = self.judge if last or self._is_due(self.recipe.evaluation.every) else None
+                self.position = replace(self.position, to_judge=judge is not None)
                 tokens = sum(part.tokens for part in parts) / seconds
                 speed += (tokens - speed) / min(self.position.step, _STEPS_OF_SPEED)
                 if last or self._is_due(self.recipe.log.every):
                     self._note(rate, speed)
                 self._tell(found["loss"], speed, total)
-                if self.judge is not None and (last or self._is_due(self.recipe.evaluation.every)):
-                    self._evaluate(self.judge)
-                if last or self._is_due(self.recipe.checkpoints.every):
+                stops = self.stop.number is not None and not last
+                # Before the model is judged: that may fail.
+                if last or stops or self._is_due(self.recipe.checkpoints.every):
                     self.save()
+                if stops:
+                    raise self._interrupted(total)
+                if judge is not None:
+                    self._evaluate(judge)
                 if last:
                     break
         return self.position
+
+    def _interrupted(self, total: int) -> Interrupted:
+        where = f"step {self.position.step:,} of {total:,}"
+        return Interrupted(
+            self.stop.number or 0,
+            f"training was interrupted after {where}, which {self.folder} keeps; the same command "
+            "continues from there",
+        )
+
+    def _beyond(self, what: str, found: int, end: int) -> CheckpointError:
+        return CheckpointError(
+            "checkpoint of the training is damaged", expected=f"{what} {end} at most",
+            found=f"{what} {found}", where=self.folder, fix="remove it to begin anew",
+        )  # fmt: skip
 
     def total_steps(self) -> int:
         """How many steps the recipe is for."""
@@ -178,6 +179,8 @@ class Loop:
         """
         plan = self._plan(epoch)
         size = self.recipe.batch.accumulation
+        if first >= len(plan):
+            raise self._beyond("batch", first, len(plan))
 
         def batches(begin: int) -> list[Batch]:
             numbers = range(begin, min(begin + size, len(plan)))
@@ -263,7 +266,7 @@ class Loop:
             )  # fmt: skip
         step, value = self.position.step, metrics[judge.metric]
         self._write({f"dev_{name}": x for name, x in metrics.items()})
-        self.position = replace(self.position, metrics=metrics)
+        self.position = replace(self.position, metrics=metrics, to_judge=False)
         if judge.is_better(value, self.position.best):
             self.position = replace(self.position, best=value, best_step=step, best_metrics=metrics)
             if self.recipe.checkpoints.model == "best":

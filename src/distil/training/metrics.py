@@ -12,11 +12,15 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from distil.arrays import Array
+from distil.common.labels import REGRESSION
+from distil.common.steps.recipe import Recipe
+from distil.common.tasks import TASKS
 from distil.errors import not_installed
 
 Metrics = dict[str, float]
@@ -134,6 +138,31 @@ def overlap_of_words(predicted: str, label: str) -> float:
         return 0.0
     precision, recall = common / len(found), common / len(right)
     return 2 * precision * recall / (precision + recall)
+
+
+def check_packages(recipe: Recipe) -> None:
+    """See that what training needs in the end is there before anything is computed.
+
+    Raises:
+        FrameworkError: A package is not installed.
+    """
+    task, data = TASKS[recipe.task], recipe.data
+    has_dev = data.dev or (data.hub and data.dev_split)
+    needed = ["matplotlib"]
+    if has_dev and task.class_column is not None:
+        is_regression = recipe.model.config.get("problem_type") == REGRESSION
+        scores = "scipy" if is_regression else "scikit-learn"
+        needed.append("seqeval" if task.scores_tokens else scores)
+    for package in needed:
+        if find_spec({"scikit-learn": "sklearn"}.get(package, package)) is None:
+            raise not_installed(
+                package, where="train", extra="train", use="judge a model, and draw"
+            )
+    if recipe.log.tensorboard and find_spec("tensorboard") is None:
+        raise not_installed(
+            "tensorboard", where="log.tensorboard",
+            fix="pip install tensorboard, or set log.tensorboard to false",
+        )  # fmt: skip
 
 
 def _sklearn_metrics() -> Any:

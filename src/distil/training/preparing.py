@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +15,16 @@ from distil.common.labels import BINARY, REGRESSION
 from distil.common.steps.masking import Masking, token_counts
 from distil.common.steps.recipe import Recipe
 from distil.common.tasks import TASKS
-from distil.errors import ConfigError, InputError
+from distil.errors import ConfigError, InputError, shorten, shown
 from distil.frameworks import FRAMEWORKS, choose_form, model_class
 from distil.storage.hub import HubOptions
 from distil.training.cache import cache_path, load_features, save_features
 from distil.training.examples import Examples, Reader, check_some, labels_of, read_split
 from distil.training.features import BUILDERS
 from distil.training.student import make_student, smaller_vocabulary
+
+# Rows of a class that is common, and classes that are named at most.
+_OFTEN, _NAMED = 50, 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +33,8 @@ class Prepared:
 
     Attributes:
         tokenizer: Of the model.
-        labels: Names of the classes; none where the task has none, or for regression.
+        counts: Names of the classes, and how often each is in the training rows, or None where
+            the recipe names them; empty where the task has none, or for regression.
         train: Examples to learn from.
         dev: Examples to be judged by, or None.
         masking: Of masked-LM, else None.
@@ -36,11 +42,16 @@ class Prepared:
     """
 
     tokenizer: Any
-    labels: tuple[str, ...]
+    counts: Mapping[str, int | None]
     train: Examples
     dev: Examples | None
     masking: Masking | None
     tokens: tuple[int, ...] | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, by their numbers."""
+        return tuple(self.counts)
 
     @property
     def fingerprint(self) -> dict[str, int]:
@@ -62,7 +73,8 @@ def prepare(recipe: Recipe) -> Prepared:
         TokenizerError: The model has no tokenizer.
     """
     tokenizer = load_tokenizer(str(recipe.origin.name), revision=recipe.origin.revision)
-    labels = _labels(recipe, tokenizer)
+    counts = _classes(recipe, tokenizer)
+    labels = tuple(counts)
     tokens = _tokens_to_keep(recipe, tokenizer, labels)
     if tokens is not None:
         tokenizer = tokenizer.keep_tokens(tokens)
@@ -81,7 +93,7 @@ def prepare(recipe: Recipe) -> Prepared:
         )
     return Prepared(
         tokenizer=tokenizer,
-        labels=labels,
+        counts=counts,
         train=examples["train"],
         dev=examples.get("dev"),
         masking=masking,
@@ -189,24 +201,50 @@ def check_length(recipe: Recipe, config: DistilBertConfig) -> None:
         )  # fmt: skip
 
 
-def _labels(recipe: Recipe, tokenizer: Any) -> tuple[str, ...]:
-    """The names of the classes, from the recipe or else from the training rows."""
+def _classes(recipe: Recipe, tokenizer: Any) -> Mapping[str, int | None]:
+    """The classes, from the recipe or else from the training rows, and how often they are there."""
     kind = recipe.model.config.get("problem_type")
     column = TASKS[recipe.task].class_column
     if column is None or kind == REGRESSION:
-        return ()
+        return {}
     if kind == BINARY:
         raise ConfigError(
             "a recipe cannot train for several labels at once", found=kind,
             where="model.config.problem_type", fix="use a loop of your own; the model can",
         )  # fmt: skip
-    labels = recipe.data.labels
-    if labels is None:
+    found: Mapping[str, int | None]
+    if recipe.data.labels is not None:
+        found = dict.fromkeys(recipe.data.labels)
+    else:
         reader = Reader(data=recipe.data, tokenizer=tokenizer)
-        labels = tuple(labels_of(read_split(recipe.data, "train"), reader, column))
-    if len(labels) == 1:  # which the model would take for regression
+        counts = labels_of(read_split(recipe.data, "train"), reader, column)
+        _warn_of_rare(counts)
+        found = dict(counts)
+    if len(found) == 1:  # which the model would take for regression
         raise InputError(
-            "there is one class only", expected="two or more", found=labels[0],
-            where="data.labels", fix="list them, if not all are in the training rows",
+            "there is only one class", expected="two or more", found=next(iter(found)),
+            where="data.labels", fix="list all of them, if the training rows have not",
         )  # fmt: skip
-    return labels
+    return found
+
+
+def _warn_of_rare(counts: Mapping[str, int]) -> None:
+    """Warn of labels that occur once where others occur often: misspelt, perhaps."""
+    once = [name for name, count in counts.items() if count == 1]
+    if once and sorted(counts.values())[len(counts) // 2] >= _OFTEN:
+        warnings.warn(
+            f"{', '.join(map(shown, once[:5]))}: a class of one training row, where most have "
+            f"{_OFTEN} or more; if it is a mistake, list the classes in data.labels, and it will "
+            "be found",
+            stacklevel=2,
+        )
+
+
+def described(prepared: Prepared) -> str:
+    """The classes of a training, with how often they are in its rows."""
+    names = [
+        shorten(name) + ("" if count is None else f" ({count:,})")
+        for name, count in prepared.counts.items()
+    ]
+    more = f" and {len(names) - _NAMED:,} more" if names[_NAMED:] else ""
+    return ", ".join(names[:_NAMED]) + more

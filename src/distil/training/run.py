@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,21 @@ from distil.api import save
 from distil.common.steps.recipe import Recipe, read_recipe
 from distil.common.steps.stepping import Step
 from distil.common.steps.workers import Workers, find_place
-from distil.errors import ConfigError
+from distil.errors import CheckpointError, ConfigError
 from distil.frameworks import find_framework, import_framework, part
 from distil.storage.files import read_json, write_json
 from distil.training import checkpoints
 from distil.training.evaluation import Judge
-from distil.training.identity import check_all_alike, check_same, settings_of
+from distil.training.folder import RESULT, check_output, claimed
+from distil.training.identity import check_all_alike, check_same, contents_of, settings_of
+from distil.training.interrupts import LOGGER, Stop, watched
 from distil.training.log import Log, read_log
-from distil.training.loop import Listener, Loop, Position
-from distil.training.preparing import Prepared, load_model, prepare
+from distil.training.loop import Listener, Loop
+from distil.training.metrics import check_packages
+from distil.training.position import Position
+from distil.training.preparing import Prepared, described, load_model, prepare
 from distil.training.report import CURVES, draw_curves, write_card
 from distil.training.teacher import check_lesson, load_teacher
-
-RESULT = "training.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class TrainingResult:
         examples: To learn from, an epoch.
         tokens: Seen in training, padding not counted.
         seconds: It took; of training that was interrupted, since then.
+        labels: Names of the classes; none where the task has none.
+        trained: False where it was finished before, and nothing was trained by this call.
     """
 
     folder: Path
@@ -54,6 +58,8 @@ class TrainingResult:
     examples: int
     tokens: int
     seconds: float
+    labels: tuple[str, ...] = ()
+    trained: bool = field(default=True, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain data."""
@@ -65,12 +71,14 @@ def train(
     *,
     listener: Listener | None = None,
     workers: Workers | None = None,
+    force: bool = False,
     **assignments: Any,
 ) -> TrainingResult:
     """Train a model by a recipe, without a teacher; `distil.distill` is for those with one.
 
-    Training that was interrupted is gone on with by the same call, and ends with the weights
-    that it would have ended with; once it is done, the same call gives its result again.
+    The same call continues training that was interrupted, to the weights that it would have ended
+    with; once it is done, the same call gives its result again.  Ctrl-C and SIGTERM let one
+    process finish its step, and keep what it has.
 
     Args:
         recipe: A YAML file (see `distil.common.steps.recipe`), or what it would hold.
@@ -78,6 +86,7 @@ def train(
             worker.
         workers: Who train together; None finds out what has started this process: torchrun,
             TF_CONFIG, the scope of a tf.distribute strategy, or nothing of that.
+        force: Whether to write into a folder that holds something else.
         **assignments: Values to set in the recipe, by dotted name:
             `train("sst2.yaml", **{"optimizer.learning_rate": 1e-4})`.
 
@@ -88,9 +97,11 @@ def train(
         ConfigError: The recipe is not valid.
         InputError: A row of the data is not as it should be; says which.
         TrainingError: The loss is not finite; says at which step, on which examples.  Or the
-            folder holds a training by another recipe.
+            folder holds something else: another recipe's training, or one of another model or
+            other data; or another process trains into it.
         CheckpointError: The model cannot be read, or something cannot be written.
         FrameworkError: A package that this needs is not installed.
+        Interrupted: By Ctrl-C or SIGTERM, with what is needed to continue on disk.
     """
     recipe = read_recipe(recipe, assignments)
     if recipe.teacher is not None:
@@ -98,7 +109,7 @@ def train(
             "the recipe is one of distillation", found=f"teacher {recipe.teacher.name!r}",
             where="teacher", fix="use `distil distill`, in Python distil.distill",
         )  # fmt: skip
-    return _run(recipe, listener, workers)
+    return _run(recipe, listener, workers, force=force)
 
 
 def distill(
@@ -106,6 +117,7 @@ def distill(
     *,
     listener: Listener | None = None,
     workers: Workers | None = None,
+    force: bool = False,
     **assignments: Any,
 ) -> TrainingResult:
     """Train a student by a recipe that names its teacher.
@@ -116,6 +128,7 @@ def distill(
         recipe: As of `train`, with a section `teacher`.
         listener: As of `train`.
         workers: As of `train`.
+        force: As of `train`.
         **assignments: As of `train`.
 
     Returns:
@@ -134,7 +147,7 @@ def distill(
             "the recipe has no teacher", expected="a section `teacher`", where="teacher",
             fix="use `distil train`, in Python distil.train, or set teacher.name",
         )  # fmt: skip
-    return _run(recipe, listener, workers)
+    return _run(recipe, listener, workers, force=force)
 
 
 def open_workers(framework: str) -> AbstractContextManager[Workers]:
@@ -153,32 +166,43 @@ def open_workers(framework: str) -> AbstractContextManager[Workers]:
     return opened
 
 
-def _run(recipe: Recipe, listener: Listener | None, workers: Workers | None) -> TrainingResult:
+def _run(
+    recipe: Recipe, listener: Listener | None, workers: Workers | None, *, force: bool
+) -> TrainingResult:
     framework = find_framework(recipe.model.framework)
-    if workers is not None:
-        return _run_together(recipe, framework, listener, workers)
-    with open_workers(framework) as opened:
-        return _run_together(recipe, framework, listener, opened)
+    import_framework(framework)
+    with nullcontext(workers) if workers is not None else open_workers(framework) as opened:
+        folder = opened.together(lambda: check_output(recipe, force=force))
+        settings = {"recipe": settings_of(recipe, framework), "files": contents_of(recipe)}
+        finished = opened.together(lambda: _finished(folder, settings))
+        if finished is not None:
+            return finished
+        opened.together(lambda: check_packages(recipe))
+        with ExitStack() as stack:
+            opened.by_first(lambda: stack.enter_context(claimed(folder)))
+            return _run_together(recipe, framework, listener, opened, settings)
 
 
 def _run_together(
-    recipe: Recipe, framework: str, listener: Listener | None, workers: Workers
+    recipe: Recipe,
+    framework: str,
+    listener: Listener | None,
+    workers: Workers,
+    settings: Mapping[str, Any],
 ) -> TrainingResult:
     """Every worker does this; what is written, the first one writes."""
     start = time.monotonic()
     folder = Path(recipe.output)
-    settings = settings_of(recipe, framework)
-    finished = workers.together(lambda: _finished(folder, settings))
-    if finished is not None:
-        return finished
     prepared = workers.in_turn(lambda: prepare(recipe))
-    identity = {"recipe": settings, "data": prepared.fingerprint}
+    identity = {**settings, "data": prepared.fingerprint}
     saved = workers.together(lambda: _saved(folder, identity))
     model, step = workers.together(lambda: _model_and_step(recipe, framework, prepared, workers))
     position = Position()
     if saved is not None:
-        step.restore(saved[0])
-        position = Position(**saved[1]["position"])
+        arrays, info = saved
+        workers.together(lambda: checkpoints.check_arrays(folder, arrays, step.state()))
+        position = workers.together(lambda: Position.read(info["position"]))
+        step.restore(arrays)
     check_all_alike(workers, {**identity, "step": position.step})
     log = workers.together(lambda: _log(recipe, position, workers))
     judge = _judge(recipe, prepared)
@@ -186,6 +210,8 @@ def _run_together(
     def save_model() -> None:
         save(model, folder, tokenizer=prepared.tokenizer)
 
+    if prepared.labels and workers.is_first:
+        LOGGER.info("classes: %s", described(prepared))
     loop = Loop(
         recipe=recipe,
         step=step,
@@ -198,11 +224,13 @@ def _run_together(
         save_model=save_model,
         identity=identity,
         workers=workers,
+        stop=Stop(),
         listener=listener if workers.is_first else None,
         position=position,
     )
     try:
-        position = loop.run()
+        with watched(wanted=workers.size == 1) as loop.stop:
+            position = loop.run()
     finally:
         if log is not None:
             log.close()
@@ -217,13 +245,20 @@ def _run_together(
         examples=len(prepared.train.features),
         tokens=position.tokens,
         seconds=round(time.monotonic() - start, 1),
+        labels=prepared.labels,
     )
 
     def finish() -> None:
         if keeps_last:
             save_model()
-        _report(result, recipe, prepared)
-        write_json(folder / RESULT, {"result": result.to_dict(), "recipe": settings})
+        try:
+            _report(result, recipe, prepared)
+            write_json(folder / RESULT, {"result": result.to_dict(), **settings})
+        except OSError as error:
+            raise CheckpointError(
+                "report of the training cannot be written", found=error, where=folder,
+                fix="make room and start again: it is trained already",
+            ) from None  # fmt: skip
         checkpoints.remove_state(folder)
 
     workers.by_first(finish)
@@ -246,13 +281,17 @@ def _model_and_step(
 
 
 def _log(recipe: Recipe, position: Position, workers: Workers) -> Log | None:
-    """The log of the training's folder, which is made; None where another worker writes it."""
+    """The log of the training's folder; None where another worker writes it."""
     if not workers.is_first:
         return None
     folder = Path(recipe.output)
-    folder.mkdir(parents=True, exist_ok=True)
     checkpoints.remove_leftovers(folder)
-    return Log(folder, step=position.step, tensorboard=recipe.log.tensorboard)
+    return Log(
+        folder,
+        step=position.step,
+        judged=not position.to_judge,
+        tensorboard=recipe.log.tensorboard,
+    )
 
 
 def _judge(recipe: Recipe, prepared: Prepared) -> Judge | None:
@@ -271,14 +310,22 @@ def _finished(folder: Path, settings: Mapping[str, Any]) -> TrainingResult | Non
     """The result that is in the folder already, if there is one.
 
     Raises:
-        TrainingError: It is that of another recipe.
+        TrainingError: It is that of another recipe, or of other files.
+        CheckpointError: It is damaged.
     """
     path = folder / RESULT
     if not path.exists():
         return None
     found = read_json(path)
-    check_same({"recipe": found.get("recipe")}, {"recipe": settings}, folder)
-    return TrainingResult(**{**found["result"], "folder": folder})
+    check_same({name: found.get(name) for name in settings}, settings, folder)
+    try:
+        result = {**found["result"], "labels": tuple(found["result"]["labels"])}
+        return TrainingResult(**{**result, "folder": folder, "trained": False})
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            "result of the training is damaged", found=repr(error), where=path,
+            fix="remove it to train again",
+        ) from None  # fmt: skip
 
 
 def _saved(folder: Path, identity: Mapping[str, Any]) -> Any:

@@ -8,10 +8,12 @@ The same recipe trains in both frameworks, on the same batches, to the same curv
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from distil.common.config import ALIASES, DistilBertConfig
 from distil.common.rules import (
     AMOUNT,
     COUNT,
@@ -40,7 +42,7 @@ from distil.common.steps.recipe_rules import (
     to_table,
 )
 from distil.common.tasks import TASKS
-from distil.errors import ConfigError
+from distil.errors import ConfigError, shown
 from distil.storage.files import read_yaml
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet", "text", "conll", "squad")
@@ -49,6 +51,12 @@ PRECISIONS = ("float32", "bfloat16", "float64")
 UNITS = ("line", "paragraph")
 # Batches of every epoch are counted before the first; `schedule.steps` has no such limit.
 _MOST_EPOCHS = 10_000
+# Fields of the configuration that other parts of a recipe decide.
+_SAID_ELSEWHERE = {
+    "dtype": "precision", "num_labels": "data.labels", "id2label": "data.labels",
+    "label2id": "data.labels", "architectures": "task",
+}  # fmt: skip
+_CONFIG_FIELDS = tuple(f.name for f in fields(DistilBertConfig) if f.name != "extra")
 _TRAINED_TASKS = tuple(name for name in TASKS if name != "base")
 
 
@@ -76,6 +84,21 @@ class ModelSection(Section):
     new_head: bool = setting(FLAG, False)
     new_weights: bool = setting(FLAG, False)
     vocabulary: int | None = setting(or_none(COUNT), None)
+
+    def check_together(self) -> None:  # noqa: D102
+        for given in self.config:
+            name = ALIASES.get(given, given)
+            if name in _SAID_ELSEWHERE:
+                raise refused(
+                    "config", f"{name} to be said by {_SAID_ELSEWHERE[name]}", self.config
+                )
+            if name not in _CONFIG_FIELDS:
+                near = get_close_matches(name, _CONFIG_FIELDS, n=1)
+                raise ConfigError(
+                    "config has a field that no configuration has",
+                    expected="fields of DistilBertConfig", found=shown(given), where="config",
+                    fix=f"did you mean {near[0]}?" if near else None,
+                )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -389,7 +412,10 @@ def read_recipe(
     if isinstance(source, Recipe):
         return source.replace(**(assignments or {}))
     if isinstance(source, Mapping):
-        return read_section(Recipe, override(source, assignments or {}))
+        try:
+            return read_section(Recipe, override(source, assignments or {}))
+        except RecursionError:
+            raise ConfigError("the recipe is nested without an end") from None
     try:
         return read_section(Recipe, override(read_yaml(Path(source)), assignments or {}))
     except ConfigError as error:

@@ -12,10 +12,9 @@ from difflib import get_close_matches
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-import yaml
-
 from distil.common.rules import NATURAL, Rule, is_text
 from distil.errors import ConfigError, shown
+from distil.storage.files import parse_yaml
 
 SectionType = TypeVar("SectionType", bound="Section")
 
@@ -160,10 +159,7 @@ def read_assignments(texts: Iterable[str]) -> Table:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise ConfigError("not an assignment", expected="key=value", found=repr(text))
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError("value is not YAML", found=error, where=name) from None
+        found[name] = parse_yaml(value, where=name)
     return found
 
 

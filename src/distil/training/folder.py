@@ -1,0 +1,78 @@
+"""The folder of a training: that nothing else is lost in it, and that one process writes there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from distil.common.steps.recipe import Recipe
+from distil.errors import CheckpointError, ConfigError, TrainingError
+from distil.storage.files import claim
+from distil.training import checkpoints, log
+
+RESULT = "training.json"
+
+# The folder of a training has at least one of these.
+_MARKS = (log.FILE_NAME, checkpoints.FILE_NAME, RESULT)
+_LOCK = ".training.lock"
+
+
+def check_output(recipe: Recipe, *, force: bool) -> Path:
+    """The folder that a recipe's training writes into.
+
+    Args:
+        recipe: Of the training.
+        force: Whether it may hold something else, which may be replaced.
+
+    Raises:
+        ConfigError: It is the folder of the base model or of the teacher.
+        TrainingError: It holds something else, or is no folder.
+    """
+    folder = Path(recipe.output)
+    try:
+        found = sorted(path.name for path in folder.iterdir())
+        teacher = None if recipe.teacher is None else recipe.teacher.name
+        for where, name in (("model.name", recipe.model.name), ("teacher.name", teacher)):
+            if name is not None and Path(name).exists() and folder.samefile(name):
+                raise ConfigError(
+                    "training would write over the model that it begins with",
+                    expected="a folder of its own", found=f"output and {where}: {name!r}",
+                    where="output",
+                )  # fmt: skip
+    except FileNotFoundError:
+        return folder
+    except (OSError, ValueError) as error:
+        raise TrainingError("output cannot be a folder", found=error, where=folder) from None
+    if found and not force and not any(mark in found for mark in _MARKS):
+        raise TrainingError(
+            "the output folder holds something else",
+            expected="an empty folder, or that of a training",
+            found=", ".join(found[:5]) + (", ..." if found[5:] else ""), where=folder,
+            fix="choose another output; or add --force, in Python force=True, to write into it",
+        )  # fmt: skip
+    return folder
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Make the folder, and keep other trainings out of it.
+
+    Raises:
+        CheckpointError: It cannot be made.
+        TrainingError: Another process trains into it.
+    """
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            is_ours = stack.enter_context(claim(folder / _LOCK))
+        except OSError as error:
+            raise CheckpointError(
+                "the output folder cannot be written", found=error, where=folder
+            ) from None
+        if not is_ours:
+            raise TrainingError(
+                "another training writes into this folder", where=folder,
+                fix="wait for it, or choose another output",
+            )  # fmt: skip
+        yield
