@@ -30,20 +30,24 @@ def check_output(recipe: Recipe, *, force: bool) -> Path:
         TrainingError: It holds something else, or is no folder.
     """
     folder = Path(recipe.output)
+    teacher = None if recipe.teacher is None else recipe.teacher.name
+    bases = {"model.name": recipe.model.name, "teacher.name": teacher}
     try:
         found = sorted(path.name for path in folder.iterdir())
-        teacher = None if recipe.teacher is None else recipe.teacher.name
-        for where, name in (("model.name", recipe.model.name), ("teacher.name", teacher)):
-            if name is not None and Path(name).exists() and folder.samefile(name):
-                raise ConfigError(
-                    "training would write over the model that it begins with",
-                    expected="a folder of its own", found=f"output and {where}: {name!r}",
-                    where="output",
-                )  # fmt: skip
+        same = [
+            where
+            for where, name in bases.items()
+            if name is not None and Path(name).exists() and folder.samefile(name)
+        ]
     except FileNotFoundError:
         return folder
     except (OSError, ValueError) as error:
         raise TrainingError("output cannot be a folder", found=error, where=folder) from None
+    if same:
+        raise ConfigError(
+            "training would write over the model that it begins with",
+            expected="a folder of its own", found=f"the folder of {same[0]}", where="output",
+        )  # fmt: skip
     if found and not force and not any(mark in found for mark in _MARKS):
         raise TrainingError(
             "the output folder holds something else",
