@@ -65,8 +65,8 @@ class Prediction:
 
 
 def predict(
-    name: str | Path | None,
-    texts: str | Sequence[str],
+    name: str | Path | Sequence[str] | None,
+    texts: str | Sequence[str] | None = None,
     *,
     task: str | None = None,
     framework: str | None = None,
@@ -78,7 +78,8 @@ def predict(
     """Load a model and let it say what it can about texts.
 
     Args:
-        name: As in `distil.load`; None takes the model that comes with the package.
+        name: As in `distil.load`; None takes the model that comes with the package.  Where
+            nothing follows it, this is what is said of `texts`, for that model.
         texts: One or several: what is classified, embedded or has masks; questions; prompts.
         task: As in `distil.pipeline`; the checkpoint has to have the head for it.
         framework: As in `distil.load`, or "both" to run both and compare their scores.
@@ -98,6 +99,13 @@ def predict(
     Warns:
         UserWarning: Texts are longer than the model takes, and are cut.
     """
+    if texts is None:
+        name, texts = None, _texts(name)
+    if not isinstance(name, str | Path | None):
+        raise InputError(
+            "a model is named by one string", found=type(name).__name__, where="name",
+            fix="pass the model first, then the texts",
+        )  # fmt: skip
     pipe = make_pipeline(name, task=task, framework=framework, **options)
     texts = [texts] if isinstance(texts, str) else list(texts)
     rows = make_rows(pipe.task, texts, {"pair": pair, "context": context, "choices": choices})
@@ -108,6 +116,14 @@ def predict(
         results=tuple(map(describe, rows, found)),
         difference=difference_of(pipe),
     )
+
+
+def _texts(given: Any) -> str | Sequence[str]:
+    """What stands alone in a call, if it is texts."""
+    if given is None or isinstance(given, Path):
+        raise InputError("there is no text", expected="at least one", where="texts")
+    texts: str | Sequence[str] = given
+    return texts
 
 
 def make_pipeline(

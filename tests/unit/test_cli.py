@@ -299,3 +299,32 @@ class TestProcess:
 def clean_environment():
     """Without what conftest sets to keep TensorFlow quiet."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+
+
+class TestWhatActsOnATerminal:
+    """Control characters and direction marks, as a label may hold them."""
+
+    EVIL = "\x1b]52;c;cHduZWQ=\x1b\\\x9b2J\u202eevil"
+
+    @pytest.fixture
+    def evil(self, tmp_path):
+        path = make_folder(tmp_path / "evil", "sequence-classification") / "config.json"
+        config = json.loads(path.read_text())
+        config |= {"id2label": {"0": self.EVIL, "1": "b"}, "label2id": {self.EVIL: 0, "b": 1}}
+        path.write_text(json.dumps(config))
+        return path.parent
+
+    @pytest.mark.parametrize("option", ["", " --json"])
+    def test_is_not_printed(self, run, evil, option):
+        status, out, err = run(f"info {evil}{option}")
+        assert (status, err) == (0, "")
+        assert not {"\x1b", "\x9b", "\u202e"} & set(out)
+        if option:
+            assert json.loads(out)["labels"]["0"] == self.EVIL
+        else:
+            assert "?]52;c;cHduZWQ=?\\?2J?evil" in out
+
+    def test_nor_in_a_warning_which_keeps_its_lines(self, capsys):
+        with _output.plain_warnings():
+            warnings.warn("one\n    two\x1b[2J", UserWarning, stacklevel=1)
+        assert capsys.readouterr().err == "warning: one\n    two?[2J\n"

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from distil.checkpoints import open_checkpoint
-from distil.errors import CheckpointNotFoundError, HubError, UnsafeCheckpointError
+from distil.errors import (
+    CheckpointNotFoundError,
+    CheckpointWarning,
+    HubError,
+    UnsafeCheckpointError,
+)
 from distil.storage import hub
 from distil.storage.hub import HubOptions
 from hub_server import HubServer, running_hub
@@ -223,7 +228,7 @@ def test_words_for_offline(
     server.add(NAME, {"config.json": b"{}"})
     monkeypatch.setenv(variable, value)
     with pytest.raises(HubError, match="not to be asked"):
-        hub.snapshot(NAME, files=["config.json"], **cache)
+        snapshot(NAME, files=["config.json"], **cache)
     assert server.requests == []
 
 
@@ -234,7 +239,7 @@ def test_words_for_online(
     server.add(NAME, {"config.json": b"{}"})
     monkeypatch.setenv("HF_HUB_OFFLINE", value)
     monkeypatch.setenv("TRANSFORMERS_OFFLINE", value)
-    assert (hub.snapshot(NAME, files=["config.json"], **cache) / "config.json").exists()
+    assert (snapshot(NAME, files=["config.json"], **cache) / "config.json").exists()
 
 
 def test_a_cache_with_the_config_only_is_not_enough(
@@ -311,3 +316,35 @@ def test_split_options() -> None:
 
 def test_a_token_is_not_shown() -> None:
     assert "secret" not in repr(HubOptions(token="hf_secret"))
+
+
+@pytest.mark.parametrize("name", ["my-modle", "sst2-smal"])
+def test_a_folder_that_is_not_there_is_said_before_the_network(
+    server: HubServer, cache: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:  # fmt: skip
+    (tmp_path / "my-model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    meant = {"my-modle": "my-model", "sst2-smal": "sst2-small"}[name]
+    for stop in (False, True):
+        if stop:
+            server.stop()
+        for options in ({}, {"local_files_only": True}):
+            with pytest.raises(HubError) as caught:
+                snapshot(name, **options, **cache)
+            said = f"there is no folder {name!r} (did you mean {meant!r}?)"
+            assert str(caught.value).startswith(said)
+
+
+def test_a_folder_does_not_hide_a_bundled_checkpoint_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / hub.DEFAULT
+    own.mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(CheckpointWarning, match="is a folder in .* and a bundled checkpoint"):
+        assert snapshot(hub.DEFAULT) == Path(hub.DEFAULT)
+    # A path says what is meant, as does the working directory of the bundled one itself.
+    assert snapshot(f"./{hub.DEFAULT}") == Path(hub.DEFAULT)
+    monkeypatch.chdir(hub.bundled()[hub.DEFAULT].parent)
+    snapshot(hub.DEFAULT)

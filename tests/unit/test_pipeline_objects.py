@@ -92,3 +92,14 @@ def test_a_shallow_copy_shares_the_model():
     assert copied.model is pipe.model
     copied.set_options(pooling="cls")
     assert pipe.options.pooling == "mean"
+
+
+@pytest.mark.pt
+def test_the_default_is_the_bundled_model_whatever_folders_there_are(tmp_path, monkeypatch):
+    make_folder(tmp_path / "sst2-small", "sequence-classification", num_labels=2)
+    monkeypatch.chdir(tmp_path)
+    pipe = distil.pipeline(framework="pt")
+    assert pipe.model.config.id2label == {0: "negative", 1: "positive"}
+    assert repr(pipe).startswith("TextClassificationPipeline(model='sst2-small', ")
+    monkeypatch.chdir("/")
+    assert copy.deepcopy(pipe)("a good film") == pipe("a good film")

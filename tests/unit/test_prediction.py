@@ -138,3 +138,21 @@ def numbers(result):
         return []
     parts = result.values() if isinstance(result, dict) else result
     return [number for part in parts for number in numbers(part)]
+
+
+@pytest.mark.pt
+class TestOneArgument:
+    def test_texts_alone(self):
+        found = distil.predict("A fine film.", framework="pt")
+        assert found == distil.predict(None, ["A fine film."], framework="pt")
+        assert len(distil.predict(["one", "two"], framework="pt").results) == 2
+
+    @pytest.mark.parametrize(
+        ("arguments", "problem"),
+        [((None,), "there is no text"), ((["a", "b"], ["c"]), "named by one string")],
+    )
+    def test_what_cannot_be_meant(self, arguments, problem, tmp_path):
+        with pytest.raises(InputError, match=problem):
+            distil.predict(*arguments)
+        with pytest.raises(InputError, match="there is no text"):
+            distil.predict(tmp_path)

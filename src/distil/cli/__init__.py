@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - each way 
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
         arguments = make_parser().parse_args(argv)
-        with _output.warnings_in_one_line():
+        with _output.plain_warnings():
             status: int = arguments.run(arguments)
         sys.stdout.flush()
         return status

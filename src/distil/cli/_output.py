@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from distil.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -55,7 +57,12 @@ def examples_text(examples: Sequence[tuple[str, str]]) -> str:
 
 def print_json(value: Any) -> None:
     """Print `value` as a JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    document = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if printable(document) != document:
+        document = "".join(
+            one if printable(one) == one else f"\\u{ord(one):04x}" for one in document
+        )
+    print(document)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -74,10 +81,10 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def text(value: object, style: str = "") -> Text:
-    """`value` to be printed as it is, brackets and all, in a style."""
+    """`value` to be printed as it is, brackets and all, in a style; nothing in it acts."""
     from rich.text import Text  # noqa: PLC0415 - see above
 
-    return Text(str(value), style=style)
+    return Text(printable(str(value)), style=style)
 
 
 def size(count: int) -> str:
@@ -149,19 +156,19 @@ def print_error(problem: str) -> None:
 
 
 def print_warning(message: str) -> None:
-    """Print on stderr, in one line, what went otherwise than expected."""
-    _print_to_stderr("warning: ", UNSURE, " ".join(message.split()))
+    """Print on stderr what was not as expected."""
+    _print_to_stderr("warning: ", UNSURE, message.strip())
 
 
 def _print_to_stderr(kind: str, style: str, message: str) -> None:
     line = text("")
-    line.append(kind, style).append(message)
+    line.append(kind, style).append(printable(message))
     console(stderr=True).print(line, soft_wrap=True)
 
 
 @contextmanager
-def warnings_in_one_line() -> Iterator[None]:
-    """Show each warning once, as a line on stderr, without the place in the code."""
+def plain_warnings() -> Iterator[None]:
+    """Show each warning once on stderr, without the place in the code."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         print_warning(str(message))

@@ -132,12 +132,13 @@ def pipeline(
     hub_options = HubOptions(
         revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
     )
+    named = model
     if model is None:
         model = _bundled(asked)
     origin: partial[Any] | None = None
     if isinstance(model, str | Path):
         origin = partial(
-            pipeline, task, _lasting(model), framework=framework, dtype=dtype, engine=engine,
+            pipeline, task, _lasting(named), framework=framework, dtype=dtype, engine=engine,
             tokenizer=_lasting(tokenizer), device=device, calibration=calibration,
             **vars(replace(hub_options, token=None)),
         )  # fmt: skip
@@ -172,7 +173,7 @@ def _lasting(name: Any) -> Any:
     return str(Path(name).resolve()) if is_folder else name
 
 
-def _bundled(asked: Task | None) -> str:
+def _bundled(asked: Task | None) -> Path:
     """The checkpoint for those who name none."""
     if asked is not None and asked.name != "sequence-classification":
         raise InputError(
@@ -180,7 +181,7 @@ def _bundled(asked: Task | None) -> str:
             expected="text-classification", found=asked.name, where="model",
             fix="name one: model=...",
         )  # fmt: skip
-    return hub.DEFAULT
+    return hub.bundled()[hub.DEFAULT]  # whatever folder of that name there is
 
 
 def _check_head(found: Located, task: Task) -> None:

@@ -21,6 +21,7 @@ from distil.pipelines.windows import (
     prepared_ahead,
     windows,
 )
+from distil.storage.hub import DEFAULT
 
 # What transformers' pipelines take and what has nothing to do here: there is no padding.
 _WITHOUT_EFFECT = ("batch_size", "num_workers", "padding", "clean_up_tokenization_spaces")
@@ -86,7 +87,7 @@ class Pipeline(ABC):
         self.origin: partial[Any] | None = None
 
     def __repr__(self) -> str:
-        name = type(self.model).__name__ if self.origin is None else self.origin.args[1]
+        name = type(self.model).__name__ if self.origin is None else self.origin.args[1] or DEFAULT
         parts = {"model": name, "engine": title_of(self.model.framework), "dtype": self.model.dtype}
         device = getattr(self.model, "device", None)
         if device is not None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from distil.errors import CheckpointNotFoundError, HubError
+from distil.errors import CheckpointNotFoundError, CheckpointWarning, HubError
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILES = (
@@ -106,6 +108,7 @@ def snapshot(
     path = Path(name)
     try:
         if name != "" and path.is_dir():
+            _check_shadow(name, path)
             return path
         is_path = isinstance(name, Path) or path.is_file() or _looks_like_path(name)
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
@@ -209,14 +212,17 @@ class _Repository:
                     return folder
         if unreachable is not None:
             raise HubError(
-                "the hub cannot be reached, and the cache does not have this checkpoint",
+                f"{_no_folder(self._name)}, and the hub, which may have it, cannot be reached",
                 found=f"{type(unreachable).__name__}: {str(unreachable)[:_LONGEST_NAME]}",
-                where=self._where(), fix="check the connection, HF_ENDPOINT and proxies",
+                where=self._where(),
+                fix="check the name; for one on the hub, the connection, HF_ENDPOINT and proxies",
             )  # fmt: skip
         raise HubError(
-            "the cache does not have this checkpoint, and the hub is not to be asked",
+            f"{_no_folder(self._name)}, the cache does not have this checkpoint, and the hub is "
+            "not to be asked",
             where=self._where(),
-            fix="load it once without local_files_only and HF_HUB_OFFLINE",
+            fix="check the name; one on the hub has to be loaded once without local_files_only "
+            "and HF_HUB_OFFLINE",
         )
 
     def _weight_files(self, there: set[str], variant: str | None, commit: str) -> list[str]:
@@ -278,9 +284,9 @@ class _Repository:
             ) from None  # fmt: skip
         except errors.RepositoryNotFoundError:
             raise HubError(
-                "the hub has no such repository, or it is private", where=self._where(),
-                fix="check the name (there is no such folder either); for a private one pass "
-                "token= or run `hf auth login`",
+                f"{_no_folder(self._name)}, and the hub has no such repository, or it is private",
+                where=self._where(),
+                fix="check the name; for a private repository pass token= or run `hf auth login`",
             ) from None  # fmt: skip
         except errors.RevisionNotFoundError:
             raise HubError(
@@ -307,6 +313,29 @@ class _Repository:
 
     def _where(self) -> str:
         return self._name if self._revision is None else f"{self._name}@{self._revision}"
+
+
+def _check_shadow(name: str | Path, folder: Path) -> None:
+    """Say so where a folder stands in the way of a bundled checkpoint of the same name."""
+    own = bundled().get(name) if isinstance(name, str) else None
+    if own is not None and not own.samefile(folder):
+        warnings.warn(
+            f"{name!r} is a folder in {Path.cwd()} and a bundled checkpoint: the folder is used.  "
+            f"Write './{name}' if it is meant, or call from elsewhere",
+            CheckpointWarning,
+            stacklevel=3,
+        )
+
+
+def _no_folder(name: str) -> str:
+    """That there is no such folder, and which is called nearly so."""
+    try:
+        folders = [path.name for path in Path(name).parent.iterdir() if path.is_dir()]
+    except OSError:
+        folders = []
+    near = get_close_matches(Path(name).name, [*folders, *bundled()], n=1)
+    hint = f" (did you mean {str(Path(name).parent / near[0])!r}?)" if near else ""
+    return f"there is no folder {name[:_LONGEST_NAME]!r}{hint}"
 
 
 def _looks_like_path(name: str) -> bool:
