@@ -2,24 +2,23 @@
 
 Three things compute them: the framework itself ("packed", the default), OpenVINO and ONNX Runtime.
 What int8 needs besides the weights, the ranges of what goes into each linear layer, is found here:
-measured on texts that are given, else kept beside the checkpoint, else measured on a sample.
+measured on texts that are given, else kept beside the checkpoint, else measured on a sample.  What
+was measured is kept in the user's cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distil import engines
 from distil.checkpoints.located import Located
 from distil.common.config import DistilBertConfig
-from distil.common.inference import quantization
+from distil.common.inference.calibration import Calibration, sample_texts
 from distil.common.inference.model import PACKED, InferenceModel, find_engine
-from distil.common.inference.quantization import ActivationRanges
+from distil.common.inference.ranges import FILE_NAME, ActivationRanges, fingerprint, save_ranges
 from distil.common.tasks import task_of_checkpoint
-from distil.common.tokenizer import DistilBertTokenizerFast
 from distil.errors import InputError
 from distil.frameworks import Form, model_class, part
 
@@ -68,29 +67,22 @@ def optimize(
             where="model",
         )  # fmt: skip
     dtype = str(dtype).removeprefix("torch.")
+    texts = _calibration(model.config, lambda: tokenizer, calibration)
     if engine == PACKED:
-        ranges = None
-        if (framework, dtype) == ("pt", "int8"):
-            ranges = _measured(model, _sequences(model.config, tokenizer, calibration))
-        return _packed(model, dtype, ranges)
-    sequences = None
-    if dtype == "int8":
-        sequences = partial(_sequences, model.config, tokenizer, calibration)
-    made: InferenceModel = engines.from_weights(
+        return _packed(model, dtype, texts)
+    from distil import engines  # noqa: PLC0415 - brings readers of files
+
+    return engines.from_weights(
         dict(model.named_arrays()), model.config, model.task,
-        engine=engine, dtype=dtype, calibration=sequences,
+        engine=engine, dtype=dtype, calibration=texts,
     )  # fmt: skip
-    return made
 
 
 def pack(
     model: Any, dtype: str, *, folder: Path, calibration: Sequence[str] | None
 ) -> InferenceModel:
     """The "packed" form of a model that was loaded from a folder; see `distil.load`."""
-    ranges = None
-    if (model.framework, dtype) == ("pt", "int8"):
-        ranges = _ranges(folder, model, calibration)
-    return _packed(model, dtype, ranges)
+    return _packed(model, dtype, _of_checkpoint(model.config, folder, calibration))
 
 
 def load_with_engine(
@@ -102,13 +94,13 @@ def load_with_engine(
             f"{form.title} computes on the CPU here",
             expected="cpu", found=form.device, where="device",
         )  # fmt: skip
+    from distil import engines  # noqa: PLC0415 - brings readers of files
+
     config = found.config.replace(**overrides)
-    made: InferenceModel = engines.load(
+    return engines.load(
         found, config, task, engine=str(form.engine), dtype=form.dtype,
-        calibration=lambda: _sequences(config, _tokenizer(found.folder), calibration),
-        kept_ranges=calibration is None,
+        calibration=_of_checkpoint(config, found.folder, calibration),
     )  # fmt: skip
-    return made
 
 
 def calibrate(folder: str | Path, texts: Sequence[str] | None = None) -> Path:
@@ -131,56 +123,61 @@ def calibrate(folder: str | Path, texts: Sequence[str] | None = None) -> Path:
     folder = Path(folder)
     task = task_of_checkpoint(DistilBertConfig.from_pretrained(folder), folder)
     model = model_class("pt", task).from_pretrained(folder)
-    ranges = _measured(model, _sequences(model.config, _tokenizer(folder), texts))
-    quantization.save_ranges(
-        folder, ranges, fingerprint=quantization.fingerprint(model.named_arrays())
-    )
-    return folder / quantization.FILE_NAME
+    measured = _calibration(model.config, partial(_tokenizer, folder), texts)
+    weights = dict(model.named_arrays())
+    key = fingerprint(weights, model.config, model.task)
+    save_ranges(folder, _ranges(model, measured), fingerprint=key)
+    return folder / FILE_NAME
 
 
-def _packed(model: Any, dtype: str, ranges: ActivationRanges | None) -> InferenceModel:
+def _packed(model: Any, dtype: str, calibration: Calibration) -> InferenceModel:
     packed = part(model.framework, "inference.packed")
-    options = {} if ranges is None else {"ranges": ranges}
+    options = {}
+    if (model.framework, dtype) == ("pt", "int8"):
+        options["ranges"] = _ranges(model, calibration)
     made: InferenceModel = packed.PackedModel(model, dtype=dtype, **options)
     return made
 
 
-def _ranges(folder: Path, model: Any, calibration: Sequence[str] | None) -> ActivationRanges:
-    """Those of the texts given, else those kept beside the checkpoint, else those of a sample."""
-    if calibration is None:
-        kept = quantization.load_ranges(
-            folder, model.config, fingerprint=quantization.fingerprint(model.named_arrays())
-        )
-        if kept is not None:
-            return kept
-    return _measured(
-        model,
-        _sequences(model.config, _tokenizer(folder), calibration),
-    )
+def _ranges(model: Any, calibration: Calibration) -> ActivationRanges:
+    """The ranges for a model of PyTorch's."""
+    observe = partial(part("pt", "inference.calibration").observe, model)
+    weights = dict(model.named_arrays())
+    return calibration.ranges(weights, model.config, model.task, by="pt", observe=observe)
 
 
-def _measured(model: Any, sequences: Sequence[Any]) -> ActivationRanges:
-    calibration = part("pt", "inference.calibration")
-    measured: ActivationRanges = calibration.calibrate(model, sequences)
-    return measured
+def _of_checkpoint(
+    config: DistilBertConfig, folder: Path, texts: Sequence[str] | None
+) -> Calibration:
+    """As `_calibration`; without texts, the ranges that the checkpoint comes with have priority."""
+    checkpoint = folder if texts is None else None
+    return _calibration(config, partial(_tokenizer, folder), texts, checkpoint)
 
 
-def _sequences(
-    config: DistilBertConfig, tokenizer: Any, texts: Sequence[str] | None
-) -> list[list[int]]:
-    """Token ids of the texts to calibrate on."""
-    if tokenizer is None:
-        raise InputError(
-            "int8 has to see some text", expected="the tokenizer of the model", found="none",
-            where="tokenizer", fix="pass tokenizer=distil.load_tokenizer(name)",
-        )  # fmt: skip
-    texts = quantization.sample_texts() if texts is None else list(texts)
-    if not texts:
-        raise InputError("there is nothing to calibrate on", where="calibration")
-    longest = min(config.max_position_embeddings, _LONGEST_SEQUENCE)
-    found: list[list[int]] = tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
-    return found
+def _calibration(
+    config: DistilBertConfig,
+    tokenizer: Callable[[], Any],
+    texts: Sequence[str] | None,
+    checkpoint: Path | None = None,
+) -> Calibration:
+    def sequences() -> Sequence[Any]:
+        tokenize = tokenizer()
+        if tokenize is None:
+            raise InputError(
+                "int8 has to see some text", expected="the tokenizer of the model", found="none",
+                where="tokenizer", fix="pass tokenizer=distil.load_tokenizer(name)",
+            )  # fmt: skip
+        given = sample_texts() if texts is None else list(texts)
+        longest = min(config.max_position_embeddings, _LONGEST_SEQUENCE)
+        found: list[list[int]] = []
+        if given:
+            found = tokenize(given, truncation=True, max_length=longest)["input_ids"]
+        return found
+
+    return Calibration(sequences=sequences, checkpoint=checkpoint)
 
 
-def _tokenizer(folder: Path) -> DistilBertTokenizerFast:
-    return DistilBertTokenizerFast.from_pretrained(folder)
+def _tokenizer(folder: Path) -> Any:
+    from distil.common import tokenizer  # noqa: PLC0415 - tokenizers is needed for int8 alone
+
+    return tokenizer.DistilBertTokenizerFast.from_pretrained(folder)

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+import support.sequences
 from distil import engines
 from distil.checkpoints.located import locate
 from distil.common.config_rules import ACTIVATIONS
-from distil.common.inference.quantization import FILE_NAME, fingerprint, save_ranges
-from distil.engines import calibration, feeding
+from distil.common.inference.calibration import Calibration
+from distil.common.inference.ranges import fingerprint, save_ranges
+from distil.engines import feeding
 from distil.errors import FallbackWarning, FrameworkError, InputError
 from support.models import ALL_TASKS, CONFIGS, batch_for, build, config_for
 
@@ -36,7 +38,8 @@ def plain_model(task, **changes):
 
 def engine_of(model, engine, **options):
     """The model in an engine; int8 is calibrated on the sequences of the tests."""
-    options = {"cache": False, "calibration": sequences_of(model.config)} | options
+    own = Calibration(sequences=lambda: sequences_of(model.config), cache=None)
+    options = {"calibration": own} | options
     weights = dict(model.named_arrays())
     return engines.from_weights(weights, model.config, model.task, engine=engine, **options)
 
@@ -257,97 +260,45 @@ def test_a_checkpoint(engine, format, tmp_path):  # noqa: A002
 
 
 @every_engine
-def test_a_checkpoint_with_ranges(engine, tmp_path, monkeypatch):
+def test_a_checkpoint_with_ranges(engine, tmp_path):
     model = plain_model("base")
     model.save_pretrained(tmp_path)
+    weights = dict(model.named_arrays())
     sequences = sequences_of(model.config)
-    expected = engine_of(model, engine, dtype="int8", cache=tmp_path / "cache").score(sequences)
-    [path] = (tmp_path / "cache").iterdir()
-    ranges = calibration.read_json(path)
-    save_ranges(tmp_path, ranges, fingerprint=fingerprint(model.named_arrays()))
-    assert (tmp_path / FILE_NAME).is_file()
-    monkeypatch.setattr(engines, "measured", None)
+    expected = engine_of(model, engine, dtype="int8").score(sequences)
+    ranges = ranges_of(model, engine, sequences)
+    save_ranges(tmp_path, ranges, fingerprint=fingerprint(weights, model.config, "base"))
+    kept = Calibration(sequences=pytest.fail, checkpoint=tmp_path, cache=None)
     with locate(tmp_path) as located:
-        found = engines.load(located, model.config, "base", engine=engine, dtype="int8")
+        found = engines.load(
+            located, model.config, "base", engine=engine, dtype="int8", calibration=kept
+        )
     assert_same(found.score(sequences), expected)
 
 
-@pytest.fixture
-def counted(monkeypatch):
-    """How often ranges are measured."""
-    calls = []
+def ranges_of(model, engine, sequences):
+    """The ranges that an engine measures."""
+    found = []
 
-    def measured(*given):
-        calls.append(given)
-        return calibration.measured(*given)
+    class Spy(Calibration):
+        def ranges(self, *given, **options):
+            found.append(super().ranges(*given, **options))
+            return found[-1]
 
-    monkeypatch.setattr(engines, "measured", measured)
-    return calls
+    engine_of(model, engine, dtype="int8", calibration=Spy(sequences=lambda: sequences, cache=None))
+    return found[0]
 
 
 @every_engine
-def test_ranges_are_measured_once(engine, counted, tmp_path):
-    model = plain_model("base")
-    sequences = sequences_of(model.config)
-    first, second = (
-        engine_of(model, engine, dtype="int8", cache=tmp_path, calibration=given).score(sequences)
-        for given in (sequences, lambda: sequences)
-    )
-    assert len(counted) == 1
-    assert_same(first, second)
-
-
-def test_ranges_of_something_else_are_measured_anew(counted, tmp_path):
-    model = plain_model("base")
-    options = {"dtype": "int8", "cache": tmp_path}
-    engine_of(model, "openvino", **options)
-    engine_of(model, "openvino", calibration=[[1, 2, 3]], **options)
-    with torch.no_grad():
-        model.transformer.layer[0].ffn.lin1.weight *= 1.001
-    engine_of(model, "openvino", **options)
-    assert len(counted) == 3
-    assert len(list(tmp_path.iterdir())) == 3
-
-
-@pytest.mark.parametrize("content", [
-    b"", b"{", b"[]", b"{}", b'{"transformer.layer.0.ffn.lin1": [0, 1]}', b"\xff" * 9,
-])  # fmt: skip
-def test_a_damaged_cache_is_replaced(content, counted, tmp_path):
-    model = plain_model("base")
-    sequences = sequences_of(model.config)
-    expected = engine_of(model, "openvino", dtype="int8", cache=tmp_path).score(sequences)
-    [path] = tmp_path.iterdir()
-    whole = path.read_bytes()
-    path.write_bytes(content)
-    found = engine_of(model, "openvino", dtype="int8", cache=tmp_path).score(sequences)
-    assert_same(found, expected)
-    assert path.read_bytes() == whole
-    assert len(counted) == 2
-
-
-def test_a_cache_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    engine_of(plain_model("base"), "openvino", dtype="int8", cache=tmp_path / "file")
-
-
-def test_the_cache_is_the_users(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    engine_of(plain_model("base"), "openvino", dtype="int8", cache=True)
-    assert len(list((tmp_path / "distil" / "ranges").iterdir())) == 1
-
-
-def test_many_fill_the_cache_at_once(tmp_path):
-    model = plain_model("base")
-    sequences = sequences_of(model.config)
-
-    def scores(_):
-        return engine_of(model, "openvino", dtype="int8", cache=tmp_path).score(sequences)
-
-    with ThreadPoolExecutor(4) as pool:
-        first, *others = pool.map(scores, range(4))
-    for other in others:
-        assert_same(other, first)
-    assert len(list(tmp_path.iterdir())) == 1
+def test_ranges_are_those_of_the_plain_model(engine):
+    """Of enough tokens that they are computed in several calls, one beside the other."""
+    model = plain_model("token-classification")
+    sequences = sequences_of(model.config, (20, 7, 13, 1) * 120)
+    found = ranges_of(model, engine, sequences)
+    own = support.sequences.ranges_of(model, sequences)
+    assert list(found) == list(own)
+    for name, ends in own.items():
+        assert found[name] == pytest.approx(ends, rel=1e-4), name
 
 
 @pytest.mark.parametrize(
@@ -357,19 +308,22 @@ def test_portions(lengths):
     """Every sequence stands in one, and none is larger or emptier than it may be."""
     sequences = [[0] * length for length in lengths]
     found = list(feeding.feeds(sequences))
-    assert sorted(np.concatenate([feed.rows for feed in found])) == list(range(len(lengths)))
+    assert sorted(np.concatenate([feed.pack.rows for feed in found])) == list(range(len(lengths)))
     for feed in found:
         tokens = len(feed.inputs["ids"])
         longest = feed.inputs["laid_out"].shape[1]
-        assert tokens <= feeding.TOKENS_AT_ONCE or len(feed.rows) == 1
-        assert len(feed.rows) * longest**2 - (feed.counts**2).sum() <= 2048 * 64
+        assert tokens <= feeding.TOKENS_AT_ONCE or len(feed.pack.rows) == 1
+        assert len(feed.pack.rows) * longest**2 - (feed.counts**2).sum() <= 2048 * 64
 
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"engine": "tensorrt"}, "unknown engine"),
     ({"engine": "openvino", "dtype": "int4"}, "unknown dtype"),
     ({"engine": "openvino", "dtype": "int8", "calibration": None}, "has to see some text"),
-    ({"engine": "openvino", "dtype": "int8", "calibration": []}, "nothing to calibrate on"),
+    (
+        {"engine": "openvino", "dtype": "int8", "calibration": Calibration(sequences=list)},
+        "nothing to calibrate on",
+    ),
 ])  # fmt: skip
 def test_what_cannot_be_made(options, message):
     with pytest.raises(InputError, match=message):
@@ -387,8 +341,8 @@ def test_an_engine_that_is_missing(engine, package, monkeypatch):
 
 @every_engine
 @pytest.mark.parametrize("given", [
-    {"sequences": [[1, 61]]}, {"sequences": [[-1]]}, {"sequences": [[1] * 21]},
-    {"sequences": [[1, 2]], "positions": [[0, 20]]},
+    {"sequences": [[1, 61]]}, {"sequences": [[2**32 + 1]]}, {"sequences": [[-1]]},
+    {"sequences": [[1] * 21]}, {"sequences": [[1, 2]], "positions": [[0, 20]]},
 ], ids=str)  # fmt: skip
 def test_what_a_table_does_not_hold(engine, given):
     with pytest.raises(InputError, match="outside"):

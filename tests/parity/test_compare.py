@@ -93,7 +93,7 @@ def stopped_gelu(framework):
 
 
 MUTANTS = {
-    "epsilon": ("LAYER_NORM_EPS", lambda _: 1e-5, ("embeddings", "output", "hidden_states.0")),
+    "epsilon": ("NORM_EPSILON", lambda _: 1e-5, ("embeddings", "output", "hidden_states.0")),
     "tanh GELU": ("ACTIVATIONS", tanh_gelu, ("layer 0", "output", "hidden_states.1")),
     "lost gradient": ("ACTIVATIONS", stopped_gelu, ("layer 1", "gradient", None)),
 }

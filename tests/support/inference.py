@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from distil.common.inference.model import READS_FIRST, InferenceModel
+from distil.common.inference.model import InferenceModel
+from distil.common.spec import width
+from distil.common.tasks import TASKS
 from support.models import config_for
 
 
@@ -22,10 +24,7 @@ class FakeModel(InferenceModel):
 
     @property
     def width(self):
-        widths = {"base": self.config.dim, "masked-lm": self.config.vocab_size}
-        return widths.get(
-            self.task, 1 if self.task == "multiple-choice" else self.config.num_labels
-        )
+        return width(self.config, self.task)
 
     def score(self, sequences, *, positions=None, wanted=None):
         assert positions is None
@@ -33,7 +32,7 @@ class FakeModel(InferenceModel):
         found = []
         for number, sequence in enumerate(self.asked[-1]):
             scores = self.scores_of(sequence)
-            if self.task in READS_FIRST:
+            if TASKS[self.task].reads_first:
                 scores = scores[0]
             elif wanted is not None:
                 scores = scores[wanted[number]]

@@ -1,8 +1,11 @@
 """Sequences of several lengths, and what a plain model says of them."""
 
+from functools import partial
+
 import numpy as np
 
-from distil.common.inference.model import READS_FIRST
+from distil.common.inference.calibration import Calibration
+from distil.common.tasks import TASKS
 
 LENGTHS = (5, 1, 9, 9, 20, 3, 5, 5, 12)
 
@@ -28,6 +31,17 @@ def scores_of(task, output, sequences):
         logits = np.stack([np.asarray(output.start_logits), np.asarray(output.end_logits)], -1)
     else:
         logits = np.asarray(output[0])
-    if task in READS_FIRST:
+    if TASKS[task].reads_first:
         return list(logits)
     return [row[: len(one)] for row, one in zip(logits, sequences, strict=True)]
+
+
+def ranges_of(model, sequences):
+    """The ranges that int8 needs of a PyTorch model, measured on sequences."""
+    from distil.pt.inference.calibration import observe
+
+    calibration = Calibration(sequences=lambda: sequences, cache=None)
+    return calibration.ranges(
+        dict(model.named_arrays()), model.config, model.task, by="pt",
+        observe=partial(observe, model),
+    )  # fmt: skip

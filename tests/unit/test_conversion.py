@@ -604,7 +604,7 @@ class TestCommand:
     @pytest.mark.pt
     @pytest.mark.tf
     def test_a_check_that_fails(self, run, monkeypatch):
-        monkeypatch.setattr("distil.pt.encoder.LAYER_NORM_EPS", 1e-3)
+        monkeypatch.setattr("distil.pt.encoder.NORM_EPSILON", 1e-3)
         status, out, _ = run("source", "there", "--check")
         assert status == 1
         assert "do NOT agree" in out

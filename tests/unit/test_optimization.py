@@ -1,14 +1,15 @@
 """From a model or a name to a form for inference alone: `optimize`, `load` with an engine."""
 
 import json
+from shutil import rmtree
 
 import numpy as np
 import pytest
 
 import distil
-from distil import optimization
+from distil.common.inference.calibration import sample_texts
 from distil.common.inference.model import InferenceModel
-from distil.common.inference.quantization import FILE_NAME, linear_layers
+from distil.common.inference.ranges import FILE_NAME, linear_layers
 from distil.errors import CheckpointWarning, InputError
 from support.folders import make_folder
 
@@ -20,17 +21,24 @@ def folder(tmp_path):
     return make_folder(tmp_path / "model", "sequence-classification")
 
 
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def measured(monkeypatch):
     """What ranges are measured on, each time that they are."""
+    from distil.pt.inference import calibration
+
     found = []
-    measure = optimization._measured
+    measure = calibration.observe
 
     def record(model, sequences):
         found.append(len(sequences))
         return measure(model, sequences)
 
-    monkeypatch.setattr(optimization, "_measured", record)
+    monkeypatch.setattr(calibration, "observe", record)
     return found
 
 
@@ -57,20 +65,32 @@ def test_int8_is_packed_without_being_asked(folder):
 
 @pytest.mark.pt
 def test_ranges_are_measured_on_a_sample_unless_there_are_others(folder, measured):
-    sample = len(optimization.quantization.sample_texts())
+    sample = len(sample_texts())
     distil.load(folder, framework="pt", dtype="int8")
     assert measured == [sample]
     distil.load(folder, framework="pt", dtype="int8", calibration=TEXTS)
     assert measured == [sample, 2]
+    model = distil.load(folder, framework="pt")
+    tokenizer = distil.load_tokenizer(folder)
+    distil.optimize(model, "int8", tokenizer=tokenizer)
+    distil.optimize(model, "int8", tokenizer=tokenizer, calibration=TEXTS)
+    distil.load(folder, framework="pt", dtype="int8")
+    assert measured == [sample, 2]  # those in the cache serve
+    distil.optimize(model, "int8", tokenizer=tokenizer, calibration=TEXTS[:1])
+    assert measured == [sample, 2, 1]
+
+
+@pytest.mark.pt
+def test_ranges_beside_the_checkpoint_come_before_the_sample(folder, measured, tmp_path):
     written = distil.calibrate(folder, TEXTS)
     assert written == folder / FILE_NAME
     model = distil.load(folder, framework="pt")
     assert set(json.loads(written.read_text())["ranges"]) == set(linear_layers(model.config))
-    assert measured == [sample, 2, 2]
+    rmtree(tmp_path / "cache")
     distil.load(folder, framework="pt", dtype="int8")
-    assert measured == [sample, 2, 2]  # those kept beside the checkpoint serve
-    distil.optimize(model, "int8", tokenizer=distil.load_tokenizer(folder))
-    assert measured == [sample, 2, 2, sample]
+    assert measured == [2]
+    distil.load(folder, framework="pt", dtype="int8", calibration=TEXTS[:1])
+    assert measured == [2, 1]
 
 
 @pytest.mark.pt

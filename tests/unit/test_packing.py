@@ -1,8 +1,9 @@
 """Packs hold every sequence once, and say where it is."""
 
+import numpy as np
 import pytest
 
-from distil.common.inference.packing import packs
+from distil.common.inference.packing import packs, portions
 
 LENGTHS = (5, 1, 9, 9, 20, 3, 5, 5, 12)
 
@@ -23,3 +24,16 @@ def test_packs_hold_every_sequence_once(budget):
                 assert pack.positions[tokens].tolist() == list(range(group.length))
                 seen.append(int(row))
     assert sorted(seen) == list(range(len(LENGTHS)))
+
+
+@pytest.mark.parametrize("lengths", [(512, 2, 2, 1), (9,) * 40, tuple(range(1, 90)), (700, 3), ()])
+def test_portions_hold_no_more_padding_than_they_may(lengths):
+    lengths = np.array(lengths, np.int64)
+    found = list(portions(lengths, 300, most_padding=2000))
+    assert sorted(np.concatenate([[], *found])) == list(range(len(lengths)))
+    for rows in found:
+        own = lengths[rows]
+        assert own.sum() <= 300 or len(own) == 1
+        assert len(own) * own.max() ** 2 - (own**2).sum() <= 2000
+    free = list(portions(lengths, 300))
+    assert len(free) <= len(found)

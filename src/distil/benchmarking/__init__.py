@@ -14,7 +14,7 @@ from typing import Any
 
 from distil.benchmarking.entrants import DTYPES, Entrant, Measurement, ways
 from distil.common.config import DistilBertConfig
-from distil.common.inference.quantization import sample_texts
+from distil.common.inference.calibration import sample_texts
 from distil.common.tasks import TASKS, find_task, task_of_checkpoint
 from distil.errors import InputError
 

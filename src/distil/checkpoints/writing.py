@@ -41,7 +41,6 @@ from distil.storage.formats import (
     kinds_of,
     layout_of,
 )
-from distil.storage.h5_writer import H5Writer
 from distil.storage.safetensors_file import SafetensorsWriter
 from distil.storage.tensors import FLOATS, Checkpoint
 
@@ -288,6 +287,8 @@ class _Saving:
         if self._format == "bin":
             return BinWriter(path)
         if self._format == "h5":
+            from distil.storage.h5_writer import H5Writer  # noqa: PLC0415 - h5py takes long
+
             return H5Writer(path, self._model_name)
         shapes = (
             (weight.tf_name() if self._layout == "tf" else name, weight.stored_shape(self._layout))

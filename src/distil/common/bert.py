@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from distil.common.spec import NORM_EPSILON
 from distil.errors import ConfigError
 
 MODEL_TYPE = "bert"
@@ -30,7 +31,7 @@ _FIELDS = {
 
 # What a DistilBERT does without asking; a BERT that does otherwise is another function.
 _FIXED = {
-    "layer_norm_eps": 1e-12,
+    "layer_norm_eps": NORM_EPSILON,
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,

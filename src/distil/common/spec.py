@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import Literal, Protocol
 
-from distil.common.config import DistilBertConfig
 from distil.storage.formats import Layout
 
 Kind = Literal["embedding", "positions", "linear", "norm"]
@@ -33,6 +32,26 @@ NORM_EPSILON = 1e-12
 
 # In place of the name of a function: the one that the configuration names.
 OF_CONFIG = "activation of the configuration"
+
+
+class Architecture(Protocol):
+    """What of a configuration decides which tensors there are; see `DistilBertConfig`."""
+
+    @property
+    def vocab_size(self) -> int: ...  # noqa: D102
+    @property
+    def max_position_embeddings(self) -> int: ...  # noqa: D102
+    @property
+    def dim(self) -> int: ...  # noqa: D102
+    @property
+    def hidden_dim(self) -> int: ...  # noqa: D102
+    @property
+    def n_layers(self) -> int: ...  # noqa: D102
+    @property
+    def num_labels(self) -> int: ...  # noqa: D102
+    @property
+    def tie_word_embeddings(self) -> bool: ...  # noqa: D102
+    def attention_width(self, layer: int) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -213,7 +232,7 @@ def tf_path(module: str, layer: int | None, leaf: str) -> str:
     return f"{path}/{leaf}:0"
 
 
-def weights(config: DistilBertConfig, task: str) -> dict[str, Weight]:
+def weights(config: Architecture, task: str) -> dict[str, Weight]:
     """Every tensor of the model for `task`, by canonical name, in the order of the hub's files.
 
     Args:
@@ -248,7 +267,7 @@ def weights(config: DistilBertConfig, task: str) -> dict[str, Weight]:
     return table
 
 
-def _sizes(config: DistilBertConfig, layer: int | None = None) -> dict[str, int]:
+def _sizes(config: Architecture, layer: int | None = None) -> dict[str, int]:
     """What the letters of shapes stand for, in a layer or outside of them."""
     return {
         "V": config.vocab_size,
@@ -274,17 +293,17 @@ def split_at_layer(name: str) -> tuple[str, int | None, str]:
     return name, None, ""
 
 
-def parameters(config: DistilBertConfig, task: str) -> Iterator[Weight]:
+def parameters(config: Architecture, task: str) -> Iterator[Weight]:
     """The weights of `weights` that are parameters of their own, tied ones left out."""
     return (weight for weight in weights(config, task).values() if weight.tied_to is None)
 
 
-def width(config: DistilBertConfig, task: str) -> int:
+def width(config: Architecture, task: str) -> int:
     """How many numbers the model for `task` gives a token, or a text: its last axis."""
     head = HEADS[task]
     return _sizes(config)[head[-1].shape[0]] if head else config.dim
 
 
-def count_parameters(config: DistilBertConfig, task: str) -> int:
+def count_parameters(config: Architecture, task: str) -> int:
     """Number of parameters of the model for `task`, tied ones counted once."""
     return sum(prod(weight.shape) for weight in parameters(config, task))

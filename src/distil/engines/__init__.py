@@ -8,9 +8,8 @@ not computed.  An engine is imported when it is asked for.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,27 +17,19 @@ import numpy as np
 
 from distil.checkpoints.located import Located
 from distil.common.config import DistilBertConfig
+from distil.common.inference.calibration import Calibration
 from distil.common.inference.model import InferenceModel
-from distil.common.inference.quantization import (
-    ActivationRanges,
-    check_ranges,
-    fingerprint,
-    load_ranges,
-)
 from distil.common.initial import initial_weight
 from distil.common.labels import check_task
 from distil.common.spec import parameters
-from distil.engines.calibration import default_cache, kept, measured
+from distil.engines.feeding import feeds
 from distil.engines.graph import Weights
 from distil.engines.model import EngineModel
-from distil.errors import InputError, not_installed
+from distil.errors import InputError, not_installed, shown
 
 # Packages that each engine is imported from.
 _PACKAGES = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx")}
 DTYPES = ("float32", "bfloat16", "int8")
-
-# Token ids to calibrate on, or what gives them when they are needed.
-Calibration = Sequence[Any] | Callable[[], Sequence[Any]] | None
 
 
 def load(
@@ -49,11 +40,9 @@ def load(
     engine: str,
     dtype: str = "float32",
     threads: int | None = None,
-    calibration: Calibration = None,
-    kept_ranges: bool = True,
-    cache: str | Path | bool = True,
+    calibration: Calibration | None = None,
 ) -> InferenceModel:
-    """A checkpoint, computed by an engine; weights of a head that it has not are made new.
+    """A checkpoint, computed by an engine; a head that the checkpoint lacks starts at random.
 
     Args:
         found: The checkpoint, in any format.
@@ -63,9 +52,6 @@ def load(
         dtype: See `from_weights`.
         threads: See `from_weights`.
         calibration: See `from_weights`.
-        kept_ranges: For int8, take those that the checkpoint comes with, if it does, rather than
-            measure on `calibration`.
-        cache: See `from_weights`.
 
     Raises:
         FrameworkError: The engine is not installed.
@@ -80,10 +66,7 @@ def load(
     for weight in parameters(config, task):
         if weight.name not in weights:
             weights[weight.name] = initial_weight(config, weight, 0)
-    ranges = None
-    if dtype == "int8" and kept_ranges:
-        ranges = load_ranges(found.folder, config, fingerprint=fingerprint(weights.items()))
-    return _made(weights, config, task, engine, dtype, threads, calibration, ranges, cache)
+    return _made(weights, config, task, engine, dtype, threads, calibration)
 
 
 def from_weights(
@@ -94,9 +77,7 @@ def from_weights(
     engine: str,
     dtype: str = "float32",
     threads: int | None = None,
-    calibration: Calibration = None,
-    ranges: ActivationRanges | None = None,
-    cache: str | Path | bool = True,
+    calibration: Calibration | None = None,
 ) -> InferenceModel:
     """A model in memory, computed by an engine.
 
@@ -109,20 +90,17 @@ def from_weights(
         dtype: To compute in.  "float32"; "bfloat16", with OpenVINO on processors that have it;
             "int8", the encoder's linear layers in bytes, the rest in the faster of the other two.
         threads: How many compute; None takes one a core.
-        calibration: For int8, sequences of token ids like those that will come.
-        ranges: For int8, the ranges of the inputs of linear layers, in place of `calibration`.
-        cache: Where ranges are kept that were measured: a folder, True for `default_cache`, or
-            False for nowhere.
+        calibration: For int8.
 
     Raises:
         FrameworkError: The engine is not installed.
         InputError: There is no such engine or dtype, or int8 has nothing to calibrate on.
 
     Warns:
-        FallbackWarning: The engine cannot compute in bfloat16 here, and takes float32.
+        FallbackWarning: The engine cannot compute in bfloat16 here, and uses float32.
     """
     copies = {name: np.array(array, np.float32) for name, array in weights.items()}
-    return _made(copies, config, task, engine, dtype, threads, calibration, ranges, cache)
+    return _made(copies, config, task, engine, dtype, threads, calibration)
 
 
 def _made(
@@ -132,48 +110,31 @@ def _made(
     engine: str,
     dtype: str,
     threads: int | None,
-    calibration: Calibration,
-    ranges: ActivationRanges | None,
-    cache: str | Path | bool,
+    calibration: Calibration | None,
 ) -> InferenceModel:
     """As `from_weights`, of arrays that nobody will change: a file's, or copies."""
     module = _check(engine, dtype)
     dtype = module.supported(dtype)
     own = Weights(weights, config, task)
-    if dtype != "int8":
-        ranges = None
-    elif ranges is None:
-        ranges = _ranges(module, own, weights, config, task, calibration, threads, cache)
-    else:
-        check_ranges(ranges, config, where="ranges")
+
+    def observe(sequences: Sequence[Any]) -> Iterator[tuple[str, float, float]]:
+        graph = module.to_observer(own, config, task)
+        session = module.Session(graph, dtype="float32", threads=threads)
+        for outputs in session.run(feed.inputs for feed in feeds(sequences)):
+            for name, (low, high) in outputs.items():
+                yield name, float(low), float(high)
+
+    ranges = None
+    if dtype == "int8":
+        if calibration is None:
+            raise InputError(
+                "int8 has to see some text", expected="sequences of token ids", found="none",
+                where="calibration",
+            )  # fmt: skip
+        ranges = calibration.ranges(weights, config, task, by=engine, observe=observe)
     graph = module.to_graph(own, config, task, ranges)
     session = module.Session(graph, dtype=dtype, threads=threads)
     return EngineModel(session, config, task, engine=engine, dtype=dtype)
-
-
-def _ranges(
-    module: ModuleType,
-    own: Weights,
-    weights: Mapping[str, Any],
-    config: DistilBertConfig,
-    task: str,
-    calibration: Calibration,
-    threads: int | None,
-    cache: str | Path | bool,
-) -> ActivationRanges:
-    if calibration is None:
-        raise InputError(
-            "int8 has to see some text", expected="sequences of token ids", found="none",
-            where="calibration",
-        )  # fmt: skip
-    sequences = calibration() if callable(calibration) else calibration
-
-    def observer() -> Any:
-        graph = module.to_observer(own, config, task)
-        return module.Session(graph, dtype="float32", threads=threads)
-
-    folder = default_cache() if cache is True else Path(cache) if cache else None
-    return kept(folder, weights, config, sequences, lambda: measured(observer, sequences, config))
 
 
 def _check(engine: str, dtype: str) -> ModuleType:
@@ -183,10 +144,10 @@ def _check(engine: str, dtype: str) -> ModuleType:
         InputError: There is no such engine or dtype.
         FrameworkError: A package is missing.
     """
-    for name, found, expected in (("engine", engine, _PACKAGES), ("dtype", dtype, DTYPES)):
+    for name, found, expected in (("engine", engine, [*_PACKAGES]), ("dtype", dtype, DTYPES)):
         if found not in expected:
             raise InputError(
-                f"unknown {name}", expected=" or ".join(expected), found=repr(found), where=name
+                f"unknown {name}", expected=" or ".join(expected), found=shown(found), where=name
             )
     for package in _PACKAGES[engine]:
         if find_spec(package) is None:

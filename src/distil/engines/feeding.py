@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from distil.arrays import Array
-from distil.common.inference.packing import TOKENS_AT_ONCE
+from distil.common.inference.packing import TOKENS_AT_ONCE, Pack, packs
 from distil.engines.graph import MASK
 
 # What attention costs a sequence of s tokens is s / _EVEN of what everything else does; and a call
@@ -29,12 +29,12 @@ class Feed:
     """Some of the sequences as inputs of a graph.
 
     Attributes:
-        rows: Which of the given sequences these are, (n).
+        pack: The sequences.
         inputs: Arrays by name, see `distil.engines.graph.INDEXES`.
         counts: How many tokens are scored of each, (n).
     """
 
-    rows: Array
+    pack: Pack
     inputs: dict[str, Array]
     counts: Array
 
@@ -54,54 +54,27 @@ def feeds(
         wanted: Which tokens of each are to be scored; None scores all.
         budget: Tokens at once.
     """
-    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
-    for rows in _portions(lengths, budget):
+    padding = _EVEN * _TOKENS_OF_A_CALL
+    for pack in packs(sequences, positions=positions, budget=budget, most_padding=padding):
+        shown, laid_out, taken_back = _grid(pack.lengths)
         inputs = {
-            "ids": _joined([sequences[row] for row in rows]),
-            "positions": _joined(
-                [np.arange(lengths[row]) for row in rows]
-                if positions is None
-                else [positions[row] for row in rows]
-            ),
+            "ids": pack.ids.astype(np.int32),
+            "positions": pack.positions.astype(np.int32),
+            "laid_out": laid_out,
+            "taken_back": taken_back,
+            MASK: np.where(shown, np.float32(0), _HIDDEN)[:, None, None],
         }
-        own = lengths[rows]
-        shown, inputs["laid_out"], inputs["taken_back"] = _grid(own)
-        inputs[MASK] = np.where(shown, np.float32(0), _HIDDEN)[:, None, None]
-        counts = own
+        counts = pack.lengths
         if wanted is None:
-            inputs["scored"] = np.arange(own.sum(), dtype=np.int32)
-            inputs["asked"], inputs["answered"] = inputs["laid_out"], inputs["taken_back"]
+            inputs["scored"] = np.arange(len(pack.ids), dtype=np.int32)
+            inputs["asked"], inputs["answered"] = laid_out, taken_back
         else:
-            counts = np.array([len(wanted[row]) for row in rows])
-            starts = np.repeat(np.cumsum(own) - own, counts)
-            inputs["scored"] = (_joined([wanted[row] for row in rows]) + starts).astype(np.int32)
+            counts = np.array([len(wanted[row]) for row in pack.rows])
+            places = [np.asarray(wanted[row], np.int64) for row in pack.rows]
+            scored = np.concatenate(places) + np.repeat(pack.starts, counts)
+            inputs["scored"] = scored.astype(np.int32)
             _, inputs["asked"], inputs["answered"] = _grid(counts)
-        yield Feed(rows, inputs, counts)
-
-
-def _portions(lengths: Array, budget: int) -> Iterator[Array]:
-    """Numbers of the sequences to take at once.
-
-    A portion ends where it is full, or where padding would cost attention more than another call.
-    """
-    order = np.argsort(-lengths, kind="stable")
-    # As many portions as needed, all of about the same size: a small one would waste its turn.
-    share = lengths.sum() / max(1, -(-lengths.sum() // budget))
-    begin = tokens = padding = 0
-    for end, row in enumerate(order):
-        length, longest = lengths[row], lengths[order[begin]]
-        more = longest**2 - length**2
-        full = tokens and (tokens + length / 2 > share or tokens + length > budget)
-        if full or padding + more > _EVEN * _TOKENS_OF_A_CALL:
-            yield order[begin:end]
-            begin, tokens, padding, more = end, 0, 0, 0
-        tokens, padding = tokens + length, padding + more
-    if len(order):
-        yield order[begin:]
-
-
-def _joined(parts: Sequence[Any]) -> Array:
-    return np.concatenate([np.asarray(part, np.int32) for part in parts])
+        yield Feed(pack, inputs, counts)
 
 
 def _grid(counts: Array) -> tuple[Array, Array, Array]:

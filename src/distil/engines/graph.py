@@ -20,11 +20,9 @@ import numpy as np
 from distil.arrays import Array
 from distil.common import spec
 from distil.common.config import DistilBertConfig
-from distil.common.inference.quantization import ActivationRanges
+from distil.common.inference.ranges import ActivationRanges
 
 Value = TypeVar("Value")
-
-LAYER_NORM_EPSILON = 1e-12
 
 # The inputs of a graph and how many axes each has; every size may change from call to call.
 INDEXES: Mapping[str, int] = {
@@ -82,6 +80,10 @@ class Operators(ABC, Generic[Value]):
         self.ranges = ranges
         # The inputs of the encoder's linear layers, for whoever wants to see them.
         self.inputs: dict[str, Value] = {}
+
+    def range_of(self, reader: str | None) -> tuple[float, float] | None:
+        """Of the inputs of a linear layer; None if they stay in floating point."""
+        return None if self.ranges is None or reader is None else self.ranges[reader]
 
     @abstractmethod
     def parameter(self, name: str) -> Value:
@@ -145,60 +147,39 @@ def build(ops: Operators[Value], config: DistilBertConfig, task: str) -> Value:
     """
     inputs = {name: ops.parameter(name) for name in (*INDEXES, MASK)}
     root = f"{spec.ENCODER_PREFIX}." if spec.HEADS[task] else ""
-    layers = [f"transformer.layer.{layer}." for layer in range(config.n_layers)]
-    readers = [f"{layer}attention.q_lin" for layer in layers]
-    words = ops.lookup(root + spec.WORD_EMBEDDINGS, inputs["ids"])
-    places = ops.lookup(root + spec.POSITION_EMBEDDINGS, inputs["positions"])
-    x, read = ops.norm(ops.add(words, places), f"{root}embeddings.LayerNorm", readers[0])  # 1 t d
-    for number, (layer, reader) in enumerate(zip(layers, readers, strict=True)):
-        out, lin1, lin2 = f"{layer}attention.out_lin", f"{layer}ffn.lin1", f"{layer}ffn.lin2"
-        q, k, v = (f"{root}{layer}attention.{letter}_lin" for letter in "qkv")
-        last = number == config.n_layers - 1
+    words, positions, norm = (root + row.name for row in spec.EMBEDDINGS)
+    embedded = ops.add(ops.lookup(words, inputs["ids"]), ops.lookup(positions, inputs["positions"]))
+    x, read = ops.norm(embedded, norm, spec.QUERY.at(0))  # 1 t d
+    for layer in range(config.n_layers):
+        last = layer == config.n_layers - 1
+        reader, out, lin1, lin2 = (
+            row.at(layer) for row in (spec.QUERY, spec.ATTENTION_OUT, spec.FFN_IN, spec.FFN_OUT)
+        )
+        q, k, v = (root + row.at(layer) for row in (spec.QUERY, spec.KEY, spec.VALUE))
         if last:
             keys_values = ops.linear(read, [k, v], reader)  # 1 t 2a
             x, read = ops.take(x, inputs["scored"]), ops.take(read, inputs["scored"])  # 1 m d
-            laid_out = [
-                *ops.lay_out(ops.linear(read, [q], reader), inputs["asked"], 1),  # n r a
-                *ops.lay_out(keys_values, inputs["laid_out"], 2),  # n s a
-            ]
+            [queries] = ops.lay_out(ops.linear(read, [q], reader), inputs["asked"], 1)  # n r a
+            keys, values = ops.lay_out(keys_values, inputs["laid_out"], 2)  # n s a each
         else:
-            laid_out = ops.lay_out(ops.linear(read, [q, k, v], reader), inputs["laid_out"], 3)
-        heads = config.attention_width(number) // config.head_dim
-        context = ops.attend(*laid_out, inputs[MASK], heads, config.head_dim, out)
+            every = ops.linear(read, [q, k, v], reader)  # 1 t 3a
+            queries, keys, values = ops.lay_out(every, inputs["laid_out"], 3)  # n s a each
+        heads = config.attention_width(layer) // config.head_dim
+        context = ops.attend(queries, keys, values, inputs[MASK], heads, config.head_dim, out)
         context = ops.take(context, inputs["answered" if last else "taken_back"])  # 1 t a
-        x, read = ops.norm(
-            ops.add(ops.linear(context, [root + out], out), x), f"{root}{layer}sa_layer_norm", lin1
-        )
+        attended = ops.add(ops.linear(context, [root + out], out), x)
+        x, read = ops.norm(attended, root + spec.ATTENTION_NORM.at(layer), lin1)
         hidden = ops.activate(ops.linear(read, [root + lin1], lin1), config.activation)
         hidden = ops.linear(ops.quantize(hidden, lin2), [root + lin2], lin2)
-        following = None if last else readers[number + 1]
-        x, read = ops.norm(ops.add(hidden, x), f"{root}{layer}output_layer_norm", following)
-    return _head(ops, x, config, task)
-
-
-def _head(ops: Operators[Value], x: Value, config: DistilBertConfig, task: str) -> Value:
-    """The head's scores of (1 m d), in floating point: few numbers, and those that decide."""
-    if task == "base":
-        return x
-    if task == "masked-lm":
-        x = ops.activate(ops.linear(x, ["vocab_transform"]), config.activation)
-        x, _ = ops.norm(x, "vocab_layer_norm")
-        return ops.linear(x, [spec.VOCAB_PROJECTOR])
-    if task == "question-answering":
-        return ops.linear(x, ["qa_outputs"])
-    if task != "token-classification":
-        x = ops.activate(ops.linear(x, ["pre_classifier"]), "relu")
-    return ops.linear(x, ["classifier"])
-
-
-def quantized(weight: Array) -> tuple[Array, Array]:
-    """A weight (o i) in signed bytes, and the factor of each of its rows (o 1)."""
-    factor = np.abs(weight).max(axis=1, keepdims=True) / np.float32(127)
-    factor[factor == 0] = 1
-    return np.rint(weight / factor).astype(np.int8), factor
-
-
-def span(ranges: ActivationRanges, reader: str) -> tuple[np.float32, np.float32]:
-    """The lowest input of a linear layer that is met exactly, and the step between two bytes."""
-    low, high = ranges[reader]
-    return np.float32(low), np.float32((high - low) / 255 or 1)
+        following = None if last else spec.QUERY.at(layer + 1)
+        x, read = ops.norm(ops.add(hidden, x), root + spec.OUTPUT_NORM.at(layer), following)
+    # The head in floating point: few numbers, and those that decide.
+    for row in spec.HEADS[task]:
+        if row.kind == "norm":
+            x, _ = ops.norm(x, row.name)
+            continue
+        x = ops.linear(x, [row.name])
+        if row.activation:
+            own = row.activation == spec.OF_CONFIG
+            x = ops.activate(x, config.activation if own else row.activation)
+    return x

@@ -10,8 +10,10 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.common.config import DistilBertConfig
-from distil.common.inference.model import READS_FIRST, InferenceModel
+from distil.common.inference.model import InferenceModel
 from distil.common.inputs import out_of_range
+from distil.common.spec import width
+from distil.common.tasks import TASKS
 from distil.engines.feeding import Feed, feeds
 from distil.engines.graph import OUTPUT
 
@@ -39,6 +41,7 @@ class EngineModel(InferenceModel):
     ) -> None:
         self.framework, self.dtype = engine, dtype
         self.config, self.task = config, task
+        self._width = width(config, task)
         self._session = session
         self._lock = Lock()
 
@@ -49,7 +52,7 @@ class EngineModel(InferenceModel):
         positions: Sequence[Any] | None = None,
         wanted: Sequence[Any] | None = None,
     ) -> list[Array]:
-        first = self.task in READS_FIRST
+        first = TASKS[self.task].reads_first
         if first:
             wanted = [[0]] * len(sequences)
         found: list[Any] = [None] * len(sequences)
@@ -62,7 +65,7 @@ class EngineModel(InferenceModel):
                     waiting.append(feed)
                     yield feed.inputs
                 else:
-                    for row in feed.rows:
+                    for row in feed.pack.rows:
                         found[row] = np.empty((0, self._width), np.float32)
 
         with self._lock:
@@ -71,25 +74,19 @@ class EngineModel(InferenceModel):
                 # The engine writes the next scores where these are.
                 scores = np.array(outputs[OUTPUT], np.float32).reshape(-1, self._width)
                 parts = scores if first else np.split(scores, np.cumsum(feed.counts)[:-1])
-                for row, part in zip(feed.rows, parts, strict=True):
+                for row, part in zip(feed.pack.rows, parts, strict=True):
                     found[row] = part
         return found
 
-    @property
-    def _width(self) -> int:
-        """Numbers that a token is given."""
-        widths = {"base": self.config.dim, "masked-lm": self.config.vocab_size}
-        widths["multiple-choice"] = 1
-        return widths.get(self.task, self.config.num_labels)
-
     def _check(self, feed: Feed) -> None:
-        """Engines read past the end of a table without a word."""
-        limits = {
-            "ids": (self.config.vocab_size, "the vocabulary"),
-            "positions": (self.config.max_position_embeddings, "the model's positions"),
-        }
-        for name, (limit, what) in limits.items():
-            values = feed.inputs[name]
+        """Refuse what lies beyond a table: engines read past its end without a word."""
+        for name, values, limit, what in (
+            ("ids", feed.pack.ids, self.config.vocab_size, "the vocabulary"),
+            (
+                "positions", feed.pack.positions, self.config.max_position_embeddings,
+                "the model's positions",
+            ),
+        ):  # fmt: skip
             wrong = values[(values < 0) | (values >= limit)]
             if len(wrong):
                 raise out_of_range(name, limit, int(wrong[0]), what=what)

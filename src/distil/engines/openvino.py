@@ -21,18 +21,10 @@ from openvino import opset15 as op
 
 from distil.arrays import Array
 from distil.common.config import DistilBertConfig
-from distil.common.inference.quantization import ActivationRanges
-from distil.engines.graph import (
-    INDEXES,
-    LAYER_NORM_EPSILON,
-    MASK,
-    OUTPUT,
-    Operators,
-    Weights,
-    build,
-    quantized,
-    span,
-)
+from distil.common.inference.quantization import LEVELS, byte_step, quantized
+from distil.common.inference.ranges import ActivationRanges
+from distil.common.spec import NORM_EPSILON
+from distil.engines.graph import INDEXES, MASK, OUTPUT, Operators, Weights, build
 from distil.errors import FallbackWarning
 
 Node = Any
@@ -86,23 +78,24 @@ class OpenVINOOperators(Operators[Node]):
             y = op.mvn(x, _axes(2), True, epsilon, "inside_sqrt")
             return op.add(op.multiply(y, _constant(weight)), _constant(bias))
 
-        y = normalised(LAYER_NORM_EPSILON)
+        y = normalised(NORM_EPSILON)
         if reader is None:
             return y, y
         if self.ranges is None:
             return y, self.quantize(y, reader)
         # A norm of its own takes up the quantisation, which by itself costs five times as much.
         # Its epsilon differs, by less than a byte can show: two that are equal would be merged.
-        return y, self.quantize(normalised(2 * LAYER_NORM_EPSILON), reader)
+        return y, self.quantize(normalised(2 * NORM_EPSILON), reader)
 
     def linear(self, x: Node, modules: Sequence[str], reader: str | None = None) -> Node:  # noqa: D102
         weight, bias = (self.weights.side_by_side(modules, leaf) for leaf in ("weight", "bias"))
-        if self.ranges is None or reader is None:
+        bounds = self.range_of(reader)
+        if bounds is None:
             return op.add(op.matmul(x, _constant(weight), False, True), _constant(bias))
         values, factor = quantized(weight)
         weight = op.multiply(op.convert(_constant(values), np.float32), _constant(factor))
         # Inputs come without their lowest value (see `quantize`), so its part is added here.
-        low, _ = span(self.ranges, reader)
+        low = np.float32(bounds[0])
         bias = bias + low * (values.sum(axis=1, dtype=np.float32) * factor[:, 0])
         return op.add(op.matmul(x, weight, False, True), _constant(bias))
 
@@ -111,13 +104,14 @@ class OpenVINOOperators(Operators[Node]):
 
     def quantize(self, x: Node, reader: str) -> Node:  # noqa: D102
         self.inputs[reader] = x
-        if self.ranges is None:
+        bounds = self.range_of(reader)
+        if bounds is None:
             return x
         # Laid over 0 to 255 with 0 for the lowest: a zero point would be an operator of its own.
-        low, step = span(self.ranges, reader)
-        width = 255 * step
+        low = np.float32(bounds[0])
+        width = LEVELS * np.float32(byte_step(*bounds))
         ends = (low, low + width, np.float32(0), width)
-        return op.fake_quantize(x, *map(_constant, ends), 256)
+        return op.fake_quantize(x, *map(_constant, ends), LEVELS + 1)
 
     def take(self, x: Node, index: Node) -> Node:  # noqa: D102
         return op.gather(x, index, _axes(1))
@@ -206,7 +200,7 @@ class Session:
 
     def __init__(self, model: openvino.Model, *, dtype: str, threads: int | None) -> None:
         reduced = dtype == "bfloat16" or (dtype == "int8" and _has_bfloat16())
-        options = {
+        options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",  # one pack at a time, on all cores
             "INFERENCE_PRECISION_HINT": "bf16" if reduced else "f32",
         }

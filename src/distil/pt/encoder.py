@@ -13,10 +13,9 @@ from torch.utils.checkpoint import checkpoint
 
 from distil.common.config import DistilBertConfig
 from distil.common.outputs import EncoderOutput
+from distil.common.spec import NORM_EPSILON
 from distil.pt.activations import ACTIVATIONS
 from distil.pt.dropout import Dropout, draws_cheaply
-
-LAYER_NORM_EPS = 1e-12
 
 
 class Embeddings(nn.Module):
@@ -29,7 +28,7 @@ class Embeddings(nn.Module):
         )
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.dim)
         self.position_embeddings.weight.requires_grad_(not config.sinusoidal_pos_embds)
-        self.LayerNorm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.LayerNorm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
         self.dropout = Dropout(config.dropout)
 
     def forward(
@@ -149,9 +148,9 @@ class TransformerBlock(nn.Module):
     def __init__(self, config: DistilBertConfig, layer: int) -> None:
         super().__init__()
         self.attention = MultiHeadSelfAttention(config, layer)
-        self.sa_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.sa_layer_norm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
         self.ffn = FeedForward(config)
-        self.output_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.output_layer_norm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
 
     def forward(
         self,

@@ -18,11 +18,12 @@ from distil.common.outputs import (
     ModelOutput,
     QuestionAnsweringOutput,
 )
+from distil.common.spec import NORM_EPSILON
 from distil.pt import losses
 from distil.pt.activations import ACTIVATIONS
 from distil.pt.checks import check_inputs
 from distil.pt.dropout import Dropout
-from distil.pt.encoder import LAYER_NORM_EPS, Embeddings, Transformer
+from distil.pt.encoder import Embeddings, Transformer
 from distil.pt.model import DistilBertPreTrainedModel
 
 
@@ -173,7 +174,7 @@ class DistilBertForMaskedLM(DistilBertHeadModel):
     def make_head(self, config: DistilBertConfig) -> None:  # noqa: D102
         self.activation = ACTIVATIONS[config.activation]
         self.vocab_transform = nn.Linear(config.dim, config.dim)
-        self.vocab_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.vocab_layer_norm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
         self.vocab_projector = nn.Linear(config.dim, config.vocab_size)
 
     def head(self, hidden: Tensor) -> Tensor:  # noqa: D102

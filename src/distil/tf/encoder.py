@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from distil.common.config import DistilBertConfig
 from distil.common.outputs import EncoderOutput
+from distil.common.spec import NORM_EPSILON
 from distil.tf.activations import ACTIVATIONS
 from distil.tf.layers import (
     Container,
@@ -29,8 +30,6 @@ from distil.tf.layers import (
     split_seed,
 )
 
-LAYER_NORM_EPS = 1e-12
-
 
 class Embeddings(Container):
     """Word and position embeddings, normalised."""
@@ -40,7 +39,7 @@ class Embeddings(Container):
         self.word_embeddings = embedding(config.vocab_size, config.dim, **options)
         self.position_embeddings = embedding(config.max_position_embeddings, config.dim, **options)
         self.position_embeddings.trainable = not config.sinusoidal_pos_embds
-        self.LayerNorm = norm(config.dim, LAYER_NORM_EPS, **options)
+        self.LayerNorm = norm(config.dim, NORM_EPSILON, **options)
         self.padding_idx = config.pad_token_id
         self.dropout = config.dropout
 
@@ -158,9 +157,9 @@ class TransformerBlock(Container):
     def __init__(self, config: DistilBertConfig, layer: int, **options: Any) -> None:
         super().__init__(**options)
         self.attention = MultiHeadSelfAttention(config, layer, **options)
-        self.sa_layer_norm = norm(config.dim, LAYER_NORM_EPS, **options)
+        self.sa_layer_norm = norm(config.dim, NORM_EPSILON, **options)
         self.ffn = FeedForward(config, **options)
-        self.output_layer_norm = norm(config.dim, LAYER_NORM_EPS, **options)
+        self.output_layer_norm = norm(config.dim, NORM_EPSILON, **options)
 
     def call(
         self,

@@ -18,10 +18,11 @@ from distil.common.outputs import (
     ModelOutput,
     QuestionAnsweringOutput,
 )
+from distil.common.spec import NORM_EPSILON
 from distil.tf import losses
 from distil.tf.activations import ACTIVATIONS
 from distil.tf.checks import check_inputs
-from distil.tf.encoder import LAYER_NORM_EPS, Embeddings, Transformer
+from distil.tf.encoder import Embeddings, Transformer
 from distil.tf.layers import VocabProjector, dropout, linear, norm, split_seed
 from distil.tf.model import Seed, TFDistilBertPreTrainedModel, dropout_seed
 
@@ -191,7 +192,7 @@ class TFDistilBertForMaskedLM(TFDistilBertHeadModel):
     def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
         self.activation = ACTIVATIONS[config.activation]
         self.vocab_transform = linear(config.dim, config.dim, **options)
-        self.vocab_layer_norm = norm(config.dim, LAYER_NORM_EPS, **options)
+        self.vocab_layer_norm = norm(config.dim, NORM_EPSILON, **options)
         inputs = None if config.tie_word_embeddings else config.dim
         self.vocab_projector = VocabProjector(inputs, config.vocab_size, **options)
 

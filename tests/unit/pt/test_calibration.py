@@ -3,12 +3,10 @@
 import pytest
 import torch
 
-from distil.common.inference.quantization import fingerprint, linear_layers
+from distil.common.inference.ranges import fingerprint, linear_layers
 from distil.common.model import encoder_of
-from distil.errors import InputError
-from distil.pt.inference.calibration import calibrate
 from support.models import ALL_TASKS, build, config_for
-from support.sequences import sequences_of
+from support.sequences import ranges_of, sequences_of
 
 pytestmark = pytest.mark.pt
 
@@ -26,26 +24,30 @@ def test_lowest_and_highest_of_what_goes_in(task):
     with torch.no_grad():
         for sequence in sequences:
             encoder(torch.tensor([sequence]))
-    found = calibrate(model, sequences)
+    found = ranges_of(model, sequences)
     assert set(found) == set(inputs)
     for name, seen in inputs.items():
         values = torch.cat(seen)
         assert found[name] == pytest.approx((float(values.min()), float(values.max())), rel=1e-4)
 
 
-def test_nothing_to_calibrate_on():
-    with pytest.raises(InputError, match="nothing to calibrate on"):
-        calibrate(build("pt", config_for("base"), "base", dtype="float32"), [])
-
-
-def test_the_fingerprint_is_the_encoders():
+@pytest.mark.tf
+def test_the_fingerprint_is_the_encoders_in_both_frameworks():
     config = config_for("base")
-    base = build("pt", config, "base", dtype="float32")
-    classifier = build("pt", config, "sequence-classification", dtype="float32")
+    models = [
+        build(framework, config, task, dtype="float32")
+        for framework in ("pt", "tf") for task in ("base", "sequence-classification")
+    ]  # fmt: skip
+    base, classifier, *others = models
     with torch.no_grad():
         classifier.distilbert.load_state_dict(base.state_dict())
-        assert fingerprint(classifier.named_arrays()) == fingerprint(base.named_arrays())
+        expected = key_of(base)
+        assert key_of(classifier) == key_of(others[0]) == expected
         classifier.classifier.bias.add_(1)
-        assert fingerprint(classifier.named_arrays()) == fingerprint(base.named_arrays())
+        assert key_of(classifier) == expected
         classifier.distilbert.transformer.layer[1].ffn.lin2.bias[0] += 1e-3
-    assert fingerprint(classifier.named_arrays()) != fingerprint(base.named_arrays())
+    assert key_of(classifier) != expected
+
+
+def key_of(model):
+    return fingerprint(dict(model.named_arrays()), model.config, model.task)

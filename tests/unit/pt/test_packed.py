@@ -7,10 +7,9 @@ import torch
 from distil.common.inference.packing import TOKENS_AT_ONCE
 from distil.errors import CheckpointError, FallbackWarning, InputError
 from distil.pt.inference import capabilities, packed, prepared
-from distil.pt.inference.calibration import calibrate
 from distil.pt.inference.packed import PackedModel
 from support.models import ALL_TASKS, CONFIGS, batch_for, build, config_for
-from support.sequences import LENGTHS, padded, scores_of, sequences_of
+from support.sequences import LENGTHS, padded, ranges_of, scores_of, sequences_of
 
 pytestmark = pytest.mark.pt
 
@@ -132,7 +131,7 @@ needs_int8 = pytest.mark.skipif(
 def test_int8_is_near(activation):
     model = plain("base", activation=activation)
     sequences = sequences_of(model.config)
-    found = PackedModel(model, dtype="int8", ranges=calibrate(model, sequences))
+    found = PackedModel(model, dtype="int8", ranges=ranges_of(model, sequences))
     assert found.dtype == "int8"
     assert distance(found.score(sequences), expected_of(model, sequences)) < 0.08
 
@@ -142,7 +141,7 @@ def test_int8_is_near(activation):
 def test_int8_of_every_task(task):
     model = plain(task)
     sequences = sequences_of(model.config)
-    found = PackedModel(model, dtype="int8", ranges=calibrate(model, sequences))
+    found = PackedModel(model, dtype="int8", ranges=ranges_of(model, sequences))
     assert distance(found.score(sequences), expected_of(model, sequences)) < 0.12
 
 
@@ -151,7 +150,7 @@ def test_int8_wants_ranges_of_this_model():
     model = plain("base")
     with pytest.raises(InputError, match="ranges of activations"):
         PackedModel(model, dtype="int8")
-    ranges = dict(calibrate(model, sequences_of(model.config)))
+    ranges = dict(ranges_of(model, sequences_of(model.config)))
     del ranges["transformer.layer.1.ffn.lin2"]
     with pytest.raises(CheckpointError, match=r"- transformer\.layer\.1\.ffn\.lin2"):
         PackedModel(model, dtype="int8", ranges=ranges)

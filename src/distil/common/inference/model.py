@@ -22,9 +22,6 @@ PACKED = "packed"
 Engine = Literal["packed", "openvino", "onnxruntime"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 
-# Heads that look at the first token of a sequence, and at nothing else.
-READS_FIRST = tuple(task.name for task in TASKS.values() if task.reads_first)
-
 
 class InferenceModel(ABC):
     """A form of a model that scores sequences.

@@ -72,31 +72,53 @@ class Pack:
         return np.cumsum(self.lengths) - self.lengths
 
 
+def portions(
+    lengths: Integers, budget: int = TOKENS_AT_ONCE, *, most_padding: float | None = None
+) -> Iterator[Integers]:
+    """Numbers of the sequences to compute at once, longest first.
+
+    As many portions as needed, all of about the same size: a small one would waste its turn.
+
+    Args:
+        lengths: Tokens in each sequence, (n).
+        budget: Tokens in a portion; a longer sequence gets a portion of its own.
+        most_padding: Of attention, if it is computed padded to the longest of a portion: how many
+            pairs of tokens may be padding.  None pads nothing.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    total = int(lengths.sum())
+    share = total / max(1, -(-total // budget))
+    begin = tokens = padding = 0
+    for end, length in enumerate(lengths[order].tolist()):
+        longest = int(lengths[order[begin]])
+        more = longest**2 - length**2
+        full = tokens and (tokens + length / 2 > share or tokens + length > budget)
+        if full or (most_padding is not None and padding + more > most_padding):
+            yield order[begin:end]
+            begin, tokens, padding, more = end, 0, 0, 0
+        tokens, padding = tokens + length, padding + more
+    if len(order):
+        yield order[begin:]
+
+
 def packs(
     sequences: Sequence[Any],
     *,
     positions: Sequence[Any] | None = None,
     budget: int = TOKENS_AT_ONCE,
+    most_padding: float | None = None,
 ) -> Iterator[Pack]:
     """All of the sequences, in packs of about equal size.
 
     Args:
         sequences: Token ids of each; none is empty.
         positions: Of the tokens of each; None counts from 0.
-        budget: Tokens in a pack; a longer sequence gets a pack of its own.
+        budget: See `portions`.
+        most_padding: See `portions`.
     """
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
-    order = np.argsort(-lengths, kind="stable")
-    # As many packs as needed, all of about the same size: a small one would waste its turn.
-    total = int(lengths.sum())
-    share = total / max(1, -(-total // budget))
-    begin, tokens = 0, 0
-    for end, row in enumerate(order, start=1):
-        tokens += int(lengths[row])
-        following = int(lengths[order[end]]) if end < len(order) else 0
-        if end == len(order) or tokens + following / 2 > share or tokens + following > budget:
-            yield _pack(sequences, positions, order[begin:end])
-            begin, tokens = end, 0
+    for rows in portions(lengths, budget, most_padding=most_padding):
+        yield _pack(sequences, positions, rows)
 
 
 def _pack(sequences: Sequence[Any], positions: Sequence[Any] | None, rows: Integers) -> Pack:

@@ -15,28 +15,30 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from distil.common.inference.model import READS_FIRST, InferenceModel
+from distil.common.config import DistilBertConfig
+from distil.common.inference.model import InferenceModel
 from distil.common.inference.packing import TOKENS_AT_ONCE, Group, Pack, packs
-from distil.common.inference.quantization import ActivationRanges, check_ranges
+from distil.common.inference.ranges import ActivationRanges, check_ranges
 from distil.common.model import encoder_of
-from distil.common.outputs import EncoderOutput, HeadOutput, ModelOutput, QuestionAnsweringOutput
+from distil.common.outputs import ModelOutput
+from distil.common.spec import ATTENTION_OUT, FFN_IN, FFN_OUT, KEY, QUERY, VALUE, Row
+from distil.common.tasks import TASKS
 from distil.errors import InputError
 from distil.pt.checks import check_inputs
-from distil.pt.encoder import Embeddings, TransformerBlock
+from distil.pt.encoder import Embeddings
 from distil.pt.inference.attention import Attention, attention_for
 from distil.pt.inference.capabilities import settle
 from distil.pt.inference.prepared import Product, float_product, layer_norm
 from distil.pt.inference.quantized import QuantizedProduct
 from distil.pt.model import DistilBertPreTrainedModel
 
-# Of linear layers that have the same input, by their canonical names, and the activation after.
-MakeProduct = Callable[[dict[str, nn.Linear], str], Product]
+# Of linear layers that have the same input, by their names in the encoder, the activation after
+# them, and the linear layer that reads what they give, if nothing stands between.
+MakeProduct = Callable[[dict[str, nn.Linear], str, str | None], Product]
 
 # How many times TOKENS_AT_ONCE: the widest activations then have as many bytes in every type,
 # and products of bfloat16 and int8 want more rows than those of float32.
 _MORE_AT_ONCE = {"bfloat16": 2, "float16": 2, "int8": 2}
-
-_OUTPUTS = {"base": EncoderOutput, "question-answering": QuestionAnsweringOutput}
 
 
 class PackedModel(InferenceModel):
@@ -50,7 +52,7 @@ class PackedModel(InferenceModel):
         model: The model, of any task.
         dtype: To compute in: "float32", "bfloat16", on a CPU also "int8", on a GPU "float16".
             Where the processor has no such arithmetic, the next best, with a warning.
-        ranges: For int8, see `distil.pt.inference.calibration.calibrate`.
+        ranges: For int8, see `distil.common.inference.calibration`.
 
     Raises:
         InputError: There is no such form on the model's device, or int8 has no ranges.
@@ -72,11 +74,11 @@ class PackedModel(InferenceModel):
             if ranges is None:
                 raise InputError(
                     "int8 has to know the ranges of activations", where="ranges",
-                    fix="distil.optimize, or calibrate of distil.pt.inference.calibration",
+                    fix="use distil.optimize, which measures them",
                 )  # fmt: skip
             check_ranges(ranges, self.config, where="ranges")
             # The stream of hidden states stays in float32: it is what the bytes are made from.
-            self._build(model, _int8_products(ranges), torch.float32)
+            self._build(model, _int8_products(ranges, self.config), torch.float32)
         else:
             compute = getattr(torch, self.dtype)
             self._build(model, _float_products(compute), compute)
@@ -87,10 +89,9 @@ class PackedModel(InferenceModel):
         encoder = encoder_of(model)
         attention = attention_for(self.device, dtype)
         self._embeddings = _Embeddings(encoder.embeddings, dtype)
-        blocks = encoder.transformer.layer
         self._layers = [
-            _Layer(blocks, number, self.config.activation, make, attention, dtype)
-            for number in range(len(blocks))
+            _Layer(encoder, number, self.config.activation, make, attention, dtype)
+            for number in range(self.config.n_layers)
         ]
         self._head = None
         if encoder is not model:
@@ -118,12 +119,12 @@ class PackedModel(InferenceModel):
         """
         check_inputs(
             self.config, input_ids, attention_mask, None, None, token_type_ids,
-            choices=self.task == "multiple-choice",
+            choices=TASKS[self.task].has_choices,
         )  # fmt: skip
         mask = None if attention_mask is None else attention_mask.cpu().numpy()
         fields = self.score_padded(input_ids.cpu().numpy(), mask)
         tensors = {name: torch.from_numpy(array) for name, array in fields.items()}
-        return _OUTPUTS.get(self.task, HeadOutput)(**tensors)
+        return TASKS[self.task].output(**tensors)
 
     @torch.inference_mode()
     def score(
@@ -144,7 +145,7 @@ class PackedModel(InferenceModel):
         return found
 
     def _score(self, pack: Pack, wanted: Sequence[NDArray[Any]] | None) -> Sequence[NDArray[Any]]:
-        first_only = self.task in READS_FIRST
+        first_only = TASKS[self.task].reads_first
         counts = np.array([len(places) for places in wanted]) if wanted else pack.lengths
         chosen = None  # of the tokens, in the pack; None where all are wanted
         if first_only:
@@ -190,30 +191,29 @@ class _Layer:
 
     def __init__(
         self,
-        blocks: Sequence[TransformerBlock],
+        encoder: nn.Module,
         number: int,
         activation: str,
         make: MakeProduct,
         attention: Attention,
         dtype: torch.dtype,
     ) -> None:
-        block = blocks[number]
+        def product(*rows: Row, activation: str = "linear", reader: Row | None = None) -> Product:
+            names = [row.at(number) for row in rows]
+            modules = {name: encoder.get_submodule(name) for name in names}
+            return make(modules, activation, reader and reader.at(number))
 
-        def product(*names: str, activation: str = "linear") -> Product:
-            path = f"transformer.layer.{number}."
-            return make({path + name: block.get_submodule(name) for name in names}, activation)
-
-        q, k, v = "attention.q_lin", "attention.k_lin", "attention.v_lin"
+        block = encoder.transformer.layer[number]
         self.head_dim = block.attention.head_dim
         self.attention = attention
-        self.is_last = number == len(blocks) - 1
+        self.is_last = number == len(encoder.transformer.layer) - 1
         if self.is_last:
-            self.q, self.kv = product(q), product(k, v)
+            self.q, self.kv = product(QUERY), product(KEY, VALUE)
         else:
-            self.qkv = product(q, k, v)
-        self.out = product("attention.out_lin")
-        self.lin1 = product("ffn.lin1", activation=activation)
-        self.lin2 = product("ffn.lin2")
+            self.qkv = product(QUERY, KEY, VALUE)
+        self.out = product(ATTENTION_OUT)
+        self.lin1 = product(FFN_IN, activation=activation, reader=FFN_OUT)
+        self.lin2 = product(FFN_OUT)
         self.sa_layer_norm = layer_norm(block.sa_layer_norm, dtype)
         self.output_layer_norm = layer_norm(block.output_layer_norm, dtype)
 
@@ -238,23 +238,20 @@ class _Layer:
 
 
 def _float_products(dtype: torch.dtype) -> MakeProduct:
-    return lambda modules, activation: float_product([*modules.values()], dtype, activation)
+    return lambda modules, activation, _: float_product([*modules.values()], dtype, activation)
 
 
-def _int8_products(ranges: ActivationRanges) -> MakeProduct:
+def _int8_products(ranges: ActivationRanges, config: DistilBertConfig) -> MakeProduct:
     """Products that take and give bytes where nothing stands between two of them."""
+    to_sum = {row.at(layer) for row in (ATTENTION_OUT, FFN_OUT) for layer in range(config.n_layers)}
 
-    def make(modules: dict[str, nn.Linear], activation: str) -> Product:
+    def make(modules: dict[str, nn.Linear], activation: str, reader: str | None) -> Product:
         name = next(iter(modules))
-        inputs = ranges[name]
-        if name.endswith("lin1"):
-            outputs = ranges[name.removesuffix("lin1") + "lin2"]
-            return QuantizedProduct(
-                [*modules.values()], inputs, outputs=outputs, activation=activation
-            )
-        # What goes into attention is in bfloat16, what goes into a sum in float32.
-        to_attention = not name.endswith(("out_lin", "lin2"))
-        dtype = torch.bfloat16 if to_attention else torch.float32
-        return QuantizedProduct([*modules.values()], inputs, dtype=dtype)
+        return QuantizedProduct(
+            [*modules.values()], ranges[name], activation=activation,
+            outputs=None if reader is None else ranges[reader],
+            # What goes into attention is in bfloat16, what goes into a sum in float32.
+            dtype=torch.float32 if reader or name in to_sum else torch.bfloat16,
+        )  # fmt: skip
 
     return make

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from distil.common.spec import NORM_EPSILON
 from distil.pt.activations import ACTIVATIONS
-from distil.pt.encoder import LAYER_NORM_EPS
 from distil.pt.inference import capabilities
 
 # Of x (t, i), and of what is added to the product (t, o) or None; gives (t, o).
@@ -104,5 +104,5 @@ def layer_norm(norm: nn.LayerNorm, dtype: torch.dtype) -> Callable[[Tensor], Ten
     """A layer norm in `dtype`."""
     weight = norm.weight.detach().to(dtype, copy=True)
     bias = norm.bias.detach().to(dtype, copy=True)
-    shape, eps = weight.shape, LAYER_NORM_EPS
+    shape, eps = weight.shape, NORM_EPSILON
     return lambda x: functional.layer_norm(x, shape, weight, bias, eps)

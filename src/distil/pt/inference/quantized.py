@@ -12,14 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from distil.common.inference.quantization import scale_and_zero_point
+from distil.common.inference.quantization import LEVELS, quantized, scale_and_zero_point
 from distil.pt.activations import ACTIVATIONS
 from distil.pt.inference.prepared import FUSED, joined
-
-# Largest weight; -128 is left out, so that both signs reach equally far.
-_LARGEST = 127
-# Highest of the bytes that inputs become.
-_LEVELS = 255
 
 Range = tuple[float, float]
 
@@ -46,11 +41,10 @@ class QuantizedProduct:
         activation: str = "linear",
     ) -> None:
         weight, self._bias = joined(modules, torch.float32)  # o i, o
-        scales = weight.abs().amax(1).clamp_min(1e-12) / _LARGEST  # o
-        levels = (weight / scales[:, None]).round().to(torch.int8)
-        self._weight = torch.ops.onednn.qlinear_prepack(levels, None)
-        self._weight_scales = scales
-        self._weight_zeros = torch.zeros(len(scales), dtype=torch.int32)
+        values, factors = map(torch.from_numpy, quantized(weight.numpy()))  # o i, o 1
+        self._weight = torch.ops.onednn.qlinear_prepack(values, None)
+        self._weight_scales = factors[:, 0]
+        self._weight_zeros = torch.zeros(len(factors), dtype=torch.int32)
         self._scale, self._zero = scale_and_zero_point(*inputs)
         # Half a step more, for the conversion cuts off what rounding would look at.
         self._offset = torch.tensor([self._zero + 0.5])
@@ -80,4 +74,4 @@ class QuantizedProduct:
     def _in_bytes(self, x: Tensor) -> Tensor:
         # A sum of two types takes four times the time of a conversion before it.
         levels = torch.add(self._offset, x.float(), alpha=1 / self._scale)
-        return levels.clamp_(0, _LEVELS).to(torch.uint8)
+        return levels.clamp_(0, LEVELS).to(torch.uint8)

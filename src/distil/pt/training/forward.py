@@ -13,10 +13,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from distil.common.inference.model import READS_FIRST
 from distil.common.model import encoder_of
 from distil.common.outputs import EncoderOutput, HeadOutput, ModelOutput
 from distil.common.steps.masking import PLACES
+from distil.common.tasks import TASKS
 from distil.pt import losses
 from distil.pt.checks import check_inputs
 from distil.pt.model import DistilBertPreTrainedModel
@@ -38,7 +38,7 @@ def forward(model: DistilBertPreTrainedModel, inputs: Mapping[str, Tensor]) -> M
     """
     if model.task == "masked-lm":
         return _guessed_words(model, **inputs)
-    if model.task in READS_FIRST and not model.is_gradient_checkpointing:
+    if TASKS[model.task].reads_first and not model.is_gradient_checkpointing:
         return _first_tokens(model, **inputs)
     return model(**inputs)
 

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import tensorflow as tf
 
+from distil.common.spec import NORM_EPSILON
 from distil.errors import FallbackWarning, InputError
 from distil.tf.inference.onednn import fused_norm, fused_product, fused_scores
 
@@ -33,7 +34,7 @@ def has_onednn(dtype: tf.DType) -> bool:
             fused_product(x, x, bias, fused=("BiasAdd", "GeluExact"), keep=True),
             fused_product(x, x, bias, x, fused=("BiasAdd", "Add"), keep=False),
             fused_scores(rows, rows, tf.constant(0.5, dtype), hidden)[1, 0],
-            fused_norm(x, bias, bias, 1e-12),
+            fused_norm(x, bias, bias, NORM_EPSILON),
         ]
 
     product = x @ x + bias

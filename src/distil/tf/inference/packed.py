@@ -16,16 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from distil.arrays import Array
-from distil.common.inference.model import READS_FIRST, InferenceModel
+from distil.common.inference.model import InferenceModel
 from distil.common.inference.packing import TOKENS_AT_ONCE, Pack, packs
 from distil.common.model import encoder_of
-from distil.common.outputs import (
-    EncoderOutput,
-    HeadOutput,
-    ModelOutput,
-    QuestionAnsweringOutput,
-)
+from distil.common.outputs import ModelOutput
 from distil.common.spec import parameters
+from distil.common.tasks import TASKS
 from distil.tf.checks import check_inputs
 from distil.tf.encoder import Embeddings, TransformerBlock
 from distil.tf.inference.capabilities import settle
@@ -35,8 +31,6 @@ from distil.tf.model import TFDistilBertPreTrainedModel
 
 # Up to so many tokens, reading the weights takes more time than computing.
 FEW_TOKENS = 64
-
-_OUTPUTS = {"base": EncoderOutput, "question-answering": QuestionAnsweringOutput}
 
 
 class PackedModel(InferenceModel):
@@ -97,12 +91,12 @@ class PackedModel(InferenceModel):
             attention_mask = tf.convert_to_tensor(attention_mask)
         check_inputs(
             self.config, input_ids, attention_mask, None, None, token_type_ids,
-            choices=self.task == "multiple-choice",
+            choices=TASKS[self.task].has_choices,
         )  # fmt: skip
         mask = None if attention_mask is None else attention_mask.numpy()
         fields = self.score_padded(input_ids.numpy(), mask)
         tensors = {name: tf.convert_to_tensor(array) for name, array in fields.items()}
-        return _OUTPUTS.get(self.task, HeadOutput)(**tensors)
+        return TASKS[self.task].output(**tensors)
 
     def score(
         self,
@@ -121,7 +115,7 @@ class PackedModel(InferenceModel):
         return found
 
     def _score(self, pack: Pack, wanted: Sequence[Array] | None) -> Sequence[Array]:
-        first_only = self.task in READS_FIRST
+        first_only = TASKS[self.task].reads_first
         counts = np.array([len(places) for places in wanted]) if wanted else pack.lengths
         chosen = np.arange(len(pack.ids))  # of the tokens, in the pack
         if first_only:
@@ -183,7 +177,7 @@ class PackedModel(InferenceModel):
         else:
             x = tf.gather(self._layers[-1](x, rows, few=few), chosen)  # w d
         x = tf.cast(x, tf.float32)
-        if self.task in READS_FIRST:
+        if TASKS[self.task].reads_first:
             return self._head(x[:, None], None)
         return x if self._head is None else self._head(x[None], None)[0]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from distil.common.spec import NORM_EPSILON
 from distil.tf.activations import ACTIVATIONS
-from distil.tf.encoder import LAYER_NORM_EPS
 from distil.tf.inference.capabilities import has_onednn
 from distil.tf.inference.onednn import fused_norm, fused_product
 
@@ -78,10 +78,10 @@ def layer_norm(
     """A layer norm in `dtype`."""
     weight, bias = copied(norm.gamma, dtype), copied(norm.beta, dtype)
     if has_onednn(dtype):
-        return lambda x: fused_norm(x, weight, bias, LAYER_NORM_EPS)
+        return lambda x: fused_norm(x, weight, bias, NORM_EPSILON)
 
     def call(x: tf.Tensor) -> tf.Tensor:
         mean, variance = tf.nn.moments(x, -1, keepdims=True)
-        return (x - mean) * tf.math.rsqrt(variance + LAYER_NORM_EPS) * weight + bias
+        return (x - mean) * tf.math.rsqrt(variance + NORM_EPSILON) * weight + bias
 
     return call

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from distil.common.inference.model import READS_FIRST
 from distil.common.model import encoder_of
 from distil.common.outputs import EncoderOutput, HeadOutput, ModelOutput
 from distil.common.steps.masking import PLACES
+from distil.common.tasks import TASKS
 from distil.tf import losses
 from distil.tf.checks import check_inputs
 from distil.tf.layers import split_seed
@@ -42,7 +42,7 @@ def forward(
     """
     if model.task == "masked-lm":
         return _guessed_words(model, training=training, **inputs)
-    if model.task in READS_FIRST and not model.is_gradient_checkpointing:
+    if TASKS[model.task].reads_first and not model.is_gradient_checkpointing:
         return _first_tokens(model, training=training, **inputs)
     return model(**inputs, training=training)
 
