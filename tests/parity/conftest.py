@@ -1,16 +1,1 @@
-"""Both frameworks in one process: their pools of threads must not wait for each other."""
-
-import pytest
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread(request):
-    if "pt" not in request.config.frameworks:
-        yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+from support.threads import one_thread  # noqa: F401 - a fixture for every test here

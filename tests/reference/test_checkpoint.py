@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import subprocess
-import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +16,7 @@ from distil.common import spec
 from distil.common.config import DistilBertConfig
 from distil.common.tasks import TASKS, task_of_class
 from support.checkpoints import assert_same_bits, load, save, tiny_config
+from support.peers import run_tf_peer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -166,12 +164,7 @@ def tf_peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = root / "ours" / f"{details.class_name}__{format_name}"
             save(folder, own_config(), task, **options_of(format_name))
             own_config().save_pretrained(folder)
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("tf_peer.py")), str(root)],
-        env=os.environ | {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_tf_peer(root)
     return root
 
 

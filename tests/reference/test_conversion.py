@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import subprocess
-import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +17,7 @@ from distil.common import spec
 from distil.common.config import DistilBertConfig
 from distil.common.tasks import TASKS
 from support.checkpoints import Arrays, assert_same_bits
+from support.peers import run_tf_peer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -123,12 +121,7 @@ def tf_peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         random_peer(task.class_name).save_pretrained(source)
         for to, options in TF_FORMATS.items():
             convert(source, root / "ours" / f"{task.class_name}__{to}", to, **options)
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("tf_peer.py")), str(root)],
-        env=os.environ | {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_tf_peer(root)
     return root
 
 

@@ -40,15 +40,6 @@ every_task = pytest.mark.parametrize("task", ALL_TASKS)
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """The frameworks' pools of threads must not wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @cache
 def ours(framework, task, config="plain", dtype="float64"):
     return build(framework, config_for(task, **CONFIGS[config]), task, dtype=dtype)

@@ -25,15 +25,6 @@ LONG = "the good film was bad in paris, who was born. "
 CONTEXT = LONG * 4
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """The frameworks' pools of threads must not wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def pipes(tmp_path_factory):
     """Our pipelines and transformers', of the same checkpoint."""

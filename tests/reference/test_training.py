@@ -49,15 +49,6 @@ def theirs(task, config, weights):
     return losses, norms
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Threads would take longer to meet than these models to compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("task", [task for task in ALL_TASKS if task != "base"])
 def test_the_same_curve_as_in_a_plain_loop(task):
     from distil.pt.training.step import Step

@@ -139,9 +139,11 @@ class TestStreams:
 
     def test_long_texts_make_small_windows(self, tokenizer):
         pipe = FeatureExtractionPipeline(FakeModel("base"), tokenizer)
-        stream = pipe(iter(["a film " * 1000] * 100), truncation=True)
+        texts = (f"{text} " + "film " * 1000 for text in texts_of(100))
+        stream = pipe(texts, truncation=True)
         next(stream)
-        assert [len(asked) for asked in pipe.model.asked] == [1]
+        # 5,000 characters each, and 16,000 make a window full; else it would have 16 rows.
+        assert [len(asked) for asked in pipe.model.asked] == [4]
         stream.close()
 
     def test_a_slow_source_is_not_waited_for(self, tokenizer, monkeypatch):
