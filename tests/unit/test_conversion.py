@@ -589,7 +589,7 @@ class TestCommand:
         monkeypatch.setattr(sys, "stderr", terminal)
         assert run("source", "there")[0] == 0
         assert "reading back" in terminal.getvalue()
-        assert "100%" in terminal.getvalue()
+        assert "━" in terminal.getvalue()
 
     @pytest.mark.pt
     @pytest.mark.tf

@@ -133,7 +133,7 @@ def test_transposed_kernel_is_not_reshaped(model: Path) -> None:
     report = load(model, tiny_config())[1].report
     (finding,) = report.mismatched
     assert (finding.name, finding.expected, finding.found) == ("classifier.weight", (3, 8), (8, 3))
-    with pytest.raises(CheckpointError, match="another shape"):
+    with pytest.raises(CheckpointError, match="other shapes"):
         report.check(name="turned")
 
 
