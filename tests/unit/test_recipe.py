@@ -113,8 +113,8 @@ def test_to_table_and_back():
         ({"teacher.name": "t", "teacher.layer": [0]}, "did you mean teacher.layers"),
         ({"teacher.name": "t", "teacher.layers": []}, "a list of integers"),
         ({"teacher.name": "t", "teacher.layers": [-1]}, "a list of integers"),
-        ({"teacher.name": "t", "teacher.layers": [0]}, "made of layers of its teacher"),
-        ({"teacher.name": "t", "model.vocabulary": 9}, "reads what its teacher reads"),
+        ({"teacher.name": "t", "teacher.layers": [0]}, "made from layers of its teacher"),
+        ({"teacher.name": "t", "model.vocabulary": 9}, "the vocabulary of its teacher"),
         ({"teacher.name": "t", "distillation.temperature": 0}, "a number above 0"),
         ({"teacher.name": "t", "distillation.alpha_ce": -1}, "a finite number, at least 0"),
         (
@@ -122,7 +122,7 @@ def test_to_table_and_back():
             | {f"distillation.alpha_{name}": 0 for name in ("ce", "task", "cos")},
             "one of the weights above 0",
         ),
-        ({"distillation.alpha_ce": 1}, "nobody to learn from"),
+        ({"distillation.alpha_ce": 1}, "needs a teacher"),
     ],
 )
 def test_what_is_wrong_is_named(assignments, words):

@@ -624,12 +624,12 @@ class TestRecipes:
     @pytest.mark.parametrize(
         ("name", "words"),
         [
-            ("task", "no configuration has"), ("framework", "no configuration has"),
-            ("device", "no configuration has"), ("cls", "no configuration has"),
-            ("name", "no configuration has"), ("dropuot", "did you mean dropout"),
-            ("dtype", "said by precision"), ("torch_dtype", "said by precision"),
-            ("num_labels", "no configuration has|said by data.labels"),
-            ("id2label", "said by data.labels"), ("extra", "no configuration has"),
+            ("task", "unknown field"), ("framework", "unknown field"),
+            ("device", "unknown field"), ("cls", "unknown field"),
+            ("name", "unknown field"), ("dropuot", "did you mean dropout"),
+            ("dtype", "which precision decides"), ("torch_dtype", "which precision decides"),
+            ("num_labels", "unknown field|which data.labels decides"),
+            ("id2label", "which data.labels decides"), ("extra", "unknown field"),
         ],
     )  # fmt: skip
     def test_a_configuration_has_fields_alone(self, name, words):

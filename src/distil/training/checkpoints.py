@@ -1,4 +1,4 @@
-"""What training is gone on with after an interruption: one file, replaced as a whole."""
+"""What it takes to continue an interrupted training: one file, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEY = "training"
 
 
 def save_state(folder: Path, arrays: Mapping[str, Array], info: Mapping[str, Any]) -> None:
-    """Write arrays, and what is known besides, in place of those written before.
+    """Write arrays and some plain data, in place of what was written before.
 
     A kill at any moment leaves the old file or the new one, and so does a full disk.
 
@@ -46,8 +46,8 @@ def save_state(folder: Path, arrays: Mapping[str, Array], info: Mapping[str, Any
                 writer.abandon()
     except CheckpointError as error:
         raise CheckpointError(
-            "checkpoint of the training cannot be saved", found=error.found, where=path,
-            fix="make room and start again: it goes on from the checkpoint before",
+            "training checkpoint cannot be saved", found=error.found, where=path,
+            fix="free some space and run it again: it continues from the previous checkpoint",
         ) from None  # fmt: skip
 
 
@@ -104,13 +104,13 @@ def check_arrays(folder: Path, arrays: Mapping[str, Array], now: Mapping[str, Ar
 
 def _damaged(folder: Path, found: Any, **parts: Any) -> CheckpointError:
     return CheckpointError(
-        "checkpoint of the training is damaged", found=found, where=folder / FILE_NAME,
-        fix="remove it to begin anew", **parts,
+        "training checkpoint is damaged", found=found, where=folder / FILE_NAME,
+        fix="remove it to start over", **parts,
     )  # fmt: skip
 
 
 def remove_state(folder: Path) -> None:
-    """Remove what was saved, once nothing is to be gone on with."""
+    """Remove what was saved, once training is done."""
     (folder / FILE_NAME).unlink(missing_ok=True)
 
 

@@ -34,7 +34,7 @@ class Examples:
 
     Attributes:
         features: As numbers.
-        details: What the task's metrics need besides them.
+        details: What else the task's metrics need.
         left_out: Rows that give no example.
     """
 
@@ -202,5 +202,5 @@ def check_some(examples: Examples, split: str) -> Examples:
         InputError: There are none.
     """
     if not len(examples.features):
-        raise InputError("there are no examples", found=f"{split} rows: 0", where="data")
+        raise InputError("no examples", found=f"no {split} rows", where="data")
     return examples

@@ -1,4 +1,4 @@
-"""Features of each task: the numbers that its rows become, and what its metrics need besides.
+"""Features of each task: the numbers that its rows become, and what else its metrics need.
 
 A task's builder takes rows and gives `distil.training.examples.Examples`.
 

@@ -21,12 +21,12 @@ _LARGEST = 1024 * 1024 * 1024
 
 
 class Log:
-    """The log in a folder, gone on with from a step.
+    """The log in a folder, continued from a step.
 
     Args:
         folder: Of the training.
-        step: What was written after this step is dropped: it comes again.
-        judged: Whether this step was judged; if not, what was written of that comes again, too.
+        step: Records of later steps are dropped: they will be written again.
+        judged: Whether the model was evaluated after this step; if not, its evaluation is dropped.
         tensorboard: Write for TensorBoard as well, which is known to be installed.
 
     Raises:

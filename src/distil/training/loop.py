@@ -1,8 +1,8 @@
 """The training loop, the same for both frameworks: which batches, at which rate, and what then.
 
 Where it stands is a few numbers (`Position`).  Batches, masks, learning rates and the seeds of
-dropout are functions of them and of the recipe, so that training which was interrupted goes on
-to the same weights, bit for bit.
+dropout are functions of them and of the recipe, so that an interrupted training continues to the
+same weights, bit for bit.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Loop:
         judge: For evaluation, or None.
         masking: Of masked-LM, else None.
         save_model: Keeps the model as it is now.
-        identity: What a checkpoint must have been made with to be gone on with.
+        identity: What tells this training from others; a checkpoint of another one is refused.
         workers: Who train together; the first of them writes.
         listener: Told of every step.
         stop: Whether somebody wants it to stop.
@@ -145,8 +145,8 @@ class Loop:
 
     def _beyond(self, what: str, found: int, end: int) -> CheckpointError:
         return CheckpointError(
-            "checkpoint of the training is damaged", expected=f"{what} {end} at most",
-            found=f"{what} {found}", where=self.folder, fix="remove it to begin anew",
+            "training checkpoint is damaged", expected=f"{what} {end} at most",
+            found=f"{what} {found}", where=self.folder, fix="remove it to start over",
         )  # fmt: skip
 
     def total_steps(self) -> int:
@@ -207,8 +207,8 @@ class Loop:
                 f"{wrong[0]} is not finite",
                 found=found[wrong[0]],
                 where=f"step {number + 1}, examples {rows} of the training data",
-                fix="lower optimizer.learning_rate, or look at these examples; "
-                "what was kept before is still there",
+                fix="lower optimizer.learning_rate, or check these examples; "
+                "the last checkpoint is still there",
             )
         self.position = replace(
             self.position,
@@ -220,7 +220,7 @@ class Loop:
         return found
 
     def _is_due(self, every: int | None) -> bool:
-        """Whether it is time for what comes every so many steps, or after each epoch."""
+        """Whether something that happens every so many steps, or after each epoch, is due."""
         if every is None:
             return self.position.batch == 0
         return self.position.step % every == 0
@@ -261,7 +261,7 @@ class Loop:
         metrics = judge.judge(self.step, self.workers)
         if judge.metric not in metrics:
             raise TrainingError(
-                "there is no such metric", expected=", ".join(metrics), found=judge.metric,
+                "unknown metric", expected=", ".join(metrics), found=judge.metric,
                 where="evaluation.metric",
             )  # fmt: skip
         step, value = self.position.step, metrics[judge.metric]

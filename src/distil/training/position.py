@@ -51,9 +51,9 @@ class Position:
         wrong = [name for name in known if name not in table or not _fits(table[name], known[name])]
         if wrong or len(table) != len(known):
             raise CheckpointError(
-                "checkpoint of the training is damaged", expected=f"a position: {', '.join(known)}",
+                "training checkpoint is damaged", expected=f"a position: {', '.join(known)}",
                 found=shown(table.get(wrong[0]) if wrong else sorted(table)),
-                where=", ".join(wrong) or None, fix="remove it to begin anew",
+                where=", ".join(wrong) or None, fix="remove it to start over",
             )  # fmt: skip
         return cls(**table)
 

@@ -209,8 +209,8 @@ def _classes(recipe: Recipe, tokenizer: Any) -> Mapping[str, int | None]:
         return {}
     if kind == BINARY:
         raise ConfigError(
-            "a recipe cannot train for several labels at once", found=kind,
-            where="model.config.problem_type", fix="use a loop of your own; the model can",
+            "recipes do not support several labels for a text", found=kind,
+            where="model.config.problem_type", fix="write your own loop: the models support it",
         )  # fmt: skip
     found: Mapping[str, int | None]
     if recipe.data.labels is not None:
@@ -223,7 +223,7 @@ def _classes(recipe: Recipe, tokenizer: Any) -> Mapping[str, int | None]:
     if len(found) == 1:  # which the model would take for regression
         raise InputError(
             "there is only one class", expected="two or more", found=next(iter(found)),
-            where="data.labels", fix="list all of them, if the training rows have not",
+            where="data.labels", fix="list all classes, if some are not in the training rows",
         )  # fmt: skip
     return found
 

@@ -33,7 +33,7 @@ from distil.training.teacher import check_lesson, load_teacher
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What training came to.
+    """The result of a training.
 
     Attributes:
         folder: Where the model is, with its tokenizer, its card, its curves and its log.
@@ -91,7 +91,7 @@ def train(
             `train("sst2.yaml", **{"optimizer.learning_rate": 1e-4})`.
 
     Returns:
-        What it came to.
+        The result.
 
     Raises:
         ConfigError: The recipe is not valid.
@@ -106,7 +106,7 @@ def train(
     recipe = read_recipe(recipe, assignments)
     if recipe.teacher is not None:
         raise ConfigError(
-            "the recipe is one of distillation", found=f"teacher {recipe.teacher.name!r}",
+            "the recipe has a teacher", found=f"teacher {recipe.teacher.name!r}",
             where="teacher", fix="use `distil distill`, in Python distil.distill",
         )  # fmt: skip
     return _run(recipe, listener, workers, force=force)
@@ -132,7 +132,7 @@ def distill(
         **assignments: As of `train`.
 
     Returns:
-        What it came to.
+        The result.
 
     Raises:
         ConfigError: The recipe is not valid, or student and teacher do not fit together.
@@ -256,8 +256,8 @@ def _run_together(
             write_json(folder / RESULT, {"result": result.to_dict(), **settings})
         except OSError as error:
             raise CheckpointError(
-                "report of the training cannot be written", found=error, where=folder,
-                fix="make room and start again: it is trained already",
+                "training report cannot be written", found=error, where=folder,
+                fix="free some space and run it again: the training itself is done",
             ) from None  # fmt: skip
         checkpoints.remove_state(folder)
 
@@ -323,7 +323,7 @@ def _finished(folder: Path, settings: Mapping[str, Any]) -> TrainingResult | Non
         return TrainingResult(**{**result, "folder": folder, "trained": False})
     except (KeyError, TypeError) as error:
         raise CheckpointError(
-            "result of the training is damaged", found=repr(error), where=path,
+            "training result is damaged", found=repr(error), where=path,
             fix="remove it to train again",
         ) from None  # fmt: skip
 

@@ -62,19 +62,19 @@ _TRAINED_TASKS = tuple(name for name in TASKS if name != "base")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSection(Section):
-    """What is trained.
+    """The model to train.
 
     Attributes:
-        name: A folder, a bundled checkpoint, or a name on the hub; None makes a student of the
+        name: A folder, a bundled checkpoint, or a name on the hub; None makes a student from the
             recipe's teacher.
-        framework: "pt" or "tf"; None as `distil.load` chooses.
+        framework: "pt" or "tf"; None chooses as `distil.load` does.
         revision: Branch, tag or commit on the hub.
-        config: Fields of the configuration to set (`dropout: 0.0`).
-        new_head: Make the head anew where the checkpoint has one for other labels.
-        new_weights: Draw all weights anew: of what `name` stands for only the configuration and the
-            tokenizer are taken; of a student made of its teacher only the size.
-        vocabulary: How many tokens to keep: special tokens, single characters, and of the others
-            those that occur most often in the training rows.  None keeps all.
+        config: Fields of the configuration to override (`dropout: 0.0`).
+        new_head: Replace the checkpoint's head if it has one for other labels.
+        new_weights: Start from random weights: only the configuration and the tokenizer of `name`
+            are used, or only the size of a student made from its teacher.
+        vocabulary: Size to shrink the vocabulary to: special tokens and single characters stay,
+            then the tokens that are most frequent in the training rows.  None keeps all.
     """
 
     name: str | None = setting(or_none(TEXT), None)
@@ -90,12 +90,12 @@ class ModelSection(Section):
             name = ALIASES.get(given, given)
             if name in _SAID_ELSEWHERE:
                 raise refused(
-                    "config", f"{name} to be said by {_SAID_ELSEWHERE[name]}", self.config
+                    "config", f"no {name}, which {_SAID_ELSEWHERE[name]} decides", self.config
                 )
             if name not in _CONFIG_FIELDS:
                 near = get_close_matches(name, _CONFIG_FIELDS, n=1)
                 raise ConfigError(
-                    "config has a field that no configuration has",
+                    "config has an unknown field",
                     expected="fields of DistilBertConfig", found=shown(given), where="config",
                     fix=f"did you mean {near[0]}?" if near else None,
                 )  # fmt: skip
@@ -103,14 +103,14 @@ class ModelSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherSection(Section):
-    """Whom the model learns from besides the data.
+    """The teacher, for distillation.
 
     Attributes:
-        name: A folder, a bundled checkpoint, or a name on the hub, of a model that was trained
-            for the recipe's task.
+        name: A folder, a bundled checkpoint, or a name on the hub: a model trained for the
+            recipe's task.
         revision: Branch, tag or commit on the hub.
-        layers: Those of its layers that a student is made of; None takes every other one, from
-            the first.
+        layers: The teacher's layers that initialise the student; None takes every other one,
+            starting with the first.
     """
 
     name: str = setting(TEXT)
@@ -120,20 +120,21 @@ class TeacherSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class DistillationSection(Section):
-    """What a student learns from its teacher: losses that are added up, each times its weight.
+    """The distillation loss: a weighted sum of up to five losses.
 
-    A loss whose weight is 0 is not computed.  Those of masked-LM are the triple loss of Sanh et
-    al. 2019, with their weights.
+    A loss of weight 0 is not computed.  The defaults are the triple loss of Sanh et al. 2019, with
+    its weights.
 
     Attributes:
-        temperature: What logits are divided by for L_ce.
-        alpha_ce: Of L_ce, between the predictions of the two; for regression, of the mean
-            squared difference of their scores.
-        alpha_task: Of the loss of the labels, for masked-LM L_mlm.
-        alpha_cos: Of L_cos, the cosine distance of the last hidden states.
-        alpha_hidden: Of the mean squared difference of hidden states, layer by layer.
-        alpha_attention: Of that of attention weights, in training those after dropout.
-        restrict_to_mask: Compute L_ce of masked-LM at the hidden tokens alone, not at all.
+        temperature: Softmax temperature of L_ce.
+        alpha_ce: Weight of L_ce, between the predictions of student and teacher; for regression,
+            of the mean squared error between their scores.
+        alpha_task: Weight of the loss on the labels; for masked-LM that is L_mlm.
+        alpha_cos: Weight of L_cos, the cosine distance between the last hidden states.
+        alpha_hidden: Weight of the mean squared error between hidden states, layer by layer.
+        alpha_attention: Weight of the mean squared error between attention weights (in training
+            those after dropout).
+        restrict_to_mask: Compute L_ce of masked-LM at the masked tokens only, not at all tokens.
     """
 
     temperature: float = setting(POSITIVE, 2.0)
@@ -154,29 +155,29 @@ class DistillationSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class DataSection(Section):
-    """What it is trained on: local files, or a data set on the hub.
+    """The data: local files, or a data set on the hub.
 
     Attributes:
-        folder: Files are looked for in here.
-        train: Files to learn from.
-        dev: Files to be judged by.
-        format: Of the files; None goes by their names (.tsv, .csv, .jsonl, .parquet, .txt,
-            .conll, .json for SQuAD), with or without .gz.
-        hub: Name of a data set on the hub instead of files, for the package `datasets`.
-        subset: Which of its configurations.
-        train_split: Its split to learn from.
-        dev_split: Its split to be judged by, or null.
-        columns: Where what is needed stands, if it is called otherwise in the files: text,
+        folder: Folder of the files.
+        train: Training files.
+        dev: Files to evaluate on.
+        format: Format of the files; None goes by their names (.tsv, .csv, .jsonl, .parquet,
+            .txt, .conll, .json for SQuAD), with or without .gz.
+        hub: Name of a data set on the hub, instead of files; needs the package `datasets`.
+        subset: Which of its configurations to use.
+        train_split: Its split to train on.
+        dev_split: Its split to evaluate on, or null.
+        columns: Names of columns in the files, where they differ from the usual ones: text,
             text_pair, choices, words, tags, label, id, question, context, answers.
-        header: Names of the columns of a tsv or csv file that does not begin with them.
+        header: Names of the columns of a tsv or csv file without a header row.
         quoting: Whether quotation marks enclose values in tsv and csv files.
-        labels: Names of the classes in order; None takes those in the training rows, sorted.
-        unit: What is one text of a text file: a line, or a paragraph (up to a blank line).
-        max_length: Longest sequence in tokens.
-        stride: Tokens that two windows of a long context share (question answering).
-        max_train_rows: Take only the first so many rows.
+        labels: Names of the classes, in order; None takes those in the training rows, sorted.
+        unit: What counts as one text in a text file: a line, or a paragraph (up to a blank line).
+        max_length: Longest sequence, in tokens.
+        stride: Overlap, in tokens, of two windows of a long context (question answering).
+        max_train_rows: Use only the first so many rows.
         max_dev_rows: Likewise.
-        cache: Folder that keeps tokenized data, from where it is mapped into memory; needed for
+        cache: Folder that keeps the tokenized data, which is memory-mapped from there; needed for
             data larger than memory.
     """
 
@@ -206,13 +207,13 @@ class DataSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSection(Section):
-    """What goes through the model at once; either `examples` or `tokens` says how much.
+    """Batch size, as either `examples` or `tokens`.
 
     Attributes:
         examples: Rows in a batch.
-        tokens: Tokens in a batch, padding included; rows as many as fit.
-        accumulation: Batches whose gradients make one step.
-        window: Batches that are cut from rows sorted by length; 1 sorts nothing.
+        tokens: Tokens in a batch, padding included; as many rows as fit.
+        accumulation: Batches whose gradients are accumulated for one step.
+        window: Batches cut from one run of rows sorted by length; 1 does not sort.
     """
 
     examples: int | None = setting(or_none(COUNT), None)
@@ -230,11 +231,11 @@ class OptimizerSection(Section):
     """AdamW (Loshchilov and Hutter 2019); biases and LayerNorms do not decay.
 
     Attributes:
-        learning_rate: The highest.
-        weight_decay: Share of the learning rate that a weight loses of itself at each step.
-        beta_1: Decay of the mean of gradients.
-        beta_2: Decay of the mean of their squares.
-        epsilon: Added to the root of those.
+        learning_rate: Peak learning rate.
+        weight_decay: Decoupled weight decay, multiplied by the learning rate.
+        beta_1: Decay of the running mean of gradients.
+        beta_2: Decay of the running mean of squared gradients.
+        epsilon: Added to the denominator.
         clip: Largest norm of all gradients together; None does not clip.
     """
 
@@ -248,13 +249,13 @@ class OptimizerSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleSection(Section):
-    """How long, and how the learning rate changes meanwhile.
+    """Length of the training, and learning rate over time.
 
     Attributes:
-        epochs: Times that every row is seen.
-        steps: Steps after which training ends; None goes by `epochs`.
-        kind: What follows the warm-up: "linear" or "cosine" to 0, or "constant".
-        warmup: Share of the steps in which the rate rises from 0.
+        epochs: Passes over the training rows.
+        steps: Number of steps; None goes by `epochs`.
+        kind: Decay after the warm-up: "linear" or "cosine" to 0, or "constant".
+        warmup: Fraction of the steps in which the rate rises from 0.
     """
 
     epochs: int = setting(integer(1, _MOST_EPOCHS), 3)
@@ -265,14 +266,14 @@ class ScheduleSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class MaskingSection(Section):
-    """Which tokens masked-LM training guesses, drawn anew each time a batch is made.
+    """Masking for masked-LM, drawn anew for each batch.
 
     Attributes:
-        share: Of the tokens.
-        word_mask: Share of those that become [MASK].
-        word_keep: Share that stays.
-        word_random: Share that becomes any token.
-        smoothing: Tokens that occur n times in the data are drawn with weight n^-smoothing.
+        share: Fraction of the tokens to predict.
+        word_mask: Fraction of these that is replaced by [MASK].
+        word_keep: Fraction that is kept as it is.
+        word_random: Fraction that is replaced by a random token.
+        smoothing: A token that occurs n times in the data is drawn with weight n^-smoothing.
     """
 
     share: float = setting(SHARE, 0.15)
@@ -289,11 +290,11 @@ class MaskingSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSection(Section):
-    """When the model is judged, and by what.
+    """Evaluation on the dev rows.
 
     Attributes:
-        every: Steps between; None judges after every epoch.
-        metric: Which one decides what is best; None takes the task's usual one.
+        every: Steps between evaluations; None evaluates after every epoch.
+        metric: The metric that decides which model is best; None takes the task's usual one.
         tokens: Tokens in a batch, padding included.
     """
 
@@ -304,11 +305,12 @@ class EvaluationSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointsSection(Section):
-    """What is kept, to go on after an interruption and to use in the end.
+    """Checkpoints, and which model is kept.
 
     Attributes:
-        every: Steps between; None keeps one after every epoch.
-        model: Which model training ends with: the "best" by the metric, or the "last".
+        every: Steps between checkpoints, from which an interrupted training continues; None saves
+            one after every epoch.
+        model: Which model is kept: the "best" by the metric, or the "last".
     """
 
     every: int | None = setting(or_none(COUNT), None)
@@ -317,11 +319,11 @@ class CheckpointsSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class LogSection(Section):
-    """What is written down meanwhile.
+    """The log.
 
     Attributes:
-        every: Steps whose mean makes a point of the curve.
-        tensorboard: Write for TensorBoard as well, if that is installed.
+        every: Steps that are averaged to one point of the curve.
+        tensorboard: Write event files for TensorBoard as well, which must be installed.
     """
 
     every: int = setting(COUNT, 10)
@@ -330,15 +332,15 @@ class LogSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Section):
-    """All of it.
+    """A whole recipe.
 
     Attributes:
-        task: What the model learns: a name of `distil.common.tasks`.
+        task: The task, by a name of `distil.common.tasks`.
         output: Folder for the model, its checkpoints and its curves.
-        seed: Of new weights, order, masking and dropout.
-        precision: Of the arithmetic; weights are float32 with "bfloat16" as well.
-        teacher: For distillation; None for training by the data alone.
-        distillation: What is learned from the teacher.
+        seed: Seed of new weights, order of rows, masking and dropout.
+        precision: Precision of the arithmetic; with "bfloat16" the weights are still float32.
+        teacher: The teacher, for distillation; None trains on the data alone.
+        distillation: The distillation loss.
     """
 
     task: str = setting(one_of(_TRAINED_TASKS))
@@ -363,18 +365,18 @@ class Recipe(Section):
                 raise ConfigError("model.name is missing", where="model.name")
             if self.distillation != DistillationSection():
                 raise ConfigError(
-                    "there is nobody to learn from", expected="a section `teacher`",
+                    "distillation needs a teacher", expected="a section `teacher`",
                     where="distillation",
                 )  # fmt: skip
         elif self.model.vocabulary is not None:
             raise ConfigError(
-                "a student reads what its teacher reads", expected="null",
+                "a student has the vocabulary of its teacher", expected="null",
                 found=self.model.vocabulary, where="model.vocabulary",
                 fix="set it in the recipe that trains the teacher",
             )  # fmt: skip
         elif self.model.name is not None and self.teacher.layers is not None:
             raise ConfigError(
-                "a student is loaded, or made of layers of its teacher",
+                "a student is either loaded or made from layers of its teacher",
                 expected="model.name or teacher.layers",
                 found=f"{self.model.name!r} and {list(self.teacher.layers)}",
                 where="teacher.layers", fix="set one of them to null",
