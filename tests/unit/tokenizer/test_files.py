@@ -111,7 +111,8 @@ def test_old_folders_with_added_tokens_json(vocab_file, tmp_path, fast, vocabula
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     loaded = load_tokenizer(tmp_path, fast=fast)
     assert loaded.get_added_vocab()["<b>"] == size + 1
-    assert loaded.additional_special_tokens == ["<a>"]
+    assert (loaded.bos_token, loaded.bos_token_id) == ("<a>", size)
+    assert loaded.additional_special_tokens == []
     assert loaded.tokenize("a  [MASK]<b>") == ["a", "  [MASK]", "<b>"]
     assert loaded.decode([size, size + 1], skip_special_tokens=True) == "<b>"
 

@@ -1,8 +1,8 @@
 """What both tokenizers share: how one is made, and what calling it does.
 
 `__call__` can be read with two more files: options.py (what the caller asks for) and rows.py
-(from pieces to rows).  tokens.py has what is asked about tokens and ids, compatibility.py the
-other names that transformers has for all of this.
+(from pieces to rows).  tokens.py has what is asked about tokens and ids, pretrained.py loading and
+saving, compatibility.py the other names that transformers has for all of this.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import dataclasses
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, Self
 
 from distil.common.tokenizer import persistence
@@ -37,7 +36,6 @@ class TokenizerBase(Tokens):
     Args:
         vocab_file: A vocab.txt.  Either this or `tokenizer_file` is needed, and with both they
             must list the same tokens.
-        tokenizer_file: A tokenizer.json.
         do_lower_case: Lower-case texts.  None, here and below, does as `tokenizer_file` says;
             with `vocab_file` alone it is True.
         do_basic_tokenize: Normalise texts and split them at punctuation before looking up
@@ -51,6 +49,9 @@ class TokenizerBase(Tokens):
         tokenize_chinese_chars: Make each CJK ideograph a word.
         strip_accents: Drop accents; None follows `do_lower_case` if that is given.
         clean_up_tokenization_spaces: Remove spaces before punctuation when decoding.
+        tokenizer_file: A tokenizer.json.
+        bos_token: A special token that BERT has no use for; put nowhere by itself.
+        eos_token: Another.
         model_max_length: Pieces that the model takes at most; None for no limit.
         padding_side: "right" or "left".
         truncation_side: "right" or "left".
@@ -64,13 +65,12 @@ class TokenizerBase(Tokens):
     """
 
     is_fast = False
+    verbose = True
     _warned = False
 
     def __init__(
         self,
         vocab_file: str | PathLike[str] | None = None,
-        *,
-        tokenizer_file: str | PathLike[str] | None = None,
         do_lower_case: bool | None = None,
         do_basic_tokenize: bool | None = None,
         never_split: Sequence[str] | None = None,
@@ -82,6 +82,10 @@ class TokenizerBase(Tokens):
         tokenize_chinese_chars: bool | None = None,
         strip_accents: bool | None = None,
         clean_up_tokenization_spaces: bool = True,
+        *,
+        tokenizer_file: str | PathLike[str] | None = None,
+        bos_token: Token | None = None,
+        eos_token: Token | None = None,
         model_max_length: int | None = None,
         padding_side: Side = "right",
         truncation_side: Side = "right",
@@ -99,28 +103,25 @@ class TokenizerBase(Tokens):
         )
         self.never_split = tuple(never_split or ())
         check_sizes(self.never_split, "words in never_split")
-        self.split_special_tokens = split_special_tokens
         self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
         # Files say "no limit" with several huge numbers.
         limited = model_max_length is not None and model_max_length < 10**20
         self.model_max_length = int(model_max_length or 0) if limited else UNLIMITED
         self.padding_side: Side = read_side(padding_side, "padding_side", TokenizerError)
         self.truncation_side: Side = read_side(truncation_side, "truncation_side", TokenizerError)
-        self.model_input_names: Sequence[str] = tuple(model_input_names)
+        self.model_input_names: Sequence[str] = list(model_input_names)
         # What tokenizer_config.json held besides options, to be written back.
         self._other_config: Mapping[str, Any] = {}
         named = {
-            "unk_token": unk_token, "sep_token": sep_token, "pad_token": pad_token,
-            "cls_token": cls_token, "mask_token": mask_token,
+            "bos_token": bos_token, "eos_token": eos_token, "unk_token": unk_token,
+            "sep_token": sep_token, "pad_token": pad_token, "cls_token": cls_token,
+            "mask_token": mask_token,
         }  # fmt: skip
-        super().__init__(
-            Vocabulary.make(
-                self._definition,
-                named=named,
-                unnamed=additional_special_tokens,
-                added=added_tokens_decoder or {},
-            )
-        )
+        vocabulary = Vocabulary.make(
+            self._definition, named=named, unnamed=additional_special_tokens,
+            added=added_tokens_decoder or {},
+        )  # fmt: skip
+        super().__init__(vocabulary, split_special_tokens=split_special_tokens)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} tokens, do_lower_case={self.do_lower_case})"
@@ -147,9 +148,10 @@ class TokenizerBase(Tokens):
 
     def __call__(
         self,
-        text: Any,
+        text: Any = None,
         text_pair: Any = None,
-        *,
+        text_target: Any = None,
+        text_pair_target: Any = None,
         add_special_tokens: bool = True,
         padding: bool | str | None = False,
         truncation: bool | str | None = None,
@@ -166,6 +168,8 @@ class TokenizerBase(Tokens):
         return_offsets_mapping: bool = False,
         return_length: bool = False,
         verbose: bool = True,
+        *,
+        split_special_tokens: bool | None = None,
     ) -> BatchEncoding:
         """Tokenize a text, a pair of texts, or a batch of either.
 
@@ -173,6 +177,8 @@ class TokenizerBase(Tokens):
             text: A string, or a list of strings; a list of pairs of strings is a batch of pairs.
                 With `is_split_into_words` a list of words stands for each string.
             text_pair: The second texts, nested like `text`; "" is an empty text, None is none.
+            text_target: Texts whose ids become `labels`; without `text`, what is tokenized.
+            text_pair_target: The second texts of `text_target`.
             add_special_tokens: Make rows `[CLS] A [SEP]`, or `[CLS] A [SEP] B [SEP]`.
             padding: True or "longest" pads to the longest row, "max_length" to `max_length`.
             truncation: True or "longest_first" takes pieces from the longer text, "only_first"
@@ -192,6 +198,8 @@ class TokenizerBase(Tokens):
             return_offsets_mapping: Return the span of characters of each piece.
             return_length: Return the length of each row.
             verbose: Warn, once, of a text longer than the model allows.
+            split_special_tokens: Treat special tokens in texts like any other text; None takes
+                the tokenizer's own setting.
 
         Returns:
             Inputs by name, (b s) each; (s) for a single text unless tensors or overflow are
@@ -201,25 +209,38 @@ class TokenizerBase(Tokens):
             InputError: This is not a text, or it cannot be made to fit; says which row.
             FrameworkError: The framework of `return_tensors` is not installed.
         """
-        texts = read_texts(text, text_pair, split=is_split_into_words)
-        check_surrogates(texts)
-        kind = None if return_tensors is None else read_kind(return_tensors)
         options = CallOptions(
             add_special_tokens=add_special_tokens, padding=padding, truncation=truncation,
-            max_length=max_length, stride=stride, pad_to_multiple_of=pad_to_multiple_of,
-            padding_side=padding_side, return_token_type_ids=return_token_type_ids,
+            max_length=max_length, stride=stride, is_split_into_words=is_split_into_words,
+            pad_to_multiple_of=pad_to_multiple_of, padding_side=padding_side,
+            return_tensors=return_tensors, return_token_type_ids=return_token_type_ids,
             return_attention_mask=return_attention_mask, return_length=return_length,
             return_overflowing_tokens=return_overflowing_tokens, verbose=verbose,
             return_special_tokens_mask=return_special_tokens_mask,
             return_offsets_mapping=return_offsets_mapping,
+            split_special_tokens=split_special_tokens,
         )  # fmt: skip
+        if text_target is None:
+            return self._encode(text, text_pair, options)
+        targets = self._encode(text_target, text_pair_target, options)
+        if text is None:
+            return targets
+        batch = self._encode(text, text_pair, options)
+        batch["labels"] = targets["input_ids"]
+        return batch
+
+    def _encode(self, text: Any, text_pair: Any, options: CallOptions) -> BatchEncoding:
+        texts = read_texts(text, text_pair, split=options.is_split_into_words)
+        check_surrogates(texts)
+        kind = None if options.return_tensors is None else read_kind(options.return_tensors)
         plan = self._plan(options, pair=texts.second is not None)
-        source = Source(self._pipeline, texts, detailed=return_offsets_mapping)
+        pipeline = self._pipeline(options.split_special_tokens)
+        source = Source(pipeline, texts, detailed=options.return_offsets_mapping)
         first, *second = source.ids()
         rows = Rows(first, second[0] if second else None, plan)
         self._warn_if_too_long(rows, options)
         data = rows.data(source)
-        if not (texts.batched or kind or return_overflowing_tokens):
+        if not (texts.batched or kind or options.return_overflowing_tokens):
             data = without_batch_axis(data)
         return BatchEncoding(data, lambda: rows.encodings(source), kind)
 
@@ -257,61 +278,6 @@ class TokenizerBase(Tokens):
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         return clean_up(text) if clean_up_tokenization_spaces else text
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        name: str | PathLike[str],
-        *,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
-        **options: Any,
-    ) -> Self:
-        """Load a tokenizer.
-
-        Args:
-            name: A folder, or a name on the hub.
-            revision: Branch, tag or commit on the hub.
-            cache_dir: Where files from the hub are kept.
-            local_files_only: Do not ask the hub.
-            token: For the hub.
-            **options: Override what the files say; as in making a tokenizer.
-
-        Raises:
-            TokenizerError: A file is missing or broken.
-            HubError: The hub does not have it, or cannot be reached.
-        """
-        folder = persistence.find_folder(
-            name,
-            revision=revision,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            token=token,
-        )
-        stored, other = persistence.read_folder(folder)
-        tokenizer = cls(**{**stored, **options})
-        tokenizer._other_config = other
-        return tokenizer
-
-    def save_pretrained(self, folder: str | PathLike[str]) -> tuple[str, ...]:
-        """Write the files that make this tokenizer again, here and in transformers.
-
-        Args:
-            folder: Where to; made if it does not exist.
-
-        Returns:
-            The paths of vocab.txt, tokenizer.json, tokenizer_config.json, special_tokens_map.json
-            and, when tokens were added to the vocabulary, added_tokens.json.
-
-        Raises:
-            TokenizerError: A token holds a line break, which vocab.txt cannot.
-        """
-        options = {name: getattr(self, name, None) for name in persistence.WRITTEN}
-        return persistence.write_folder(
-            Path(folder), self._definition, self._vocabulary, {**self._other_config, **options}
-        )
-
     def keep_tokens(self, ids: Iterable[int]) -> Self:
         """Return a tokenizer that knows some of the tokens only, for a model with fewer words.
 
@@ -324,13 +290,13 @@ class TokenizerBase(Tokens):
             InputError: An id is not in the vocabulary, or an added or special token is missing.
         """
         kept = copy.copy(self)
-        kept._vocabulary = vocabulary = self._vocabulary.keep(ids)
+        vocabulary = self._vocabulary.keep(ids)
         kept._definition = dataclasses.replace(
             self._definition,
             vocabulary=vocabulary.base,
             added_tokens={number: token for token, number in vocabulary.added_ids.items()},
         )
-        kept._pipeline = kept._make_pipeline(vocabulary)
+        kept._use(vocabulary)
         return kept
 
     def _define(
@@ -346,11 +312,11 @@ class TokenizerBase(Tokens):
 
     def _warn_if_too_long(self, rows: Rows, options: CallOptions) -> None:
         length = max(rows.lengths, default=0)
-        asked = options.verbose and options.max_length is None
+        asked = options.verbose and self.verbose and options.max_length is None
         if asked and length > self.model_max_length and not self._warned:
             self._warned = True
             warnings.warn(
                 f"a text has {length} pieces, more than the {self.model_max_length} that the model "
                 "allows; pass truncation=True (said once)",
-                stacklevel=3,
+                stacklevel=4,
             )

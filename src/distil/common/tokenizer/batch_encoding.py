@@ -82,6 +82,10 @@ class BatchEncoding(UserDict[str, Any]):
         """Return the index of the word of each piece of a row; None for special tokens."""
         return self._known()[batch_index].word_ids
 
+    def words(self, batch_index: int = 0) -> list[int | None]:
+        """Return what `word_ids` returns, by its older name."""
+        return self.word_ids(batch_index)
+
     def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
         """Return which text each piece of a row is from; None for special tokens."""
         return self._known()[batch_index].sequence_ids

@@ -6,24 +6,27 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from os import PathLike
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
-from distil.common.tokenizer import files
-from distil.common.tokenizer.base import TokenizerBase
+from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.batch_encoding import BatchEncoding
 from distil.common.tokenizer.decoding import clean_up, join
 from distil.common.tokenizer.inputs import Side, read_columns, read_texts
 from distil.common.tokenizer.options import CallOptions, row_length
 from distil.common.tokenizer.padding import read_padding
+from distil.common.tokenizer.pretrained import Pretrained
 from distil.common.tokenizer.rows import Rows, without_batch_axis
 from distil.common.tokenizer.tensors import TensorKind, to_lists
 from distil.errors import InputError
 
+# What may be given by position after the texts: all of it, and what `encode` takes so.
+_ORDER = tuple(field.name for field in fields(CallOptions))
+_ENCODE_ORDER = (*_ORDER[:5], "padding_side", "return_tensors")
 
-class TransformersNames(TokenizerBase):
+
+class TransformersNames(Pretrained):
     """A tokenizer with the other attributes and methods of transformers' tokenizers."""
 
     @property
@@ -36,22 +39,56 @@ class TransformersNames(TokenizerBase):
         """Added tokens, special ones included: token to id, by ascending id."""
         return self.get_added_vocab()
 
-    def encode(self, text: Any, text_pair: Any = None, **options: Any) -> Any:
+    @property
+    def special_tokens_map_extended(self) -> dict[str, AddedToken | list[AddedToken]]:
+        """Special tokens by name, with how each is found in a text."""
+        added = self._vocabulary.added
+        names: dict[str, AddedToken | list[AddedToken]] = {
+            name: added[content][0] for name, content in self._vocabulary.named.items()
+        }
+        if self._vocabulary.unnamed:
+            unnamed = [added[content][0] for content in self._vocabulary.unnamed]
+            names["additional_special_tokens"] = unnamed
+        return names
+
+    @property
+    def all_special_tokens_extended(self) -> list[AddedToken]:
+        """All special tokens, each once, with how each is found in a text."""
+        return [self._vocabulary.added[content][0] for content in self._vocabulary.special]
+
+    def sanitize_special_tokens(self) -> int:
+        """Add the special tokens that the vocabulary lacks; there are none: returns 0."""
+        return self.add_tokens(self.all_special_tokens_extended, special_tokens=True)
+
+    def _convert_id_to_token(self, index: int) -> str:
+        # transformers' collator for whole words asks for it.
+        return self._vocabulary.token(index)
+
+    def _convert_token_to_id(self, token: str) -> int:
+        return self._vocabulary.id(token)
+
+    def encode(self, text: Any, text_pair: Any = None, *positional: Any, **options: Any) -> Any:
         """Return the ids (s) of one text, or of a pair; a tensor (1 s) with `return_tensors`.
 
         Args:
             text: A string; a list of words with `is_split_into_words`.
             text_pair: The second text.
+            *positional: add_special_tokens, padding, truncation, max_length, stride,
+                padding_side, return_tensors.
             **options: As in calling the tokenizer.
         """
+        options = _by_name(positional, _ENCODE_ORDER, options)
         return self.encode_plus(text, text_pair, **options)["input_ids"]
 
-    def encode_plus(self, text: Any, text_pair: Any = None, **options: Any) -> BatchEncoding:
-        """Tokenize one text, or a pair of texts; arguments as in `encode`.
+    def encode_plus(
+        self, text: Any, text_pair: Any = None, *positional: Any, **options: Any
+    ) -> BatchEncoding:
+        """Tokenize one text, or a pair of texts; arguments as in calling the tokenizer.
 
         Raises:
             InputError: A batch was given.
         """
+        options = _by_name(positional, _ORDER, options)
         split = bool(options.get("is_split_into_words"))
         if read_texts(text, text_pair, split=split).batched:
             raise InputError(
@@ -61,7 +98,7 @@ class TransformersNames(TokenizerBase):
         return self(text, text_pair, **options)
 
     def batch_encode_plus(
-        self, batch_text_or_text_pairs: Sequence[Any], **options: Any
+        self, batch_text_or_text_pairs: Sequence[Any], *positional: Any, **options: Any
     ) -> BatchEncoding:
         """Tokenize a batch of texts, or of pairs of texts; options as in calling the tokenizer.
 
@@ -74,7 +111,7 @@ class TransformersNames(TokenizerBase):
                 found=type(batch_text_or_text_pairs).__name__,
                 fix="call the tokenizer itself with one text",
             )
-        return self(batch_text_or_text_pairs, **options)
+        return self(batch_text_or_text_pairs, **_by_name(positional, _ORDER, options))
 
     def tokenize(
         self, text: Any, pair: Any = None, add_special_tokens: bool = False, **options: Any
@@ -96,7 +133,6 @@ class TransformersNames(TokenizerBase):
         self,
         ids: Sequence[int],
         pair_ids: Sequence[int] | None = None,
-        *,
         add_special_tokens: bool = True,
         padding: bool | str | None = False,
         truncation: bool | str | None = None,
@@ -109,6 +145,7 @@ class TransformersNames(TokenizerBase):
         return_attention_mask: bool | None = None,
         return_overflowing_tokens: bool = False,
         return_special_tokens_mask: bool = False,
+        *,
         return_length: bool = False,
         verbose: bool = True,
         prepend_batch_axis: bool = False,
@@ -147,7 +184,6 @@ class TransformersNames(TokenizerBase):
         self,
         encoded_inputs: Any,
         padding: bool | str | None = True,
-        *,
         max_length: int | None = None,
         pad_to_multiple_of: int | None = None,
         padding_side: Side | None = None,
@@ -247,15 +283,38 @@ class TransformersNames(TokenizerBase):
         special = set(self.all_special_ids)
         return [int(token_id in special) for token_id in token_ids_0]
 
+    def decode(
+        self,
+        token_ids: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        *,
+        spaces_between_special_tokens: bool = True,
+        use_source_tokenizer: bool = False,
+    ) -> str:
+        """Turn one row of ids into text: see `TokenizerBase.decode`.
+
+        Raises:
+            InputError: Also for the last two options, unless they are left as they are.
+        """
+        for name, refused in (
+            ("spaces_between_special_tokens", not spaces_between_special_tokens),
+            ("use_source_tokenizer", use_source_tokenizer),
+        ):
+            if refused:
+                raise InputError("an option of decode is not supported", where=name)
+        return super().decode(token_ids, skip_special_tokens, clean_up_tokenization_spaces)
+
     def batch_decode(
         self,
         sequences: Any,
         skip_special_tokens: bool = False,
         clean_up_tokenization_spaces: bool | None = None,
+        **options: Any,
     ) -> list[str]:
         """Turn rows of ids (b s) into texts; arguments and errors as in `decode`."""
         return [
-            self.decode(row, skip_special_tokens, clean_up_tokenization_spaces)
+            self.decode(row, skip_special_tokens, clean_up_tokenization_spaces, **options)
             for row in to_lists(sequences)
         ]
 
@@ -268,19 +327,17 @@ class TransformersNames(TokenizerBase):
         """Remove the spaces before punctuation and English contractions."""
         return clean_up(out_string)
 
-    def save_vocabulary(
-        self, save_directory: str | PathLike[str], filename_prefix: str | None = None
-    ) -> tuple[str]:
-        """Write vocab.txt, without the tokens added later, into an existing folder.
 
-        Args:
-            save_directory: The folder.
-            filename_prefix: Makes it `prefix-vocab.txt`.
+def _by_name(
+    positional: Sequence[Any], order: Sequence[str], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return options with those among them that were given by position.
 
-        Returns:
-            The path written.
-        """
-        prefix = f"{filename_prefix}-" if filename_prefix else ""
-        path = Path(save_directory) / f"{prefix}{files.VOCABULARY_FILE}"
-        files.write_vocabulary(path, self._vocabulary.base)
-        return (str(path),)
+    Raises:
+        TypeError: There are too many, or one is given twice.
+    """
+    named = dict(zip(order, positional, strict=False))
+    twice = sorted(named.keys() & options.keys())
+    if twice or len(positional) > len(order):
+        raise TypeError(f"given twice: {', '.join(twice)}" if twice else "too many arguments")
+    return {**named, **options}

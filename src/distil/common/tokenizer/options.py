@@ -42,6 +42,7 @@ class CallOptions:
     truncation: bool | str | None = None
     max_length: int | None = None
     stride: int = 0
+    is_split_into_words: bool = False
     pad_to_multiple_of: int | None = None
     padding_side: Side | None = None
     return_tensors: TensorKind | None = None
@@ -52,6 +53,7 @@ class CallOptions:
     return_offsets_mapping: bool = False
     return_length: bool = False
     verbose: bool = True
+    split_special_tokens: bool | None = None
 
     def plan(self, settings: Settings, frame: Frame, *, specials: int) -> Plan:
         """Work out what rows with `specials` special tokens are to look like.

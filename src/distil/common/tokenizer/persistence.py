@@ -11,14 +11,14 @@ from typing import Any, NoReturn
 from distil.common.rules import is_integer
 from distil.common.tokenizer import files
 from distil.common.tokenizer.definition import Definition, read_definition
-from distil.common.tokenizer.vocabulary import SPECIAL_NAMES, Vocabulary
-from distil.errors import TokenizerError, shown
+from distil.common.tokenizer.vocabulary import ALL_NAMES, Vocabulary
+from distil.errors import InputError, TokenizerError, shown
 from distil.storage.files import check_own_file
 
 # What each option may be; a token is a text, or a table of a text and how it matches.
 _TOKEN = (str, dict)
 _OPTIONS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(SPECIAL_NAMES, _TOKEN),
+    **dict.fromkeys(ALL_NAMES, _TOKEN),
     "do_lower_case": (bool,),
     "do_basic_tokenize": (bool,),
     "never_split": (list,),
@@ -34,7 +34,7 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
 }
 WRITTEN = (
     "added_tokens_decoder", "additional_special_tokens", "clean_up_tokenization_spaces",
-    *SPECIAL_NAMES, "do_basic_tokenize", "do_lower_case", "model_max_length", "never_split",
+    *ALL_NAMES, "do_basic_tokenize", "do_lower_case", "model_max_length", "never_split",
     "padding_side", "split_special_tokens", "strip_accents", "tokenize_chinese_chars",
     "tokenizer_class", "truncation_side",
 )  # fmt: skip
@@ -45,8 +45,6 @@ _MOST_DIGITS = 10
 # "7" and "07" would be two keys for one id.
 _ID = re.compile("0|[1-9][0-9]*")
 _OF_TEXTS = ("never_split", "model_input_names")
-# BERT has no use for these: they are kept as special tokens without a name.
-_UNUSED_NAMES = ("bos_token", "eos_token")
 # Said again by what is written: tokens by other names, and where the files once were.
 _DERIVED = (
     "additional_special_tokens", "extra_special_tokens", "special_tokens_map_file",
@@ -54,15 +52,21 @@ _DERIVED = (
 )  # fmt: skip
 
 
-def find_folder(name: str | os.PathLike[str], **hub_options: Any) -> Path:
+def find_folder(name: str | os.PathLike[str], subfolder: str = "", **hub_options: Any) -> Path:
     """Return a folder, or the one with the tokenizer's files of a name on the hub.
 
     Raises:
         HubError: The hub does not have it, or cannot be reached.
+        InputError: `subfolder` is given with a name on the hub.
     """
     folder = Path(name)
     if folder.is_dir():
-        return folder
+        return folder / subfolder
+    if subfolder:
+        raise InputError(
+            "a subfolder of a repository cannot be loaded", found=shown(subfolder),
+            where="subfolder", fix="download the repository, and pass the folder itself",
+        )  # fmt: skip
     from distil.storage import hub  # noqa: PLC0415 - slow to import, and folders need none
 
     return hub.snapshot(str(name), hub.HubOptions(**hub_options), files=files.ALL_FILES)
@@ -113,7 +117,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             token_id: {"content": token, "special": token in special}
             for token, token_id in added.items()
         }
-    known = {*_OPTIONS, *_UNUSED_NAMES, *_DERIVED}
+    known = {*_OPTIONS, *_DERIVED}
     return options, {name: value for name, value in config.items() if name not in known}
 
 
@@ -211,13 +215,12 @@ def _checked(name: str, given: Any, folder: Path) -> Any:
 
 def _check_additional(named: Mapping[str, Any], folder: Path) -> None:
     """Refuse special tokens without a name that are no tokens."""
-    for name in ("additional_special_tokens", "extra_special_tokens", *_UNUSED_NAMES):
+    for name in ("additional_special_tokens", "extra_special_tokens"):
         value = named.get(name) or []
         if isinstance(value, dict) and name == "extra_special_tokens":
             value = list(value.values())
-        tokens = [value] if name in _UNUSED_NAMES and value else value
-        if not isinstance(tokens, list) or not all(
-            isinstance(token, _TOKEN) and isinstance(_content(token), str) for token in tokens
+        if not isinstance(value, list) or not all(
+            isinstance(token, _TOKEN) and isinstance(_content(token), str) for token in value
         ):
             _refuse(name, "tokens", value, folder)
 
@@ -235,7 +238,6 @@ def _additional(named: dict[str, Any]) -> list[Any]:
     tokens = [
         *(named.get("additional_special_tokens") or []),
         *(extra.values() if isinstance(extra, dict) else extra),
-        *(named[name] for name in _UNUSED_NAMES if named.get(name)),
     ]
     return list({_content(token): token for token in tokens}.values())
 

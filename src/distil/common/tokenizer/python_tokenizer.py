@@ -20,7 +20,12 @@ class DistilBertTokenizer(TransformersNames):
     fast one on every character and in every way of truncating.  Arguments: see `TokenizerBase`.
     """
 
-    def _make_pipeline(self, vocabulary: Vocabulary) -> Pipeline:
+    @property
+    def ids_to_tokens(self) -> dict[int, str]:
+        """Tokens by id, without those added later."""
+        return {token_id: token for token, token_id in self._vocabulary.base.items()}
+
+    def _make_pipeline(self, vocabulary: Vocabulary, *, split_special_tokens: bool) -> Pipeline:
         definition = self._definition
         return PythonPipeline(
             Normalizer(definition.normalizer) if definition.basic else None,
@@ -32,7 +37,7 @@ class DistilBertTokenizer(TransformersNames):
             ),
             vocabulary.added_ids,
             never_split=self.never_split if definition.basic else (),
-            split_special_tokens=self.split_special_tokens,
+            split_special_tokens=split_special_tokens,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any, overload
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.pipeline import Pipeline
 from distil.common.tokenizer.tensors import to_lists
-from distil.common.tokenizer.vocabulary import SPECIAL_NAMES, Vocabulary
+from distil.common.tokenizer.vocabulary import ALL_NAMES, Vocabulary
 from distil.errors import InputError, TokenizerError, shown
 
 
@@ -36,13 +36,33 @@ class _SpecialTokenId:
         return instance._vocabulary.named_id(self._name)[1]
 
 
+class _OptionalToken(_SpecialToken):
+    """Attribute for a special token that there need not be."""
+
+    def __get__(self, instance: Tokens, owner: type | None = None) -> str | None:  # type: ignore[override]
+        return instance._vocabulary.named.get(self._name)
+
+
+class _OptionalTokenId(_SpecialTokenId):
+    """Attribute for the id of a special token that there need not be."""
+
+    def __get__(self, instance: Tokens, owner: type | None = None) -> int | None:  # type: ignore[override]
+        known = self._name in instance._vocabulary.named
+        return super().__get__(instance, owner) if known else None
+
+
 class Tokens(ABC):
     """A vocabulary that tokens can be added to, and what cuts texts into its tokens.
 
     Args:
         vocabulary: The tokens to begin with.
+        split_special_tokens: Treat special tokens in texts like any other text.
     """
 
+    bos_token = _OptionalToken()
+    eos_token = _OptionalToken()
+    bos_token_id = _OptionalTokenId()
+    eos_token_id = _OptionalTokenId()
     unk_token = _SpecialToken()
     sep_token = _SpecialToken()
     pad_token = _SpecialToken()
@@ -55,13 +75,32 @@ class Tokens(ABC):
     mask_token_id = _SpecialTokenId()
     pad_token_type_id = 0
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, split_special_tokens: bool = False) -> None:
+        self.split_special_tokens = split_special_tokens
         self._vocabulary = vocabulary
-        self._pipeline = self._make_pipeline(vocabulary)
+        self._pipelines: dict[bool, Pipeline] = {}
+        self._use(vocabulary)
 
     @abstractmethod
-    def _make_pipeline(self, vocabulary: Vocabulary) -> Pipeline:
+    def _make_pipeline(self, vocabulary: Vocabulary, *, split_special_tokens: bool) -> Pipeline:
         """Make what cuts texts into pieces."""
+
+    def _pipeline(self, split_special_tokens: bool | None = None) -> Pipeline:
+        """Return what cuts texts into pieces; None takes the tokenizer's own setting."""
+        split = bool(
+            self.split_special_tokens if split_special_tokens is None else split_special_tokens
+        )
+        if split not in self._pipelines:
+            made = self._make_pipeline(self._vocabulary, split_special_tokens=split)
+            # A new dictionary: another thread may be looking into the old one.
+            self._pipelines = {**self._pipelines, split: made}
+        return self._pipelines[split]
+
+    def _use(self, vocabulary: Vocabulary) -> None:
+        """Take over a vocabulary, unless no pipeline can be made of it."""
+        split = bool(self.split_special_tokens)
+        self._pipelines = {split: self._make_pipeline(vocabulary, split_special_tokens=split)}
+        self._vocabulary = vocabulary
 
     def __len__(self) -> int:
         """Return the number of tokens, those added later included."""
@@ -188,10 +227,10 @@ class Tokens(ABC):
         given = dict(special_tokens_dict)
         additional = given.pop("additional_special_tokens", None)
         for name in given:
-            if name not in SPECIAL_NAMES:
+            if name not in ALL_NAMES:
                 raise InputError(
                     "there is no special token of this name",
-                    expected=", ".join((*SPECIAL_NAMES, "additional_special_tokens")), found=name,
+                    expected=", ".join((*ALL_NAMES, "additional_special_tokens")), found=name,
                 )  # fmt: skip
         named = {name: AddedToken.read(value, special=True) for name, value in given.items()}
         if "unk_token" in named and named["unk_token"].content != self.unk_token:
@@ -208,6 +247,6 @@ class Tokens(ABC):
         """Take over a vocabulary with more tokens, and return how many more."""
         count = len(vocabulary.tokens) - len(self)
         if vocabulary.added != self._vocabulary.added or vocabulary.named != self._vocabulary.named:
-            self._pipeline = self._make_pipeline(vocabulary)
+            self._use(vocabulary)
         self._vocabulary = vocabulary
         return count

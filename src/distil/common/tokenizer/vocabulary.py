@@ -13,6 +13,9 @@ from distil.common.tokenizer.definition import Definition, write_definition
 from distil.errors import InputError, TokenizerError
 
 SPECIAL_NAMES = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+OPTIONAL_NAMES = ("bos_token", "eos_token")
+"""BERT has no use for these; they are there for code that asks for them."""
+ALL_NAMES = (*OPTIONAL_NAMES, *SPECIAL_NAMES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class Vocabulary:
 
         Args:
             definition: The tokenizer without its added tokens.
-            named: Special tokens by name; None stands for the one of `definition`.
+            named: Special tokens by name; None stands for the one of `definition`, if it has one.
             unnamed: Special tokens without a name.
             added: Added tokens by id, besides those of `definition`.
 
@@ -65,7 +68,7 @@ class Vocabulary:
             return AddedToken.read(value, special=True)
 
         defaults = (
-            definition.unknown_token, definition.sep_token or "[SEP]", "[PAD]",
+            None, None, definition.unknown_token, definition.sep_token or "[SEP]", "[PAD]",
             definition.cls_token or "[CLS]", "[MASK]",
         )  # fmt: skip
         plain = cls(
@@ -77,7 +80,8 @@ class Vocabulary:
         return plain.plus([listed[token_id] for token_id in ids], ids).named_as(
             {
                 name: special(named[name] or default)
-                for name, default in zip(SPECIAL_NAMES, defaults, strict=True)
+                for name, default in zip(ALL_NAMES, defaults, strict=True)
+                if named[name] or default
             },
             [special(token) for token in unnamed],
         )
@@ -125,9 +129,10 @@ class Vocabulary:
             instead: Whether these replace the ones without a name before.
         """
         contents = (*(() if instead else self.unnamed), *(token.content for token in unnamed))
+        every = {**self.named, **{name: token.content for name, token in named.items()}}
         return dataclasses.replace(
             self.plus((*named.values(), *unnamed)),
-            named={**self.named, **{name: token.content for name, token in named.items()}},
+            named={name: every[name] for name in ALL_NAMES if name in every},
             unnamed=tuple(dict.fromkeys(contents)),
         )
 
