@@ -149,6 +149,7 @@ def load(
         CheckpointError: The files are damaged, or not those of this model.
         ConfigError: The configuration, or an override, is not valid.
     """
+    dtype = config_overrides.pop("torch_dtype", None) if dtype is None else dtype
     form = choose_form(framework=framework, engine=engine, dtype=dtype, device=device)
     asked = None if task is None else find_task(task)
     options = HubOptions(

@@ -79,11 +79,16 @@ def test_dtype(framework, dtype, tmp_path):
 
 
 @both_frameworks
-def test_overrides_and_unknown_keys_reach_the_configuration(framework, tmp_path):
+def test_overrides_reach_the_configuration_and_unknown_names_are_refused(framework, tmp_path):
     checkpoint(framework, "base", tmp_path)
-    model = distil.load(tmp_path, framework=framework, dropout=0.0, my_key="kept")
+    model = distil.load(tmp_path, framework=framework, dropout=0.0, output_past=True)
     assert model.config.dropout == 0
-    assert model.config.my_key == "kept"
+    assert model.config.output_past
+    with pytest.raises(distil.InputError, match="my_key"):
+        distil.load(tmp_path, framework=framework, my_key="kept")
+    assert distil.load(tmp_path, framework=framework, torch_dtype="float64").weights_dtype == (
+        "float64"
+    )
 
 
 @both_frameworks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from distil.common.spec import split_at_layer
 from distil.errors import CheckpointWarning, WeightsError, shorten
@@ -53,6 +54,15 @@ class LoadReport:
     def new_head(self) -> bool:
         """Whether weights of the head have to be drawn anew."""
         return any(not finding.in_encoder for finding in (*self.missing, *self.mismatched))
+
+    def as_lists(self) -> dict[str, list[Any]]:
+        """The names, as transformers gives them with output_loading_info=True."""
+        return {
+            "missing_keys": [finding.name for finding in self.missing],
+            "unexpected_keys": [finding.name for finding in self.unexpected],
+            "mismatched_keys": [(one.name, one.found, one.expected) for one in self.mismatched],
+            "error_msgs": [],
+        }
 
     def check(self, *, name: str, ignore_mismatched_sizes: bool = False) -> None:
         """Raise if the model cannot be used with these weights; warn if part of it is new.

@@ -6,19 +6,24 @@ they are first needed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
+from distil.arrays import Array
 from distil.checkpoints.matching import Match, match_weights
 from distil.checkpoints.opening import open_checkpoint
 from distil.common.config import MODEL_TYPE, DistilBertConfig, read_config
 from distil.common.tasks import Task, task_of_checkpoint
 from distil.errors import InputError
 from distil.storage import hub
+from distil.storage.formats import layout_of
 from distil.storage.hub import HubOptions
-from distil.storage.tensors import Checkpoint
+from distil.storage.tensors import Checkpoint, StoredTensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +97,40 @@ class Located:
         if known is None or known[0] != config:
             known = self._matches[task] = config, match_weights(self.checkpoint, config, task)
         return known[1]
+
+
+def in_memory(
+    arrays: Mapping[str, Array], *, name: str | Path | None, config: DistilBertConfig | None
+) -> Located:
+    """A checkpoint of weights in memory, by PyTorch's names.
+
+    Args:
+        arrays: The weights.
+        name: None.
+        config: Of the model.
+
+    Raises:
+        InputError: There is a name as well, or no configuration.
+    """
+    if name is not None or config is None:
+        raise InputError(
+            "a state_dict takes the place of a checkpoint",
+            expected="no name, and a config", where="state_dict",
+            fix="pass config=, and None as the name",
+        )  # fmt: skip
+    where = Path("state_dict")
+    tensors = {
+        key: StoredTensor(key, where, array.shape, array.dtype, partial(np.asarray, array))
+        for key, array in arrays.items()
+    }
+    found = Located(name="", folder=where, config=config)
+    layout = layout_of("safetensors")
+    vars(found)["checkpoint"] = Checkpoint(where, (), "safetensors", layout, tensors, _nothing)
+    return found
+
+
+def _nothing() -> None:
+    """What there is to close."""
 
 
 def locate(

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -84,6 +85,7 @@ def save_checkpoint(
     verify: Callable[[Checkpoint], None] | None = None,
     before_switch: Callable[[], None] | None = None,
     write_config: bool = False,
+    own: Mapping[str, Array] = MappingProxyType({}),
 ) -> list[Path]:
     """Save the weights of a model, in place of whatever checkpoint `folder` holds.
 
@@ -107,6 +109,7 @@ def save_checkpoint(
         before_switch: Called once, when nothing but renaming is left to do.
         write_config: Save `config` as config.json, too.  A kill at any moment leaves the old
             weights with the old configuration or the new ones with the new.
+        own: Weights that a subclass has besides, by the names that they are written under.
 
     Returns:
         The files written, the index first if there is one.
@@ -116,12 +119,13 @@ def save_checkpoint(
         FrameworkError: The format is "bin" and PyTorch is not installed.
     """
     folder = Path(folder)
-    saving = _Saving(folder, config, task, format, bytes_of(max_shard_size))
+    saving = _Saving(folder, config, task, format, bytes_of(max_shard_size), own)
     wanted = _dtype_of(dtype)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in weights:
             saving.add(name, array, wanted)
+        saving.add_own(wanted)
         saving.finish()
         if verify is not None:
             with saving.opened() as checkpoint:
@@ -149,7 +153,13 @@ class _Saving:
     """One checkpoint being saved: its shards so far, and the weights still to come."""
 
     def __init__(
-        self, folder: Path, config: DistilBertConfig, task: str, format_name: str, limit: int | None
+        self,
+        folder: Path,
+        config: DistilBertConfig,
+        task: str,
+        format_name: str,
+        limit: int | None,
+        own: Mapping[str, Array],
     ) -> None:
         if format_name not in FORMATS:
             raise CheckpointError(
@@ -169,6 +179,7 @@ class _Saving:
             weight.tied_to: weight.name for weight in self._weights.values() if weight.tied_to
         }
         self._limit = limit
+        self._own = own
         self._shards: list[_Shard] = []
         self._temporary: list[Path] = []
         self._announced: Path | None = None
@@ -186,6 +197,27 @@ class _Saving:
                 "weight has another shape than its model", expected=weight.shape,
                 found=array.shape, where=name,
             )  # fmt: skip
+        stored, swapped = name, False
+        if self._layout == "tf":
+            stored, swapped = weight.tf_name(), weight.stored_leaf("tf").transposed
+        shard = self._write(stored, array, dtype, swapped=swapped)
+        if isinstance(shard.writer, BinWriter) and name in self._tied:
+            shard.writer.tie(self._tied[name], to=name)
+            shard.names.append(self._tied[name])
+
+    def add_own(self, dtype: np.dtype[Any] | None) -> None:
+        """Write the weights of a subclass."""
+        for name, array in self._own.items():
+            if self._layout == "tf":
+                raise CheckpointError(
+                    "only PyTorch's layout has room for other weights", found=shorten(name),
+                    where=self._folder, fix='save it with format="safetensors"',
+                )  # fmt: skip
+            self._write(name, array, dtype, swapped=False)
+
+    def _write(
+        self, name: str, array: Array, dtype: np.dtype[Any] | None, *, swapped: bool
+    ) -> _Shard:
         if array.dtype not in FLOATS:
             raise CheckpointError(
                 "weight cannot be stored", expected=", ".join(_DTYPES),
@@ -194,15 +226,10 @@ class _Saving:
         if dtype is not None:
             array = array.astype(dtype, copy=False)
         shard = self._shard_for(array.nbytes)
-        if self._layout == "tf":
-            name = weight.tf_name()
-            array = array.T if weight.stored_leaf("tf").transposed else array
-        shard.writer.add(name, array)
+        shard.writer.add(name, array.T if swapped else array)
         shard.names.append(name)
         shard.size += array.nbytes
-        if isinstance(shard.writer, BinWriter) and name in self._tied:
-            shard.writer.tie(self._tied[name], to=name)
-            shard.names.append(self._tied[name])
+        return shard
 
     def finish(self) -> None:
         """Bring every file to disk, complete, under its temporary name."""
@@ -290,10 +317,11 @@ class _Saving:
             from distil.storage.h5_writer import H5Writer  # noqa: PLC0415 - h5py takes long
 
             return H5Writer(path, self._model_name)
-        shapes = (
+        shapes = [
             (weight.tf_name() if self._layout == "tf" else name, weight.stored_shape(self._layout))
             for name, weight in self._weights.items()
-        )
+        ]
+        shapes += [(name, array.shape) for name, array in self._own.items()]
         return SafetensorsWriter(path, shapes, {"format": self._layout})
 
     def _place(self, shard: _Shard, name: str) -> Path:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, overload
 
 from distil.common import bert
+from distil.common.compatibility import keywords
+from distil.common.compatibility.config import KNOWN, ConfigHabits
 from distil.common.config_rules import (
     ACTIVATIONS,
     CLASS_NAMES,
@@ -20,9 +23,16 @@ from distil.common.config_rules import (
     HEADS,
     ID2LABEL,
     LABEL2ID,
-    LABELS,
     LAYERS,
     PROBLEM_TYPES,
+)
+from distil.common.config_values import (
+    ALIASES,
+    check_depth,
+    checked,
+    native_names,
+    refuse,
+    with_labels,
 )
 from distil.common.rules import (
     AMOUNT,
@@ -31,26 +41,16 @@ from distil.common.rules import (
     NATURAL,
     RATE,
     Rule,
-    is_integer,
     one_of,
     or_none,
 )
-from distil.errors import ConfigError, shown
+from distil.errors import ConfigError, shorten, shown
 from distil.storage import hub
-from distil.storage.files import json_text, read_json, read_yaml, write_json
+from distil.storage.files import read_json, read_yaml, write_json
 from distil.storage.pending import current_config
 
 MODEL_TYPE = "distilbert"
 FILE_NAME = "config.json"
-
-# Other names for a field: accepted as arguments, attributes and in files, never written.
-ALIASES = {
-    "hidden_size": "dim",
-    "num_attention_heads": "n_heads",
-    "num_hidden_layers": "n_layers",
-    "torch_dtype": "dtype",
-    "use_return_dict": "return_dict",
-}
 
 
 def _field(default: Any, rule: Rule) -> Any:
@@ -60,10 +60,11 @@ def _field(default: Any, rule: Rule) -> Any:
 
 
 @dataclass(init=False)
-class DistilBertConfig:
+class DistilBertConfig(ConfigHabits):
     """The architecture of a model and what its heads are for.
 
     All arguments are keywords, and every field has the default of distilbert-base-uncased.
+    What is there for transformers' sake is in `distil.common.compatibility.config`.
     A field can be assigned later as with transformers, and is checked again then; a model
     reads its sizes once, when it is built, so assigning a size afterwards changes no model.
     Keys that are not fields are kept in `extra`, readable as attributes, and written back.
@@ -129,7 +130,7 @@ class DistilBertConfig:
 
     # Files may hold a key "self".
     def __init__(self, /, **values: Any) -> None:
-        values = _with_labels(_native_names(values))
+        values = with_labels(native_names(values))
         if values.pop("model_type", MODEL_TYPE) != MODEL_TYPE:
             raise ConfigError(
                 "not a DistilBERT configuration", where="model_type",
@@ -137,25 +138,27 @@ class DistilBertConfig:
             )  # fmt: skip
         extra = values.pop("extra", {})
         if not isinstance(extra, Mapping):
-            _refuse("extra", "a table", extra)
+            refuse("extra", "a table", extra)
         extra = dict(extra)
         for name, item in _FIELDS.items():
             given = name in values
             value = values.pop(name) if given else _default(item)
-            object.__setattr__(self, name, _checked(name, value))
+            object.__setattr__(self, name, checked(name, value, _rule(name)))
         object.__setattr__(self, "extra", extra | values)
         self._check_together()
 
     def __setattr__(self, name: str, value: Any) -> None:
         name = ALIASES.get(name, name)
         if name == "num_labels":
-            self._assign(_with_labels({"num_labels": value}))
+            self._assign(with_labels({"num_labels": value}))
         elif name == "id2label":
-            self._assign(_with_labels({"id2label": value}))
+            self._assign(with_labels({"id2label": value}))
         elif name in _FIELDS:
             self._assign({name: value})
         elif name == "extra":
             object.__setattr__(self, "extra", dict(value))
+        elif name.startswith("_") or isinstance(getattr(type(self), name, None), property):
+            object.__setattr__(self, name, value)
         else:
             self.extra[name] = value
 
@@ -170,7 +173,7 @@ class DistilBertConfig:
     def _assign(self, values: dict[str, Any]) -> None:
         """Set fields, or none of them if they break a rule."""
         before = dict(self.__dict__)
-        self.__dict__.update({name: _checked(name, value) for name, value in values.items()})
+        self.__dict__.update({n: checked(n, value, _rule(n)) for n, value in values.items()})
         try:
             self._check_together()
         except ConfigError:
@@ -180,16 +183,16 @@ class DistilBertConfig:
     def _check_together(self) -> None:
         """The rules that concern more than one field."""
         if self.dim % self.n_heads:
-            _refuse("dim", f"a multiple of n_heads ({self.n_heads})", self.dim)
+            refuse("dim", f"a multiple of n_heads ({self.n_heads})", self.dim)
         if self.pad_token_id is not None and self.pad_token_id >= self.vocab_size:
-            _refuse("pad_token_id", f"below vocab_size ({self.vocab_size})", self.pad_token_id)
+            refuse("pad_token_id", f"below vocab_size ({self.vocab_size})", self.pad_token_id)
         for layer, heads in self.pruned_heads.items():
             if not 0 <= layer < self.n_layers:
-                _refuse("pruned_heads", f"layers below n_layers ({self.n_layers})", layer)
+                refuse("pruned_heads", f"layers below n_layers ({self.n_layers})", layer)
             if not all(0 <= head < self.n_heads for head in heads):
-                _refuse("pruned_heads", f"heads below n_heads ({self.n_heads})", heads)
+                refuse("pruned_heads", f"heads below n_heads ({self.n_heads})", heads)
             if len(set(heads)) == self.n_heads:
-                _refuse("pruned_heads", "at least one head left in each layer", {layer: heads})
+                refuse("pruned_heads", "at least one head left in each layer", {layer: heads})
 
     @property
     def num_labels(self) -> int:
@@ -205,9 +208,25 @@ class DistilBertConfig:
         """Width of queries, keys and values in `layer`: that of the heads it has left."""
         return (self.n_heads - len(set(self.pruned_heads.get(layer, ())))) * self.head_dim
 
+    @property
+    def settable(self) -> frozenset[str]:
+        """Names that `replace` takes: of fields, and of keys that are known or there already."""
+        return _SETTABLE | self.extra.keys()
+
     def replace(self, /, **values: Any) -> DistilBertConfig:
-        """A copy with some fields set; other label names are made up if `num_labels` changes."""
-        values = _native_names(values)
+        """A copy with some fields set; other label names are made up if `num_labels` changes.
+
+        Raises:
+            ConfigError: A value is wrong, or there is no such field.
+        """
+        for name in values:
+            if name not in self.settable:
+                near = get_close_matches(name, self.settable, n=1)
+                raise ConfigError(
+                    "unknown field", found=shorten(name),
+                    fix=f"did you mean {near[0]}?" if near else None,
+                )  # fmt: skip
+        values = native_names(values)
         if values.get("num_labels") == self.num_labels:
             del values["num_labels"]
         own = {name: copy.deepcopy(getattr(self, name)) for name in _FIELDS}
@@ -232,7 +251,7 @@ class DistilBertConfig:
 
         Args:
             table: What the JSON file holds.
-            **overrides: Fields to set instead, or keys to add.
+            **overrides: Fields to set instead.
 
         Raises:
             ConfigError: A field is wrong, or the model is of another type.
@@ -246,7 +265,7 @@ class DistilBertConfig:
                 expected=f"{MODEL_TYPE} or {bert.MODEL_TYPE}", found=shown(kind),
                 where="model_type",
             )  # fmt: skip
-        _check_depth(table)
+        check_depth(table)
         labels = table.get("id2label")
         if isinstance(labels, Mapping) and table.get("num_labels", len(labels)) == len(labels):
             # Old files say both; the names say more.
@@ -254,18 +273,38 @@ class DistilBertConfig:
         config = cls(**table)
         return config.replace(**overrides) if overrides else config
 
+    @overload
     @classmethod
-    def from_pretrained(cls, name: str | Path, **options: Any) -> DistilBertConfig:
+    def from_pretrained(
+        cls, name: str | Path | None = None, *, return_unused_kwargs: Literal[True], **options: Any
+    ) -> tuple[DistilBertConfig, dict[str, Any]]: ...
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path | None = None, **options: Any
+    ) -> DistilBertConfig: ...
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path | None = None, **options: Any) -> Any:
         """The configuration of a checkpoint: a folder, a bundled or a hub name; or a file.
 
         A file is a config.json, or YAML with the same fields, as in configs/models.
 
         Args:
-            name: Where it is.
+            name: Where it is.  Also called pretrained_model_name_or_path.
             **options: `revision`, `cache_dir`, `local_files_only` and `token` as in
-                `distil.load`; everything else overrides a field.
+                `distil.load`; `subfolder`; `return_unused_kwargs`, to get a pair of the
+                configuration and what is no field of it; everything else overrides a field.
+
+        Raises:
+            InputError: An argument is refused.
+            ConfigError: A value is wrong, or there is no such field.
         """
-        hub_options, overrides = hub.split_options(options)
+        name = keywords.first_argument(name, options, "pretrained_model_name_or_path")
+        name = keywords.in_subfolder(name, options)
+        pair = options.pop("return_unused_kwargs", False)
+        hub_options, overrides = hub.split_options(keywords.loading(options))
         path = Path(name)
         in_folder = not path.is_file()
         if in_folder:
@@ -273,31 +312,23 @@ class DistilBertConfig:
         try:
             yaml = path.suffix in (".yaml", ".yml")
             table = read_yaml(path) if yaml else read_json(path, own=in_folder)
-            return cls.from_dict(table, **overrides)
+            config = cls.from_dict(table)
+            unused = {n: x for n, x in overrides.items() if pair and n not in config.settable}
+            config = config.replace(**{n: x for n, x in overrides.items() if n not in unused})
+            config.name_or_path = name
+            return (config, unused) if pair else config
         except ConfigError as error:
             raise error.at(path) from None
 
-    @classmethod
-    def from_json_file(cls, path: str | Path) -> DistilBertConfig:
-        """The configuration in a JSON file."""
-        return cls.from_pretrained(path)
+    def save_pretrained(self, folder: str | Path | None = None, **options: Any) -> None:
+        """Write config.json into `folder`, making the folder if need be.
 
-    def to_json_string(self) -> str:
-        """The content of config.json as text."""
-        return json_text(self.to_dict())
-
-    def to_json_file(self, path: str | Path) -> None:
-        """Write the content of config.json to `path`."""
-        write_json(Path(path), self.to_dict())
-
-    def update(self, values: Mapping[str, Any]) -> None:
-        """Set several fields, one after another, as by assignment."""
-        for name, value in values.items():
-            setattr(self, name, value)
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write config.json into `folder`, making the folder if need be."""
-        folder = Path(folder)
+        Args:
+            folder: Where to.  Also called save_directory.
+            **options: See `distil.common.compatibility.keywords`.
+        """
+        folder = Path(keywords.first_argument(folder, options, "save_directory"))
+        keywords.saving(options)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / FILE_NAME, self.to_dict())
 
@@ -318,6 +349,7 @@ def read_config(folder: Path) -> tuple[DistilBertConfig, str]:
 
 _FIELDS = {item.name: item for item in fields(DistilBertConfig) if item.name != "extra"}
 _LABELS = {"id2label", "label2id"}
+_SETTABLE = frozenset({*_FIELDS, *ALIASES, *KNOWN, "num_labels", "extra", "model_type"})
 _ALWAYS_WRITTEN = (
     "activation", "attention_dropout", "dim", "dropout", "hidden_dim", "initializer_range",
     "max_position_embeddings", "n_heads", "n_layers", "pad_token_id", "qa_dropout",
@@ -325,76 +357,10 @@ _ALWAYS_WRITTEN = (
 )  # fmt: skip
 
 
+def _rule(name: str) -> Rule:
+    rule: Rule = _FIELDS[name].metadata["rule"]
+    return rule
+
+
 def _default(item: Any) -> Any:
     return item.default_factory() if item.default is MISSING else item.default
-
-
-def _refuse(name: str, expected: str, found: Any) -> NoReturn:
-    raise ConfigError(f"{name} is not valid", expected=expected, found=shown(found), where=name)
-
-
-def _check_depth(value: Any, room: int = 50) -> None:
-    """Refuse tables within tables without end: copying and writing them goes as deep."""
-    if isinstance(value, Mapping | list):
-        if room == 0:
-            raise ConfigError("tables are nested too deeply", expected="at most 50 levels")
-        for item in value.values() if isinstance(value, Mapping) else value:
-            _check_depth(item, room - 1)
-
-
-def _checked(name: str, value: Any) -> Any:
-    """`value` in the form that the field keeps it in, if it keeps the field's rule."""
-    if name in ("id2label", "pruned_heads") and isinstance(value, Mapping):
-        value = {_integer_key(name, key): item for key, item in value.items()}
-    if name == "pruned_heads" and isinstance(value, dict):
-        value = {k: sorted(v) if isinstance(v, set | tuple) else v for k, v in value.items()}
-    if name == "dtype" and value is not None:
-        value = str(value).removeprefix("torch.")
-    rule = _FIELDS[name].metadata["rule"]
-    if not rule.holds(value):
-        _refuse(name, rule.words, value)
-    return value
-
-
-def _integer_key(name: str, key: Any) -> int:
-    """The key of a table whose keys are numbers; JSON makes strings of them."""
-    if is_integer(key):
-        return int(key)
-    if isinstance(key, str) and key.isascii() and key.isdigit() and len(key) <= 10:
-        return int(key)
-    _refuse(name, "integers as keys", key)
-
-
-def _native_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` with every alias replaced by the field's own name."""
-    native: dict[str, Any] = {}
-    for name, value in values.items():
-        own = ALIASES.get(name, name)
-        if own in native and native[own] != value:
-            raise ConfigError(
-                f"{own} is given twice, with different values",
-                found=f"{shown(native[own])} and {shown(value)}", where=f"{own}, {name}",
-            )  # fmt: skip
-        native[own] = value
-    return native
-
-
-def _with_labels(values: dict[str, Any]) -> dict[str, Any]:
-    """`values` with id2label and label2id worked out from num_labels or from one another."""
-    values = dict(values)
-    count = values.pop("num_labels", None)
-    labels = values.get("id2label")
-    if labels is None:
-        values.pop("id2label", None)
-        if count is None:
-            return values
-        if not LABELS.holds(count):
-            _refuse("num_labels", LABELS.words, count)
-        labels = {number: f"LABEL_{number}" for number in range(count)}
-    labels = _checked("id2label", labels)
-    if count is not None and count != len(labels):
-        _refuse("num_labels", f"the length of id2label ({len(labels)})", count)
-    values["id2label"] = labels
-    if values.get("label2id") is None:
-        values["label2id"] = {label: number for number, label in labels.items()}
-    return values

@@ -7,6 +7,8 @@ pruning and resizing follow from that, and from the table of weights in `distil.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar, Self
 
 from distil.arrays import Array
@@ -16,11 +18,13 @@ from distil.common.initial import initial_weight
 from distil.common.outputs import ModelOutput
 from distil.common.spec import Weight, parameters
 
+_FILLED_LATER = ContextVar("_FILLED_LATER", default=False)
+
 
 class Model:
     """Base of all model classes; `distil.pt.model` and `distil.tf.model` complete it."""
 
-    task: ClassVar[str]
+    task: ClassVar[str] = "base"  # a subclass with layers of its own is an encoder with more
     framework: ClassVar[str]
     config: DistilBertConfig
 
@@ -35,6 +39,7 @@ class Model:
         seed: int | None,
         dtype: str,
         device: str | None,
+        **options: Any,
     ) -> Self:
         """A model ready for inference.
 
@@ -45,6 +50,7 @@ class Model:
             seed: Of the new weights; None draws one.
             dtype: Of the weights.
             device: Where they go; None leaves it to the framework.
+            **options: Of a subclass's own __init__.
         """
         raise NotImplementedError
 
@@ -63,6 +69,24 @@ class Model:
     @property
     def weights_dtype(self) -> str:
         """The type of the weights, by name."""
+        raise NotImplementedError
+
+    @classmethod
+    def first_accelerator(cls) -> str | None:
+        """What device_map="auto" means; None leaves it to the framework."""
+        raise NotImplementedError
+
+    @classmethod
+    def as_array(cls, value: Any) -> Array:
+        """A value of a state_dict, as an array."""
+        raise NotImplementedError
+
+    def own_weights(self) -> Mapping[str, Any]:
+        """The weights that a subclass has besides those of its task, by name."""
+        raise NotImplementedError
+
+    def put_own(self, name: str, array: Array) -> None:
+        """Give one of these its values."""
         raise NotImplementedError
 
     def tie_weights(self) -> None:
@@ -89,6 +113,15 @@ class Model:
             array = initial_weight(self.config, weight, seed) if known is None else known()
             self.put(weight, array, **options)
         self.tie_weights()
+
+    def begin(self, seed: int | None) -> None:
+        """Fill a model that has just been made, unless it is to be filled later.
+
+        A subclass that makes its layers after `super().__init__()` has none yet; the encoder
+        that it makes then fills itself.
+        """
+        if not _FILLED_LATER.get() and hasattr(encoder_of(self), "embeddings"):
+            self.fill({}, seed=seed)
 
     def named_arrays(self) -> Iterator[tuple[str, Array]]:
         """Canonical name and values of every weight, one at a time, in PyTorch's orientation."""
@@ -137,19 +170,33 @@ class Model:
         self._reshape(surgery.without_heads(self.config, heads), None)
 
     def resize_token_embeddings(
-        self, new_num_tokens: int | None = None, *, seed: int | None = None
+        self,
+        new_num_tokens: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        mean_resizing: bool = True,
+        *,
+        seed: int | None = None,
     ) -> Any:
         """Cut or extend the vocabulary, and the masked-LM head with it.
 
         Args:
-            new_num_tokens: How many words there are to be; None changes nothing.
+            new_num_tokens: How many words there are to be; None keeps as many as there are.
+            pad_to_multiple_of: Round that up to a multiple of this.
+            mean_resizing: Draw new rows close around the mean of the old ones, as transformers
+                does since 4.46; False draws them as a new model's.
             seed: Of new rows; None draws one.
 
         Returns:
             The layer with the word embeddings.
+
+        Raises:
+            ConfigError: There cannot be so many.
         """
-        if new_num_tokens is not None:
-            self._reshape(self.config.replace(vocab_size=new_num_tokens), seed)
+        size = self.config.vocab_size if new_num_tokens is None else new_num_tokens
+        if pad_to_multiple_of is not None:
+            size = surgery.rounded_up(size, pad_to_multiple_of)
+        if size != self.config.vocab_size:
+            self._reshape(self.config.replace(vocab_size=size), seed, around_mean=mean_resizing)
         return self.get_input_embeddings()
 
     def resize_position_embeddings(
@@ -164,15 +211,29 @@ class Model:
         config = self.config.replace(max_position_embeddings=new_num_position_embeddings)
         self._reshape(config, seed)
 
-    def _reshape(self, config: DistilBertConfig, seed: int | None) -> None:
+    def _reshape(
+        self, config: DistilBertConfig, seed: int | None, *, around_mean: bool = False
+    ) -> None:
         """Become a model of another configuration, with what fits of the weights there are."""
         seed = self.new_seed() if seed is None else seed
         for weight in surgery.changed(self.config, config, self.task):
-            old = self.take(weight)
-            self.put(weight, surgery.adapted(old, weight, self.config, config, seed=seed))
+            array = surgery.adapted(
+                self.take(weight), weight, self.config, config, seed=seed, around_mean=around_mean
+            )
+            self.put(weight, array)
         self.config = encoder_of(self).config = config
         self.tie_weights()
         self.forget_graphs()
+
+
+@contextmanager
+def filled_later() -> Iterator[None]:
+    """Leave the weights of models that are made here unset, whatever their __init__ takes."""
+    token = _FILLED_LATER.set(True)
+    try:
+        yield
+    finally:
+        _FILLED_LATER.reset(token)
 
 
 def encoder_of(model: Any) -> Any:

@@ -15,13 +15,14 @@ from torch.overrides import TorchFunctionMode
 from distil.arrays import Array
 from distil.checkpoints.pretrained import Pretrained
 from distil.common.config import DistilBertConfig
-from distil.common.model import encoder_of
+from distil.common.model import encoder_of, filled_later
 from distil.common.spec import Weight
 from distil.pt import outputs as _outputs  # noqa: F401 - registers them
 from distil.pt import weights
+from distil.pt.compatibility import Habits
 
 
-class DistilBertPreTrainedModel(Pretrained, nn.Module):
+class DistilBertPreTrainedModel(Habits, Pretrained, nn.Module):
     """Base class: construction, loading and saving, surgery.
 
     Args:
@@ -41,11 +42,10 @@ class DistilBertPreTrainedModel(Pretrained, nn.Module):
         with torch.device("meta"), NothingDrawn():
             self.make_layers(config)
         if initialise:
-            self.fill({}, seed=seed)
+            self.begin(seed)
 
     def make_layers(self, config: DistilBertConfig) -> None:
         """Set the modules of this model as attributes, under the checkpoint's names."""
-        raise NotImplementedError
 
     @classmethod
     def make(  # noqa: D102
@@ -56,8 +56,10 @@ class DistilBertPreTrainedModel(Pretrained, nn.Module):
         seed: int | None,
         dtype: str,
         device: str | None,
+        **options: Any,
     ) -> Self:
-        model = cls(config, initialise=False)
+        with filled_later():
+            model = cls(config, **options)
         target = None if device is None else torch.device(device)
         model.fill(read, seed=seed, dtype=getattr(torch, dtype), device=target)
         return model.eval()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from distil.arrays import Array
+from distil.common.model import encoder_of
 from distil.common.spec import Weight
 
 # Attributes by kind of module and canonical leaf, and whether the axes are swapped: PyTorch's
@@ -23,7 +24,8 @@ LEAVES = {
 
 def owner(model: nn.Module, weight: Weight) -> tuple[nn.Module, str, bool]:
     """The module that holds `weight`, its attribute there, and whether axes are swapped."""
-    return model.get_submodule(weight.module), *LEAVES[weight.row.kind][weight.leaf]
+    root = encoder_of(model) if model.task == "base" else model
+    return root.get_submodule(weight.module), *LEAVES[weight.row.kind][weight.leaf]
 
 
 def put(

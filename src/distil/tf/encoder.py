@@ -63,7 +63,7 @@ class Embeddings(Container):
         words = self.word_embeddings(input_ids)
         if self.padding_idx is None:
             return words
-        is_padding = (input_ids == self.padding_idx)[..., None]
+        is_padding = tf.expand_dims(input_ids == self.padding_idx, -1)
         return tf.where(is_padding, tf.stop_gradient(words), words)
 
 
@@ -214,7 +214,9 @@ class Transformer(Container):
             seed: Of dropout; without one there is none.
         """
         if attention_mask is not None:
-            attention_mask = tf.cast(attention_mask, tf.bool)[:, None, None, :]  # b 1 1 s
+            # No slice with None for axes: LiteRT cannot slice booleans.
+            shown = tf.cast(attention_mask, tf.bool)
+            attention_mask = tf.expand_dims(tf.expand_dims(shown, 1), 1)  # b 1 1 s
         head_masks = [None] * len(self.layer)
         if head_mask is not None:
             heads = head_mask.shape[-1]

@@ -17,14 +17,16 @@ from distil.arrays import Array
 from distil.checkpoints.pretrained import Pretrained
 from distil.common.config import DistilBertConfig
 from distil.common.config_rules import DTYPES
+from distil.common.model import filled_later
 from distil.common.spec import Weight
 from distil.tf import outputs as _outputs  # noqa: F401 - registers them
 from distil.tf import weights
+from distil.tf.compatibility import Habits
 from distil.tf.keras_model import KerasModel
 from distil.tf.layers import Seed
 
 
-class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
+class TFDistilBertPreTrainedModel(Habits, Pretrained, KerasModel):
     """Base class: construction, loading and saving, surgery.
 
     Args:
@@ -51,11 +53,10 @@ class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
         self.config = config
         self.make_layers(config, dtype=self.dtype_policy)
         if initialise:
-            self.fill({}, seed=seed)
+            self.begin(seed)
 
     def make_layers(self, config: DistilBertConfig, **options: Any) -> None:
         """Set the layers of this model as attributes, under the checkpoint's names."""
-        raise NotImplementedError
 
     @classmethod
     def make(  # noqa: D102
@@ -66,9 +67,11 @@ class TFDistilBertPreTrainedModel(Pretrained, KerasModel):
         seed: int | None,
         dtype: str,
         device: str | None,
+        **options: Any,
     ) -> Self:
         with nullcontext() if device is None else tf.device(device.replace("cuda", "GPU")):
-            model = cls(config, initialise=False, dtype=dtype)
+            with filled_later():
+                model = cls(config, dtype=dtype, **options)
             model.fill(read, seed=seed)
         return model
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
 from distil.arrays import Array
+from distil.common.model import encoder_of
 from distil.common.spec import Weight
 from distil.tf.layers import replace_variable
 
@@ -25,7 +24,7 @@ LEAVES = {
 
 def owner(model: keras.Model, weight: Weight) -> tuple[keras.layers.Layer, str, bool]:
     """The layer that holds `weight`, its attribute there, and whether axes are swapped."""
-    module: Any = model
+    module = encoder_of(model) if model.task == "base" else model
     for name in weight.module.split("."):
         module = module[int(name)] if name.isdigit() else getattr(module, name)
     return module, *LEAVES[weight.row.kind][weight.leaf]
