@@ -13,7 +13,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from distil.common.config import ALIASES, DistilBertConfig
+from distil.common.config import DistilBertConfig
+from distil.common.config_values import ALIASES
 from distil.common.rules import (
     AMOUNT,
     COUNT,
