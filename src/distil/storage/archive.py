@@ -128,11 +128,7 @@ class _Archive:
                 for number, value in zip(wide, values, strict=True):
                     sizes[number] = value
         size, packed, offset = sizes
-        if method != 0 or size != packed:
-            raise UnsafeCheckpointError(
-                "archive unpacks to more than it is", expected="entries stored as they are",
-                where=self._path,
-            )  # fmt: skip
+        self._check_stored(method, packed, size)
         if extra or comment or disk or flags & ~_KNOWN_FLAGS:
             self._ambiguous("an entry with more than a name and a size")
         return name_end + extra_length, (offset, size, name)
@@ -169,6 +165,13 @@ class _Archive:
         if len(data) != size:
             self._damaged("a whole archive", f"{start + len(data)} bytes")
         return data
+
+    def _check_stored(self, method: int, packed: int, size: int) -> None:
+        if method != 0 or size != packed:
+            raise UnsafeCheckpointError(
+                "archive unpacks to more than it is", expected="entries stored as they are",
+                where=self._path,
+            )  # fmt: skip
 
     def _damaged(self, expected: str, found: object) -> Never:
         raise CheckpointError(

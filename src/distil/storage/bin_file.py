@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,9 +12,9 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.errors import CheckpointError, FrameworkError, UnsafeCheckpointError, shorten
-from distil.storage.archive import read_archive
+from distil.storage.archive import Entry, read_archive
 from distil.storage.files import open_own
-from distil.storage.pickles import MAX_PICKLE_BYTES, check_older_form, check_pickle
+from distil.storage.pickles import MAX_PICKLE_BYTES, Storage, check_older_form, check_pickle
 from distil.storage.tensors import BFLOAT16, Opened, StoredTensor
 
 # weights_only=True could be made to run code before (CVE-2025-32434).
@@ -71,7 +72,13 @@ def _check(file: BinaryIO, path: Path) -> None:
             fix="download or save it again",
         )  # fmt: skip
     file.seek(pickled.start)
-    storages = check_pickle(file.read(pickled.size), path, size=size)
+    _check_sizes(check_pickle(file.read(pickled.size), path, size=size), entries, path)
+
+
+def _check_sizes(
+    storages: Mapping[object, Storage], entries: Mapping[str, Entry], path: Path
+) -> None:
+    """Refuse storages of which the archive holds more or less than the pickle says."""
     for key, storage in storages.items():
         entry = entries.get(f"data/{key}")
         expected = storage.elements * storage.itemsize
@@ -131,13 +138,7 @@ def _tensor(torch: Any, path: Path, name: Any, value: Any) -> StoredTensor:
             "not a state dict", expected="tensors by name",
             found=f"{shorten(repr(name))}: {type(value).__name__}", where=path,
         )  # fmt: skip
-    dense = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
-    # A stride of 0 makes a large tensor out of a small storage.
-    if not dense or value.numel() * value.element_size() > value.untyped_storage().nbytes():
-        raise CheckpointError(
-            "weight is no plain tensor", expected="dense, on the CPU, not expanded",
-            found=shorten(name), where=path,
-        )  # fmt: skip
+    _check_not_expanded(value, name, path)
     value = value.detach()
     try:
         # NumPy has no bfloat16 of its own.
@@ -148,6 +149,15 @@ def _tensor(torch: Any, path: Path, name: Any, value: Any) -> StoredTensor:
             f"type of {shorten(name)} is not supported", found=shorten(str(error)), where=path
         ) from None
     return StoredTensor(name, path, array.shape, array.dtype, lambda: array)
+
+
+def _check_not_expanded(value: Any, name: str, path: Path) -> None:
+    """Refuse a tensor with strides of 0, which make a large one of a small storage."""
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise CheckpointError(
+            "weight is not a plain tensor", expected="as many values as the file has for it",
+            found=shorten(name), where=path,
+        )  # fmt: skip
 
 
 class BinWriter:

@@ -56,18 +56,8 @@ def open_own(path: Path) -> BufferedReader:
         UnsafeCheckpointError: It is a link to somewhere else.
     """
     with _errors_of(path):
-        folder = path.parent.resolve()
         target = path.resolve(strict=True)
-        roots = [folder]
-        if folder.parent.name == "snapshots":
-            roots.append(folder.parent.parent / "blobs")
-        root = next((root for root in roots if target.is_relative_to(root)), None)
-        if root is None:
-            raise UnsafeCheckpointError(
-                f"{path.name} leaves the checkpoint's folder",
-                expected=f"a file in {folder}", found=target, where=path,
-                fix="put the file itself into the folder",
-            )  # fmt: skip
+        root = _root_of(target, path)
         return _regular(_open_below(root, target.relative_to(root)), path)
 
 
@@ -117,6 +107,21 @@ def _errors_of(path: Path) -> Iterator[None]:
     # RuntimeError and ELOOP: a loop of links; ValueError: a NUL in the name.
     except (OSError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path.name} cannot be read", found=error, where=path) from error
+
+
+def _root_of(target: Path, path: Path) -> Path:
+    """The folder of the checkpoint's own files that `target`, which `path` leads to, lies in."""
+    folder = path.parent.resolve()
+    if target.is_relative_to(folder):
+        return folder
+    blobs = folder.parent.parent / "blobs"
+    if folder.parent.name == "snapshots" and target.is_relative_to(blobs):
+        return blobs
+    raise UnsafeCheckpointError(
+        f"{path.name} leaves the checkpoint's folder",
+        expected=f"a file in {folder}", found=target, where=path,
+        fix="put the file itself into the folder",
+    )  # fmt: skip
 
 
 def _open_below(root: Path, inside: Path) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from distil.errors import CheckpointError, CheckpointNotFoundError, UnsafeCheckpointError, shorten
 from distil.storage.files import check_own_file, read_json
@@ -36,11 +37,7 @@ def read_index(path: Path) -> Mapping[str, frozenset[str]]:
 
 def shards_in(path: Path) -> Mapping[str, frozenset[str]]:
     """As `read_index`, for shards that need not be there yet."""
-    weight_map = read_json(path, own=True).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(
-            "index names no weights", expected='"weight_map": {weight: file, ...}', where=path
-        )
+    weight_map = _weight_map(read_json(path, own=True), path)
     shards: dict[str, set[str]] = {}
     for weight, file in weight_map.items():
         _check_shard_name(file, suffix=_suffix(path), where=path)
@@ -51,6 +48,16 @@ def shards_in(path: Path) -> Mapping[str, frozenset[str]]:
             found=len(shards), where=path,
         )  # fmt: skip
     return {file: frozenset(weights) for file, weights in shards.items()}
+
+
+def _weight_map(index: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """The part of an index that says where the weights are."""
+    weight_map = index.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(
+            "index names no weights", expected='"weight_map": {weight: file, ...}', where=path
+        )
+    return weight_map
 
 
 def _check_shard_name(name: object, *, suffix: str, where: object) -> None:

@@ -100,20 +100,24 @@ def _tensor(
         )  # fmt: skip
     shape = check_shape(fields.get("shape"), name=name, where=file.path)
     length = prod(shape) * dtype.itemsize
-    offsets = fields.get("data_offsets")
-    first = offsets[0] if isinstance(offsets, list) and offsets else None
-    if (
-        type(first) is not int
-        or first < 0
-        or offsets != [first, first + length]
-        or start + first + length > file.size
-    ):
+    begin = _place(
+        fields.get("data_offsets"), length, file.size - start, name=name, where=file.path
+    )
+    return file.tensor(name, start + begin, shape, dtype), (begin, begin + length)
+
+
+def _place(offsets: Any, length: int, room: int, *, name: str, where: Path) -> int:
+    """Where a weight begins, if its offsets are those of `length` bytes within `room`."""
+    begin = offsets[0] if isinstance(offsets, list) and offsets else None
+    if type(begin) is not int or begin < 0 or offsets != [begin, begin + length]:
+        begin = None
+    if begin is None or begin + length > room:
         raise CheckpointError(
             f"{shorten(name)} does not lie where the header says",
-            expected=f"{length} bytes within a file of {file.size}",
-            found=f"data_offsets {shown(offsets)}", where=file.path,
+            expected=f"{length} bytes within data of {room}",
+            found=f"data_offsets {shown(offsets)}", where=where,
         )  # fmt: skip
-    return file.tensor(name, start + first, shape, dtype), (first, first + length)
+    return begin
 
 
 def _check_runs(runs: list[tuple[int, int]], size: int, path: Path) -> None:
