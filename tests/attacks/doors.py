@@ -63,6 +63,7 @@ DOORS: dict[str, Callable[[Path], object]] = {
 # The doors that each kind of attack may come in through.
 WHERE = {
     "config": ("DistilBertConfig", "info", "load, pt", "load, tf"),
+    "announcement": ("DistilBertConfig",),
     "weights": ("open_checkpoint", "info", "load, pt", "load, tf"),
     # These are read by PyTorch, and by nothing of TensorFlow.
     "bin": ("open_checkpoint", "load, pt"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import io
 import json
 import os
 import pickle
@@ -207,16 +208,53 @@ def gadget(function: Any, *arguments: Any) -> bytes:
     return pickle.dumps({"weight": Gadget(function, *arguments)}, protocol=2)
 
 
-def archive(data: bytes, *, name: str = "archive/data.pkl", **changes: Any) -> bytes:
-    """A pickle in the form of archive that torch.save writes."""
-    import io
+def archive(data: bytes, *, more: dict[str, bytes] | None = None, comment: bytes = b"") -> bytes:
+    """A pickle in the form of archive that torch.save writes, with all that PyTorch asks for."""
+    return archive_of({"data.pkl": data} | (more or {}), comment=comment)
 
+
+def archive_of(
+    entries: dict[str, bytes], *, compression: int = zipfile.ZIP_STORED, comment: bytes = b""
+) -> bytes:
+    """An archive of these entries, all in one folder."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", changes.get("compression", zipfile.ZIP_STORED)) as file:
-        file.writestr(name, data)
-        for other, more in changes.get("more", {}).items():
-            file.writestr(other, more)
-        file.comment = changes.get("comment", b"")
+    with zipfile.ZipFile(buffer, "w", compression) as file:
+        for name, data in ({"version": b"3\n", "byteorder": b"little"} | entries).items():
+            file.writestr(zipfile.ZipInfo(f"archive/{name}"), data, compression)
+        file.comment = comment
+    return buffer.getvalue()
+
+
+def two_directories(hidden: bytes) -> bytes:
+    """An archive with one directory for those who look before the locator, one where it points."""
+    shown_parts, hidden_parts = archive(b"\x80\x02}."), archive(hidden)
+    data = bytearray()
+    records = []
+    for part in (hidden_parts, shown_parts):
+        *_, count, size, start, _ = struct.unpack("<4s4H2LH", part[-22:])
+        moved = bytearray(part[start : start + size])
+        place = 0
+        while place < size:  # the entries lie after those of the part before
+            (offset,) = struct.unpack_from("<L", moved, place + 42)
+            moved[place + 42 : place + 46] = struct.pack("<L", offset + len(data))
+            place += 46 + sum(struct.unpack_from("<3H", moved, place + 28))
+        begin = len(data) + start
+        data += part[:start] + moved
+        records.append(len(data))
+        data += struct.pack(
+            "<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, begin
+        )
+    data += struct.pack("<4sLQL", b"PK\x06\x07", 0, records[0], 1)
+    return bytes(data) + struct.pack("<4s4H2LH", b"PK\x05\x06", *[0xFFFF] * 4, *[0xFFFFFFFF] * 2, 0)
+
+
+def two_folders(first: bytes, second: bytes) -> bytes:
+    """An archive with a pickle in each of two folders."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for folder, data in (("one", second), ("archive", first)):
+            for name, content_ in (("data.pkl", data), ("version", b"3\n")):
+                file.writestr(f"{folder}/{name}", content_)
     return buffer.getvalue()
 
 

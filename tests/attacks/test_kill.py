@@ -3,11 +3,12 @@
 `DISTIL_KILLS=200 pytest tests/attacks/test_kill.py` is the long form; without it, each case is
 killed a few times.
 
-A child saves over a checkpoint in a loop and is killed at a random moment.  Children are forked
-from a process that has numpy only: forking TensorFlow is not safe, and importing it for every
-kill would take all the time.  So most kills are of `save_pretrained` as every model of either
-framework has it (`distil.checkpoints.pretrained`), with weights from numpy; real PyTorch and
-TensorFlow models save in processes of their own, of which there are fewer.
+A child saves over a checkpoint and is killed right before one of its steps, or saves in a loop and
+is killed at a random moment.  Children are forked from a process that has numpy only: forking
+TensorFlow is not safe, and importing it for every kill would take all the time.  So most kills are
+of `save_pretrained` as every model of either framework has it (`distil.checkpoints.pretrained`),
+with weights from numpy; real PyTorch and TensorFlow models save in processes of their own, of which
+there are fewer.
 """
 
 from __future__ import annotations
@@ -100,43 +101,102 @@ def killed(save_on: Any, seconds: float) -> None:
     assert os.WIFSIGNALED(status), "saving failed in the child"
 
 
-def kill_all(folder: Path, options: dict[str, Any], writer: str, rounds: int) -> dict[int, int]:
-    """Kill a writer again and again; how often each of the models was found afterwards."""
-    choice = random.Random(0)
+def kill_all(folder: Path, options: dict[str, Any], writer: str, rounds: int) -> dict[str, int]:
+    """Kill one save after another, each at a later step; how often each model was found after.
+
+    A step is a change of the folder: a file made, renamed or removed.  So kills are spread over the
+    whole save, and the model found is the old one up to some step and the new one from there on.
+    """
     MODELS[0].save_pretrained(folder, **options)
-    began = time.perf_counter()
-    MODELS[1].save_pretrained(folder, **options)
-    once = time.perf_counter() - began
-    seen: dict[int, int] = {}
 
-    def save_on(number: int) -> None:
-        model = MODELS[(number + shift) % len(MODELS)]
+    def save_new() -> None:
         if writer == "save_pretrained":
-            model.save_pretrained(folder, **options)
+            MODELS[1].save_pretrained(folder, **options)
         else:
-            save_checkpoint(folder, model.weights.items(), config=CONFIG, task=TASK, **options)
+            save_checkpoint(folder, MODELS[1].weights.items(), config=CONFIG, task=TASK, **options)
 
-    for _ in range(rounds):
-        shift = choice.randrange(len(MODELS))
-        killed(save_on, choice.uniform(0, 4 * once + 0.005))
-        found = which(folder)
-        seen[found] = seen.get(found, 0) + 1
+    total = steps_of(save_new)
+    seen: list[int] = []
+    for turn in range(rounds):
+        MODELS[0].save_pretrained(folder, **options)
+        killed_at_step(save_new, turn * total // rounds)
+        seen.append(which(folder))
+    assert seen == sorted(seen), seen
+    MODELS[0].save_pretrained(folder, **options)
+    killed_at_step(save_new, total - 1)  # when all but the last leftover is removed
+    assert which(folder) == 1
     # What kills left over does not disturb the next save.
     MODELS[0].save_pretrained(folder, **options)
     assert which(folder) == 0
-    return seen
+    return {"steps": total, "old": seen.count(0), "new": seen.count(1)}
+
+
+_CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.truncate")
+
+
+def _before_steps(reached: Any) -> None:
+    """Call `reached` with the number of each change of a folder before it is made, from 0 on.
+
+    An audit hook cannot be removed, so this is for a child that ends soon.
+    """
+    count = iter(range(1_000_000))
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        written = event == "open" and isinstance(arguments[1], str) and arguments[1] != "r"
+        if event in _CHANGES or (written and set(arguments[1]) & set("wax+")):
+            reached(next(count))
+
+    sys.addaudithook(hook)
+
+
+def steps_of(save_once: Any) -> int:
+    """How many steps a save has; it is made in a child."""
+    receive, send = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            _before_steps(lambda _: os.write(send, b"x"))
+            save_once()
+        finally:
+            os._exit(0)
+    os.close(send)
+    with os.fdopen(receive, "rb") as file:
+        count = len(file.read())
+    os.waitpid(child, 0)
+    assert count > 3
+    return count
+
+
+def killed_at_step(save_once: Any, step: int) -> None:
+    """Fork a child that saves, and kill it right before that step."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _before_steps(lambda number: number == step and os.kill(os.getpid(), signal.SIGKILL))
+            save_once()
+        finally:
+            os._exit(1)  # not reached but by an error
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), f"step {step} was not reached"
 
 
 def test_kill(tmp_path: Path) -> None:
-    seen = run_alone("kill", tmp_path, "numpy", KILLS or FEW)
-    assert len(seen) == 2 * len(WITHOUT_TORCH)
+    check_kills(run_alone("kill", tmp_path, "numpy", KILLS or FEW), len(WITHOUT_TORCH))
 
 
 @pytest.mark.pt
 def test_kill_of_pickles(tmp_path: Path) -> None:
     """PyTorch itself is in the process that is forked: it pickles without threads."""
     seen = run_alone("kill", tmp_path, "torch", KILLS or FEW)
-    assert len(seen) == 2 * (len(FORMATS) - len(WITHOUT_TORCH))
+    check_kills(seen, len(FORMATS) - len(WITHOUT_TORCH))
+
+
+def check_kills(seen: dict[str, Any], formats: int) -> None:
+    """Both sides of the switch were hit, by two writers of each format."""
+    assert len(seen) == 2 * formats
+    for case, found in seen.items():
+        assert found["old"], case
+        assert found["new"], case
 
 
 def run_alone(what: str, folder: Path, *arguments: Any) -> dict[str, Any]:

@@ -192,11 +192,16 @@ class Structure:
                 yield self._read(address + 8 + 40 * number, 40)
             return
         _, kind, found, count, *_ = self._part("<4s2BH2Q", address, b"TREE")
-        if kind != 0 or level not in (None, found):
-            self._damaged(f"a node of level {found} at {address}")
+        if kind != 0:
+            self._damaged(f"a node of type {kind} at {address}")
+        self._check_level(level, found, address)
         for number in range(count):
             (child,) = self._unpack("<Q", address + 24 + 8 + 16 * number)
             yield from self._entries(child, found - 1)
+
+    def _check_level(self, expected: int | None, found: int, address: int) -> None:
+        if expected not in (None, found):
+            self._damaged(f"a node of level {found} at {address}, expected {expected}")
 
     def _names(self, address: int) -> bytes:
         """The heap in which the names of a group lie."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import pickletools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never
@@ -111,7 +111,11 @@ def check_older_form(data: bytes, path: Path, *, size: int) -> None:
         _Scan(path, _VERSION).run(stream)
     storages = _Scan(path, size).run(stream).storages.values()
     _Scan(path, size).run(stream)
-    # PyTorch makes room for all of them before it reads the first.
+    _check_room(storages, size, path)
+
+
+def _check_room(storages: Iterable[Storage], size: int, path: Path) -> None:
+    """Refuse storages larger than their file: PyTorch makes room for all before it reads any."""
     declared = sum(storage.elements * storage.itemsize for storage in storages)
     if declared > size:
         raise UnsafeCheckpointError(
