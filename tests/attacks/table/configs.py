@@ -159,13 +159,13 @@ ATTACKS = (
     *rows(
         "weights", SAFETENSORS, "report of the weights",
         ("sizes that would need terabytes",
-         made.config(dim=2**20, hidden_dim=2**31 - 1, vocab_size=2**31 - 1), "another shape"),
-        ("words that would need terabytes", made.config(vocab_size=2**31 - 1), "another shape"),
+         made.config(dim=2**20, hidden_dim=2**31 - 1, vocab_size=2**31 - 1), "other shapes"),
+        ("words that would need terabytes", made.config(vocab_size=2**31 - 1), "other shapes"),
         ("positions that would need terabytes",
          made.config(max_position_embeddings=2**31 - 1, sinusoidal_pos_embds=True),
-         "another shape"),
+         "other shapes"),
         ("more layers than weights", made.config(n_layers=256), "missing"),
         ("more labels than weights",
-         made.config(num_labels=100_000, id2label=None, label2id=None), "another shape"),
+         made.config(num_labels=100_000, id2label=None, label2id=None), "other shapes"),
     ),
 )  # fmt: skip

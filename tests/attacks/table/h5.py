@@ -212,7 +212,7 @@ ATTACKS = (
     ),
     *rows(
         "weights", H5, "report of the weights",
-        ("a transposed kernel", _kernel({"data": np.zeros((3, 32), np.float32)}), "another shape"),
+        ("a transposed kernel", _kernel({"data": np.zeros((3, 32), np.float32)}), "other shapes"),
     ),
     *rows(
         "weights", H5, "datasets in groups",

@@ -130,7 +130,7 @@ ATTACKS = (
         "weights", SAFETENSORS, "report of the weights",
         ("weights of another model", _file({"a": _entry([1], 0, 4)}, bytes(4)),
          "no weights of the encoder"),
-        ("a transposed kernel", made.header(_transposed), "another shape"),
+        ("a transposed kernel", made.header(_transposed), "other shapes"),
     ),
     *rows(
         "weights", SAFETENSORS, "own files",
