@@ -158,6 +158,9 @@ def test_errors_name_the_file(tmp_path):
     with pytest.raises(ConfigError) as caught:
         read_recipe(path)
     assert str(path) in str(caught.value.where)
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(path, {"batch.examples": 0})
+    assert caught.value.where == "batch.examples"
     with pytest.raises(CheckpointNotFoundError):
         read_recipe(tmp_path / "nothing.yaml")
 

@@ -8,7 +8,7 @@ import pytest
 
 import distil
 from distil.errors import CheckpointError, InputError, TrainingError
-from distil.training import train
+from distil.training import metrics, run, train
 from distil.training.log import read_log
 from support.training import TASKS, make_recipe
 
@@ -31,7 +31,7 @@ def test_every_head_learns(task, framework, tmp_path):
     recipe = make_recipe(tmp_path, task, framework, **{"schedule.epochs": 6})
     result = train(recipe)
     points = [record for record in read_log(result.folder) if "loss" in record]
-    assert result.metrics.keys() == METRICS[task]
+    assert result.metrics.keys() == METRICS[task] == {*metrics.names_of(recipe)}
     assert result.steps == points[-1]["step"]
     assert points[-1]["loss"] < points[0]["loss"]
     model = distil.load(result.folder, framework=framework)
@@ -191,10 +191,14 @@ def test_too_long_for_the_model_is_an_error(tmp_path):
 
 
 @pytest.mark.pt
-def test_an_unknown_metric_is_an_error(tmp_path):
+def test_an_unknown_metric_is_an_error_before_anything_is_read(tmp_path, monkeypatch):
     recipe = make_recipe(tmp_path, "sequence-classification", "pt")
-    with pytest.raises(TrainingError, match="accuracy, f1"):
+    monkeypatch.setattr(run, "prepare", None)
+    with pytest.raises(TrainingError, match=r"accuracy, f1[\s\S]*did you mean accuracy"):
         train(recipe, **{"evaluation.metric": "acuracy", "schedule.steps": 1})
+    regression = {"model.config": {"problem_type": "regression"}}
+    with pytest.raises(TrainingError, match="loss, pearson, spearman"):
+        train(recipe, **{"evaluation.metric": "accuracy"}, **regression)
 
 
 @pytest.mark.pt

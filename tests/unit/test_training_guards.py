@@ -209,11 +209,14 @@ class TestTokenizedData:
             "arrays a pickle": lambda: arrays.write_bytes(pickle.dumps({"starts": 1})),
             "arrays an array": lambda: np.save(arrays.open("wb"), np.zeros(3)),
             "arrays without a sum": lambda: np.savez(arrays, starts=np.zeros(3)),
+            "another length": lambda: np.savez(
+                arrays, **(named := dict(np.load(arrays))) | {"ids": named["ids"] + [1, 0]}
+            ),
         }[kind]()
 
     KINDS = (
         "zeros", "half", "odd", "empty", "gone", "one byte", "arrays cut", "arrays empty",
-        "arrays a pickle", "arrays an array", "arrays without a sum",
+        "arrays a pickle", "arrays an array", "arrays without a sum", "another length",
     )  # fmt: skip
 
     @pytest.mark.parametrize("kind", KINDS)

@@ -259,11 +259,6 @@ class Loop:
     def _evaluate(self, judge: Judge) -> None:
         """Judge the model, and keep it if it is the best so far."""
         metrics = judge.judge(self.step, self.workers)
-        if judge.metric not in metrics:
-            raise TrainingError(
-                "unknown metric", expected=", ".join(metrics), found=judge.metric,
-                where="evaluation.metric",
-            )  # fmt: skip
         step, value = self.position.step, metrics[judge.metric]
         self._write({f"dev_{name}": x for name, x in metrics.items()})
         self.position = replace(self.position, metrics=metrics, to_judge=False)

@@ -12,6 +12,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Any
 
@@ -21,7 +22,7 @@ from distil.arrays import Array
 from distil.common.labels import REGRESSION
 from distil.common.steps.recipe import Recipe
 from distil.common.tasks import TASKS
-from distil.errors import not_installed
+from distil.errors import TrainingError, not_installed, shown
 
 Metrics = dict[str, float]
 
@@ -30,6 +31,15 @@ REGRESSION_METRIC = "pearson"
 
 # Of these, less is better.
 LESS_IS_BETTER = ("loss", "perplexity")
+
+# Of each task, beside the loss.
+_NAMES = {
+    "masked-lm": ("perplexity", "accuracy"),
+    "sequence-classification": ("accuracy", "f1", "matthews"),
+    "multiple-choice": ("accuracy",),
+    "token-classification": ("precision", "recall", "f1", "accuracy"),
+    "question-answering": ("exact_match", "f1"),
+}
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -138,6 +148,28 @@ def overlap_of_words(predicted: str, label: str) -> float:
         return 0.0
     precision, recall = common / len(found), common / len(right)
     return 2 * precision * recall / (precision + recall)
+
+
+def names_of(recipe: Recipe) -> tuple[str, ...]:
+    """Names of the metrics that a recipe's model is judged by."""
+    if recipe.model.config.get("problem_type") == REGRESSION:
+        return ("loss", "pearson", "spearman")
+    return ("loss", *_NAMES[recipe.task])
+
+
+def check_metric(recipe: Recipe) -> None:
+    """See that the metric which decides what is best is one of the task's.
+
+    Raises:
+        TrainingError: It is not.
+    """
+    found, names = recipe.evaluation.metric, names_of(recipe)
+    if found is not None and found not in names:
+        near = get_close_matches(found, names, n=1)
+        raise TrainingError(
+            "unknown metric", expected=", ".join(names), found=shown(found),
+            where="evaluation.metric", fix=f"did you mean {near[0]}?" if near else None,
+        )  # fmt: skip
 
 
 def check_packages(recipe: Recipe) -> None:

@@ -24,7 +24,7 @@ from distil.training.identity import check_all_alike, check_same, contents_of, s
 from distil.training.interrupts import LOGGER, Stop, watched
 from distil.training.log import Log, read_log
 from distil.training.loop import Listener, Loop
-from distil.training.metrics import check_packages
+from distil.training.metrics import check_metric, check_packages
 from distil.training.position import Position
 from distil.training.preparing import Prepared, described, load_model, prepare
 from distil.training.report import CURVES, draw_curves, write_card
@@ -177,6 +177,7 @@ def _run(
         finished = opened.together(lambda: _finished(folder, settings))
         if finished is not None:
             return finished
+        opened.together(lambda: check_metric(recipe))
         opened.together(lambda: check_packages(recipe))
         with ExitStack() as stack:
             opened.by_first(lambda: stack.enter_context(claimed(folder)))

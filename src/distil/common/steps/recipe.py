@@ -422,6 +422,7 @@ def read_recipe(
     try:
         return read_section(Recipe, override(read_yaml(Path(source)), assignments or {}))
     except ConfigError as error:
-        if error.where == Path(source):
+        # A file that cannot be read names itself; a value that was set is not the file's.
+        if error.where == Path(source) or str(error.where) in (assignments or {}):
             raise
         raise error.at(source) from None
