@@ -14,7 +14,7 @@ from pathlib import Path
 os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # no other network is needed, nor always there
 
 from distil.cli import main as command_line
-from distil.training import cache, distill, features, train
+from distil.training import cache, distill, examples, train
 from distil.training.run import open_workers
 
 
@@ -47,7 +47,7 @@ def run(table, kill_at, workers):
 
 def main(framework, path):
     warnings.simplefilter("ignore")
-    features.IdsFile = IdsFile
+    examples.IdsFile = IdsFile
     work = json.loads(Path(path).read_text())
     with open_workers(framework) as workers:
         for table, kill_at in work["recipes"]:

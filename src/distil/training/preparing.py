@@ -15,7 +15,7 @@ from distil.common.labels import BINARY, REGRESSION
 from distil.common.steps.masking import Masking, token_counts
 from distil.common.steps.recipe import Recipe
 from distil.common.tasks import TASKS
-from distil.errors import ConfigError, InputError, shorten, shown
+from distil.errors import ConfigError, InputError, printable, shown
 from distil.frameworks import FRAMEWORKS, choose_form, model_class
 from distil.storage.hub import HubOptions
 from distil.training.cache import cache_path, load_features, save_features
@@ -23,8 +23,8 @@ from distil.training.examples import Examples, Reader, check_some, labels_of, re
 from distil.training.features import BUILDERS
 from distil.training.student import make_student, smaller_vocabulary
 
-# Rows of a class that is common, and classes that are named at most.
-_OFTEN, _NAMED = 50, 20
+# Rows of a class that is common; classes that are named at most, and characters of each.
+_OFTEN, _NAMED, _LONGEST_NAME = 50, 20, 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +243,7 @@ def _warn_of_rare(counts: Mapping[str, int]) -> None:
 def described(prepared: Prepared) -> str:
     """The classes of a training, with how often they are in its rows."""
     names = [
-        shorten(name) + ("" if count is None else f" ({count:,})")
+        printable(name[:_LONGEST_NAME]) + ("" if count is None else f" ({count:,})")
         for name, count in prepared.counts.items()
     ]
     more = f" and {len(names) - _NAMED:,} more" if names[_NAMED:] else ""

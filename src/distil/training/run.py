@@ -173,7 +173,8 @@ def _run(
     import_framework(framework)
     with nullcontext(workers) if workers is not None else open_workers(framework) as opened:
         folder = opened.together(lambda: check_output(recipe, force=force))
-        settings = {"recipe": settings_of(recipe, framework), "files": contents_of(recipe)}
+        files = opened.together(lambda: contents_of(recipe))
+        settings = {"recipe": settings_of(recipe, framework), "files": files}
         finished = opened.together(lambda: _finished(folder, settings))
         if finished is not None:
             return finished
