@@ -129,11 +129,11 @@ def load(
         device: Where the weights go; None leaves it to the framework.
         engine: None gives the model itself, to train or to use; "packed", "openvino" and
             "onnxruntime" a faster form for inference alone (see `optimize`), as dtype="int8" does.
-        calibration: Texts like those that will come, for int8 (see `optimize`).
+        calibration: Texts like those to be predicted, for int8 (see `optimize`).
         revision: Branch, tag or commit on the hub.
-        cache_dir: Where files from the hub are kept.
-        local_files_only: Do not ask the hub, take what is kept.
-        token: For the hub, where the model is not public.
+        cache_dir: Where files from the hub are cached.
+        local_files_only: Do not ask the hub; use what is cached.
+        token: For the hub, if the model is not public.
         **config_overrides: Fields of the configuration to set, `ignore_mismatched_sizes`,
             `seed`, `variant`: see `from_pretrained`.
 
@@ -207,16 +207,16 @@ def load_tokenizer(
 
 
 def save(model: Any, folder: str | Path, *, tokenizer: Any = None, **options: Any) -> None:
-    """Write a model, and its tokenizer if it is given, into a folder that `load` takes.
+    """Write a model, and its tokenizer if given, to a folder that `load` reads.
 
     Args:
         model: A model of this library, of either framework.
-        folder: Where to; it is made if need be.
+        folder: The folder to write; created if need be.
         tokenizer: Of the model.
         **options: `format` and `max_shard_size`, see `save_pretrained`.
 
     Raises:
-        CheckpointError: It cannot be written; what was there before is still whole.
+        CheckpointError: It cannot be written; what was there before is intact.
     """
     model.save_pretrained(folder, **options)
     if tokenizer is not None:

@@ -144,14 +144,14 @@ def convert(
         force: Replace the checkpoint that is in the target, whatever its format.
         check: Run what was written in both frameworks, see `distil.compare`.
         check_finite: Refuse weights that hold infinity or NaN, before a cast or after it.
-        progress: Called time and again with the bytes dealt with so far, and those in all.
+        progress: Called repeatedly with the bytes processed so far, and the total.
         revision: Branch, tag or commit on the hub.
-        cache_dir: Where files from the hub are kept.
-        local_files_only: Do not ask the hub, take what is kept.
-        token: For the hub, where the model is not public.
+        cache_dir: Where files from the hub are cached.
+        local_files_only: Do not ask the hub; use what is cached.
+        token: For the hub, if the model is not public.
 
     Returns:
-        What was done.
+        A summary of what was done.
 
     Raises:
         CheckpointNotFoundError: There is no checkpoint called `source`.

@@ -34,7 +34,7 @@ def optimize(
     tokenizer: Any = None,
     calibration: Sequence[str] | None = None,
 ) -> InferenceModel:
-    """Make a form of a model that is for inference alone, and faster.
+    """Make a faster form of a model, for inference alone.
 
     Padding is left out of every computation, queries, keys and values are one product, weights
     are laid out for the processor once, and where a head looks at the first token alone, the
@@ -46,18 +46,18 @@ def optimize(
         engine: What computes: None or "packed", the model's own framework; "openvino" or
             "onnxruntime".
         tokenizer: Of the model; int8 needs it.
-        calibration: Texts like those that will come, for int8; None takes a sample of English
+        calibration: Texts like those to be predicted, for int8; None takes a sample of English
             sentences.
 
     Returns:
         What is called like the model, or with `score` on sequences of any lengths.
 
     Raises:
-        InputError: This is no model, or there is no such form of it in `dtype`.
+        InputError: This is not a model, or it has no such form in `dtype`.
         FrameworkError: The engine is not installed.
 
     Warns:
-        UserWarning: The processor has no such arithmetic; the next best is taken.
+        UserWarning: The processor lacks this arithmetic; the next best type is used.
     """
     engine = find_engine(engine) or PACKED
     framework = getattr(model, "framework", None)
@@ -106,11 +106,11 @@ def load_with_engine(
 def calibrate(folder: str | Path, texts: Sequence[str] | None = None) -> Path:
     """Measure on texts what int8 needs to know, and keep it beside a checkpoint.
 
-    `load` and `pipeline` with dtype="int8" find it there and need not measure again.
+    `load` and `pipeline` with dtype="int8" find it there and do not measure again.
 
     Args:
-        folder: Of the checkpoint.
-        texts: Like those that will come; None takes a sample of English sentences.
+        folder: The checkpoint's folder.
+        texts: Texts like those to be predicted; None takes a sample of English sentences.
 
     Returns:
         The file written.

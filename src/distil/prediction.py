@@ -75,7 +75,7 @@ def predict(
     choices: Sequence[str] | None = None,
     **options: Any,
 ) -> Prediction:
-    """Load a model and let it say what it can about texts.
+    """Load a model and predict texts with it.
 
     Args:
         name: As in `distil.load`; None takes the model that comes with the package.  Where
@@ -85,7 +85,7 @@ def predict(
         framework: As in `distil.load`, or "both" to run both and compare their scores.
         pair: Second texts for a sequence classifier, one for each text or one for all.
         context: Where to look for answers, one for each question or one for all.
-        choices: What each prompt may go on with, at least two.
+        choices: How each prompt may continue, at least two.
         **options: Further ones of `distil.pipeline`.
 
     Returns:
@@ -97,7 +97,7 @@ def predict(
         DistilError: The checkpoint cannot be loaded; see `distil.load`.
 
     Warns:
-        UserWarning: Texts are longer than the model takes, and are cut.
+        UserWarning: Texts are longer than the model accepts, and are cut.
     """
     if texts is None:
         name, texts = None, _texts(name)
@@ -201,7 +201,7 @@ def make_rows(
             use for what is.
     """
     if not texts:
-        raise InputError("there is no text", expected="at least one", where="texts")
+        raise InputError("there are no texts", expected="at least one", where="texts")
     first, second = fields_of(task)
     values = seconds(task, given, len(texts))
     if values is None or second is None:

@@ -124,7 +124,7 @@ def test_nothing_is_best_where_nothing_is_as_good(race):
 
 
 def test_rows_that_the_plain_model_does_not_take_are_an_error(race):
-    with pytest.raises(InputError, match="the plain model does not take these rows"):
+    with pytest.raises(InputError, match="the plain model cannot predict these rows"):
         race(candidate("plain", label="good", fails=True), candidate("same", label="good"))
 
 

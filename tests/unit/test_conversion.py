@@ -436,7 +436,7 @@ class TestFailing:
             add(self, name, array)
 
         monkeypatch.setattr(SafetensorsWriter, "add", flip_a_bit)
-        with pytest.raises(CheckpointError, match="does not read back") as caught:
+        with pytest.raises(CheckpointError, match="not what is read back") as caught:
             distil.convert(source, target, force=True)
         assert caught.value.found == "classifier.weight"
         assert files_in(target) == before

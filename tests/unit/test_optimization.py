@@ -107,7 +107,7 @@ def test_ranges_of_other_weights_are_not_used(folder, measured):
 @pytest.mark.pt
 def test_int8_of_a_model_in_memory_needs_its_tokenizer(folder):
     model = distil.load(folder, framework="pt")
-    with pytest.raises(InputError, match="int8 has to see some text") as caught:
+    with pytest.raises(InputError, match="int8 needs texts") as caught:
         distil.optimize(model, "int8")
     assert caught.value.where == "tokenizer"
 

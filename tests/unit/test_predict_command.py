@@ -51,7 +51,7 @@ BAD = {
     "too many fields": ("rows.csv", b"id,text\n1,it\n2,a,b\n3,is\n", 3, "number of columns"),
     "a field not UTF-8": ("rows.csv", b"id,text\n1,it\n2,f\xe4\n3,is\n", 3, "not UTF-8"),
     "a quote": ("rows.csv", b'id,text\n1,it\n2,"a"b\n3,is\n', 3, "close the quotation mark"),
-    "a key twice": ("rows.jsonl", b'"it"\n{"text": "a", "text": "b"}\n"is"\n', 2, "stands twice"),
+    "a key twice": ("rows.jsonl", b'"it"\n{"text": "a", "text": "b"}\n"is"\n', 2, "occurs twice"),
 }
 
 
@@ -115,7 +115,7 @@ class TestFiles:
     def test_read_lines(self, folder):
         assert read_lines(Path("lines.txt")) == ["it is good", "it is bad"]
         Path("blank.txt").write_text(" \n")
-        with pytest.raises(InputError, match="there is no text"):
+        with pytest.raises(InputError, match="there are no texts"):
             read_lines(Path("blank.txt"))
 
 

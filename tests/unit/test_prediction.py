@@ -82,7 +82,7 @@ class TestInOneFramework:
     @pytest.mark.parametrize(
         ("task", "texts", "given", "problem"),
         [
-            ("base", [], {}, "there is no text"),
+            ("base", [], {}, "there are no texts"),
             ("base", [""], {}, r"not a text[\s\S]*texts\[0\]"),
             ("base", ["it", " \n"], {}, r"texts\[1\]"),
             ("base", ["it"], {"top_k": 3}, "this task has no top_k"),
@@ -98,8 +98,8 @@ class TestInOneFramework:
             ),
             ("question-answering", ["who?"], {"context": " "}, r"texts\[0\].context"),
             ("multiple-choice", ["it"], {}, "needs choices"),
-            ("multiple-choice", ["it"], {"choices": ["one"]}, "nothing to choose from"),
-            ("masked-lm", ["it is"], {}, "nothing to guess"),
+            ("multiple-choice", ["it"], {"choices": ["one"]}, "too few choices"),
+            ("masked-lm", ["it is"], {}, "no mask in the text"),
             ("base", ["it"], {"framework": "both", "dtype": "bfloat16"}, "compared in float32"),
             ("base", ["it"], {"framework": "both", "engine": "openvino"}, "compared in float32"),
         ],

@@ -125,7 +125,7 @@ def test_among_equals_the_first_stays():
 
 
 def test_a_vocabulary_too_small_for_its_characters_is_refused():
-    with pytest.raises(InputError, match="cannot be that small") as caught:
+    with pytest.raises(InputError, match="would be too small") as caught:
         smaller_vocabulary(VOCABULARY, [0, 1], np.zeros(10, int), 5)
     assert caught.value.found == 5
 

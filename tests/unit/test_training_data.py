@@ -88,8 +88,8 @@ def test_several_files_and_a_limit(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "options", "problem", "line"),
     [
-        ("a.tsv", "x\ty\n1\t2\n1\n", {}, "another number of columns", 3),
-        ("a.tsv", "x\ty\n1\t2\t3\n", {}, "another number of columns", 2),
+        ("a.tsv", "x\ty\n1\t2\n1\n", {}, "wrong number of columns", 3),
+        ("a.tsv", "x\ty\n1\t2\t3\n", {}, "wrong number of columns", 2),
         ("a.tsv", b"x\ty\n1\t\xff\n", {}, "not UTF-8", 2),
         ("a.csv", 'x,y\n1,"a\n2,b\n', {}, "row of a table cannot be read", 2),
         ("a.jsonl", '{"x": 1}\n{"x": \n', {}, "not JSON", 2),
@@ -264,13 +264,13 @@ def test_an_answer_does_not_end_before_it_starts(tokenizer):
             ("O",),
             "label is unknown",
         ),
-        (features.token_classification, {"words": ["a"], "tags": []}, ("O",), "a tag for each"),
+        (features.token_classification, {"words": ["a"], "tags": []}, ("O",), "differ in number"),
         (features.token_classification, {"words": "a", "tags": "O"}, ("O",), "not lists"),
         (
             features.question_answering,
             {"question": "q", "context": "abc", "answers": {"text": ["b"], "answer_start": [2]}},
             (),
-            "not where it should be",
+            "does not occur at",
         ),
         (
             features.question_answering,

@@ -62,17 +62,17 @@ def bench(
 
     Args:
         name: As in `distil.load`.
-        rows: What the pipeline of the task takes, distinct ones; None makes up English texts.
+        rows: Distinct rows for the task's pipeline; None makes up English texts.
         task: As in `distil.load`.
-        labels: The right label of each row, or its number; of sequence classification only.
+        labels: The right label of each row, or its number; for sequence classification only.
         dtypes: Which of "float32", "bfloat16" and "int8" to measure.
         rounds: How often each computes all rows.
-        progress: Told what is being done.
+        progress: Called with what is being done.
 
     Raises:
         InputError: Rows and labels differ in number, or there is nothing to measure.
         FrameworkError: No framework is installed.
-        DistilError: The checkpoint cannot be loaded, or not predict these rows.
+        DistilError: The checkpoint cannot be loaded, or cannot predict these rows.
     """
     chosen = task_of(name, task)
     rows = _made_up() if rows is None else list(rows)
@@ -92,7 +92,7 @@ def bench(
         entrant.finish(rows[0])
     plain, *others = entrants
     if plain.problem is not None:
-        raise InputError("the plain model does not take these rows", found=plain.problem)
+        raise InputError("the plain model cannot predict these rows", found=plain.problem)
     measured = [entrant.measured(plain, labels) for entrant in others]
     measured.sort(key=lambda one: -(one.speed or 0))
     first = plain.measured(plain, labels)
@@ -145,7 +145,7 @@ def _check(
 ) -> None:
     if not rows:
         raise InputError(
-            "there is nothing to measure on", expected="at least one row", where="rows"
+            "there are no rows to measure on", expected="at least one row", where="rows"
         )
     if rounds < 1:
         raise InputError("nothing to measure", expected="at least 1", found=rounds, where="rounds")

@@ -207,7 +207,7 @@ def _unwrapped(checkpoint: Checkpoint) -> dict[str, StoredTensor]:
                 own = own.removeprefix(wrapper)
         if own in stored:
             raise CheckpointError(
-                "two weights have the same name once their wrapper's is left out",
+                "two weights have the same name without the prefix of their wrapper",
                 found=f"{shorten(stored[own].name)} and {shorten(name)}", where=tensor.file,
             )  # fmt: skip
         stored[own] = tensor

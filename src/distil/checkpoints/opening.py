@@ -136,7 +136,9 @@ def _find(folder: Path, variant: str | None, format_name: str | None) -> tuple[F
         names = set(os.listdir(folder))  # noqa: PTH208 - only the names
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointNotFoundError(
-            "no such folder", where=folder, fix="check the name, and where it is relative to"
+            "no such folder",
+            where=folder,
+            fix="check the name; it is relative to the working directory",
         ) from None
     except OSError as error:
         raise CheckpointError("folder cannot be read", found=error, where=folder) from error
@@ -212,7 +214,7 @@ def _by_own_names(
         # heads come with the embeddings once more.
         if name in renamed and not same_values(renamed[name], tensor):
             raise CheckpointError(
-                "weight stands twice, with different values", found=shorten(name), where=file
+                "weight occurs twice, with different values", found=shorten(name), where=file
             )
         renamed[name] = replace(tensor, name=name)
     return renamed

@@ -73,7 +73,7 @@ class Transfer:
             copy = match.sources.get(name)
             if strangers or copy is None or not self._is_same(source, copy):
                 raise CheckpointError(
-                    "what was written does not read back as what it was",
+                    "what was written is not what is read back",
                     found=shorten(", ".join(strangers) or name), where=written.folder,
                     fix="nothing was replaced; check the disk, and try again",
                 )  # fmt: skip

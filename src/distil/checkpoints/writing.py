@@ -194,7 +194,7 @@ class _Saving:
             raise CheckpointError(f"weight {problem}", found=shorten(name), where=self._folder)
         if array.shape != weight.shape:
             raise CheckpointError(
-                "weight has another shape than its model", expected=weight.shape,
+                "weight has a different shape from the model's", expected=weight.shape,
                 found=array.shape, where=name,
             )  # fmt: skip
         stored, swapped = name, False

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "assignments",
         nargs="*",
         metavar="KEY=VALUE",
-        help="settings to change, by their names in the recipe: batch.examples=16",
+        help="settings to change, such as batch.examples=16",
     )
     parser.add_argument("--framework", choices=("pt", "tf"), help="to train in")
     parser.add_argument(

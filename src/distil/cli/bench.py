@@ -16,13 +16,13 @@ from distil.reading import RowFile, to_inputs
 SUMMARY = "measure which framework, engine and type is fastest for a model on this machine"
 DESCRIPTION = """\
 Run a model in every way that is installed (PyTorch, TensorFlow, OpenVINO, ONNX
-Runtime; float32, bfloat16, int8), each in a process of its own, taking turns,
-and say how many times as fast as the plain padded model each is, how long one
-text takes, how long until the first answer, how much memory, and how many
-answers differ; with labels, how many are right.
+Runtime; float32, bfloat16, int8), each in a separate process, taking turns.
+Print, for each, the speed relative to the plain padded model, the time for one
+text and until the first answer, the memory, and how many answers are the plain
+model's; with labels, how many are right.
 
-Texts are those of a file, or made up.  Give it texts like yours: how long they
-are decides much."""
+Without a file, texts are made up.  Use texts like your own: speed depends on
+their length."""
 EXAMPLES = (
     ("on made-up texts", "distil bench distilbert/distilbert-base-uncased-finetuned-sst-2-english"),
     (
@@ -37,12 +37,12 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     _output.add_name(parser)
-    parser.add_argument("--task", help="what to load it for; its own task otherwise")
+    parser.add_argument("--task", help="task to load it for (its own)")
     parser.add_argument(
         "--file", type=Path, help="texts to measure on: lines, .jsonl, .csv, .tsv, ..."
     )
-    parser.add_argument("--text-column", metavar="NAME", help="of the file, where it has columns")
-    parser.add_argument("--label-column", metavar="NAME", help="with the right answer of each row")
+    parser.add_argument("--text-column", metavar="NAME", help="column of the text")
+    parser.add_argument("--label-column", metavar="NAME", help="column of the right answer")
     parser.add_argument(
         "--rows", type=int, default=256, metavar="N", help="use the first N rows (256)"
     )
@@ -51,9 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=("float32", "bfloat16", "int8"),
         choices=("float32", "bfloat16", "int8"),
-        help="what to compute in; all unless given",
+        help="types to compute in (all)",
     )
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each (3)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=3,
+        metavar="N",
+        help="rounds, in which each takes one turn (3)",
+    )
     _output.add_json(parser)
 
 
@@ -110,8 +116,8 @@ def _print(found: Any) -> None:
         columns, rows, right=columns[1:], title=f"{found.task}, {found.texts} texts"
     )
     _output.print_line(
-        "speed: times the plain model's, in the same round; start: to the first answer; same: "
-        "answers as the plain model's",
+        "speed: relative to the plain model, in the same round; start: time to the first answer; "
+        "same: answers equal to the plain model's",
         FAINT,
     )
     _output.print_line()

@@ -13,15 +13,15 @@ from distil.errors import CheckpointWarning
 
 SUMMARY = "write a checkpoint in another format, for the other framework"
 DESCRIPTION = """\
-Write a checkpoint as a whole folder in another format: config.json, weights and
-tokenizer.  Any format is read, base models and heads, sharded or not; a BERT
-becomes a DistilBERT.  No framework is needed (except for a .bin), nor memory
-for more than the largest weight.
+Write a checkpoint (config.json, weights and tokenizer) to a folder in another
+format.  Any format is read, with or without a head, sharded or not; a BERT
+becomes a DistilBERT.  No framework is needed (except for a .bin), and no more
+memory than the largest weight takes.
 
 What was written is read back and compared with the source, bit for bit, before
 it replaces anything.  Weights that are missing, or not finite, are an error.
-Exit status 0 if all is as asked for; 1 if --check finds that the frameworks do
-not agree on the result."""
+Exit status 0 on success; 1 if --check finds that the frameworks do not agree on
+the result."""
 EXAMPLES = (
     ("for TensorFlow, as tf_model.h5", "distil convert ./my-model my-model-tf --to tf"),
     (
@@ -50,18 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(also called h5); tf-safetensors: model.safetensors with TensorFlow's names; "
         "bin: pytorch_model.bin",
     )
-    parser.add_argument("--task", help="what for; its own task otherwise, base for no head")
+    parser.add_argument("--task", help="task to convert it for (its own); base drops the head")
     parser.add_argument(
         "--dtype",
         choices=("float32", "float16", "bfloat16"),
-        help="type of the weights; as stored otherwise",
+        help="type of the weights (default: as stored)",
     )
     parser.add_argument(
         "--max-shard-size", metavar="SIZE", help="largest size of a file, such as 500MB"
     )
-    parser.add_argument(
-        "--force", action="store_true", help="replace the checkpoint that is in TARGET"
-    )
+    parser.add_argument("--force", action="store_true", help="replace the checkpoint in TARGET")
     parser.add_argument(
         "--check", action="store_true", help="run the result in both frameworks and compare"
     )

@@ -8,14 +8,14 @@ from distil.cli import _training
 
 SUMMARY = "teach a smaller model what a larger one knows"
 DESCRIPTION = """\
-Train a student by a recipe that names its teacher.  The student is made of
-some of the teacher's layers, every other one unless `teacher.layers` says
-otherwise, or loaded where the recipe has a `model.name`.
+Train a student by a recipe that names its teacher.  The student is loaded if the
+recipe has a `model.name`; otherwise it is made of some of the teacher's layers:
+every other one, unless `teacher.layers` lists them.
 
-It learns the teacher's predictions (loss_ce), the labels (loss_task) and the
-teacher's hidden states (loss_cos), each with its weight from the section
-`distillation`; those and the other losses there are logged by name.
-Everything else is as with `distil train`."""
+The student learns the teacher's predictions (loss_ce), the labels (loss_task)
+and the teacher's hidden states (loss_cos), weighted as the section
+`distillation` says; each loss is logged by its name.  Everything else works as
+in `distil train`."""
 EXAMPLES = (
     (
         "a student from a checkpoint, taught by a trained classifier",
@@ -26,7 +26,7 @@ EXAMPLES = (
         "distil distill configs/distill/sst2.yaml model.name=null output=half --framework tf",
     ),
     (
-        "from the predictions alone, for a program",
+        "from the teacher's predictions alone, for a program",
         "distil distill configs/distill/sst2.yaml distillation.alpha_task=0 output=soft --json",
     ),
 )

@@ -11,7 +11,7 @@ from distil.cli._output import BAD, FAINT, GOOD
 from distil.cli._progress import progress
 from distil.errors import InputError
 
-SUMMARY = "judge a model by rows with right answers; compare it with another"
+SUMMARY = "measure a model on rows with right answers; compare it with another"
 DESCRIPTION = """\
 Answer every row of a file and compare with the right answers: the metrics of
 the task, each with its 95% interval, calibration, a confusion matrix, speed.
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     _output.add_name(parser)
     parser.add_argument("file", metavar="FILE", help=".csv, .tsv, .jsonl, .parquet, .conll, ...")
-    parser.add_argument("--task", help="what to load the model for; its own task otherwise")
+    parser.add_argument("--task", help="task to load the model for (its own)")
     parser.add_argument("--text-column", metavar="NAME", help="column of the texts (text)")
     parser.add_argument("--pair-column", metavar="NAME", help="column of second texts")
     parser.add_argument(
@@ -63,11 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", help="float32, bfloat16 or int8")
     parser.add_argument(
         "--slices", nargs="+", default=[], metavar="NAME",
-        help='judge parts of the rows by themselves: "length", or columns',
+        help='measure parts of the rows separately: "length", or columns',
     )  # fmt: skip
-    parser.add_argument("--rows", type=int, metavar="N", help="judge the first N rows")
-    parser.add_argument("--seed", type=int, default=0, help="of the resamples for intervals (0)")
-    parser.add_argument("--skip-bad-rows", action="store_true", help="count bad rows and go on")
+    parser.add_argument("--rows", type=int, metavar="N", help="use the first N rows")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the resampling for intervals (0)"
+    )
+    parser.add_argument("--skip-bad-rows", action="store_true", help="count bad rows and skip them")
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a page with plots")
     parser.add_argument(
         "--predictions", type=Path, metavar="FILE", help="write each answer: .csv, .jsonl, .parquet"
@@ -137,7 +139,7 @@ def _print(found: Any) -> None:
                 f"{gain.low:+.4f} to {gain.high:+.4f}", f"{gain.p:.3g}",
             ]  # fmt: skip
         rows.append(row)
-    skipped = f", {found.skipped:,} passed over" if found.skipped else ""
+    skipped = f", {found.skipped:,} skipped" if found.skipped else ""
     title = f"{found.model}: {found.task}, {found.rows:,} rows{skipped}"
     _output.print_table(columns, rows, right=columns[1:], title=title)
     if against is not None:

@@ -8,11 +8,12 @@ from typing import Any
 from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD, UNSURE
 
-SUMMARY = "show what a checkpoint holds, and what of it loads where"
+SUMMARY = "show what a checkpoint holds, and which tasks it loads for in each framework"
 DESCRIPTION = """\
 Show a checkpoint's architecture, parameters, files, tokenizer and labels, and
-for each task whether it loads, gets a new head, or cannot be loaded, and why.
-Nothing is loaded, and no framework is needed (except to look into a .bin)."""
+for each task whether it loads as it is, loads with a new head, or cannot be
+loaded, and why.  No model is built, and no framework is needed (except to read
+a .bin)."""
 EXAMPLES = (
     ("a model on the hub", "distil info distilbert/distilbert-base-uncased"),
     ("a folder, for a program", "distil info ./my-model --json"),
@@ -49,7 +50,7 @@ def _print(found: Any) -> None:
         {
             "checkpoint": found.name,
             "folder": found.folder if found.folder != found.name else None,
-            "class": ", ".join(found.architectures) or "not said",
+            "class": ", ".join(found.architectures) or "not given",
             "task": found.task or "unknown; say what to load it for with task=",
             "model type": found.model_type + folded,
             "layers": f"{sizes['n_layers']} of {sizes['n_heads']} heads, dim {sizes['dim']}, "
@@ -73,7 +74,7 @@ def _print(found: Any) -> None:
         ]
         for use in found.uses
     ]
-    _output.print_table(columns, rows, title="what loads where (* is its own task)")
+    _output.print_table(columns, rows, title="tasks (* is the checkpoint's own)")
     _output.print_fields(
         {
             title_of(name): ", ".join(f"{package} {number}" for package, number in versions.items())

@@ -11,22 +11,22 @@ from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD
 from distil.reading import read_lines
 
-SUMMARY = "prove that a checkpoint gives the same numbers in PyTorch and TensorFlow"
+SUMMARY = "check that a checkpoint gives the same numbers in PyTorch and TensorFlow"
 DESCRIPTION = """\
 Load one checkpoint in PyTorch and in TensorFlow, run the same padded texts
 through both, and compare hidden states, attention weights, logits, the loss
 and the gradient of every weight, layer by layer.
 
-A difference is given relative to the largest value of what it is found in;
-a gradient's, to the largest gradient of its module.  Exit status 0 if every
-difference is within the tolerance, 1 if one is not: made for CI."""
+Differences are relative to the largest value of the tensor; those of gradients
+to the largest gradient of the module.  Exit status 0 if every difference is
+within the tolerance, 1 if one is not: made for CI."""
 EXAMPLES = (
     (
         "as the model is used, in float32",
         "distil parity distilbert/distilbert-base-uncased-finetuned-sst-2-english",
     ),
     (
-        "the sharp instrument: float64 shows what float32 takes for rounding",
+        "in float64, where a real difference cannot pass for rounding",
         "distil parity distilbert/distilbert-base-uncased --dtype float64",
     ),
     (
@@ -42,11 +42,14 @@ _TITLES = {"output": "outputs", "padding": "at padding", "gradient": "gradients"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     _output.add_name(parser)
-    parser.add_argument("--task", help="what to load it for; its own task otherwise")
+    parser.add_argument("--task", help="task to load it for (its own)")
     parser.add_argument(
-        "--dtype", default="float32", choices=("float32", "float64"), help="float32 unless given"
+        "--dtype",
+        default="float32",
+        choices=("float32", "float64"),
+        help="type to compute in (float32)",
     )
-    parser.add_argument("--texts", type=Path, metavar="FILE", help="a text a line, to run on")
+    parser.add_argument("--texts", type=Path, metavar="FILE", help="texts to run on, one a line")
     parser.add_argument(
         "--rows", type=int, metavar="N", help="use only the first N texts (12 of a file)"
     )
@@ -54,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tolerance",
         type=float,
         metavar="X",
-        help="for all relative differences; unless given 1e-12 in float64, and in float32 "
-        "1e-5 for outputs, 1e-4 for gradients and for outputs at padding",
+        help="for all relative differences (1e-12 in float64; in float32 1e-5 for outputs, "
+        "1e-4 for gradients and for outputs at padding)",
     )
     _output.add_json(parser)
 
@@ -117,7 +120,7 @@ def _print(comparison: Any) -> None:
     first = comparison.first_disagreement
     _output.print_line(
         f"The frameworks do NOT agree: {wrong} of {len(comparison.findings)} differences are above "
-        f"the tolerance.  It begins with {first.name} in {first.part}: {first.relative:.1e}, "
+        f"the tolerance.  The first is {first.name} in {first.part}: {first.relative:.1e}, "
         f"{first.absolute:.1e} absolute.",
         BAD,
     )

@@ -14,41 +14,41 @@ from distil.errors import InputError, Interrupted
 from distil.reading import FORMATS, RowFile
 from distil.storage.hub import can_be_name
 
-SUMMARY = "let a model classify, tag, answer, fill in, choose or embed texts"
+SUMMARY = "classify, tag, embed or complete texts, or answer questions, with a model"
 DESCRIPTION = """\
-Load a model and let it say what it can about texts: labels, names of people and
-places and so on, answers, words for [MASK], choices, or, without a head,
-sentence embeddings and how similar they are.
+Load a model and print its predictions for texts: labels, named entities,
+answers, words for [MASK], choices or, for a model without a head, sentence
+embeddings and their similarities.
 
-Without NAME the model is one that comes with the package and tells positive from
-negative sentences: what cannot be a name, a folder's or one of the hub's, is a
-text.  A text that could be one, such as a single word, needs --model NAME.
+Without NAME, the sentiment model that comes with the package is used.  The first
+argument is taken as a name if it could be a folder or a name on the hub, and as a
+text otherwise.  With a text that could be a name, such as a single word, name the
+model with --model.
 
-Texts come from the command line, from a file or, if there are neither, from
-what is piped in: a text a line (blank lines are left out), .jsonl (strings, or
-objects with named fields), .csv or .tsv (with a first row of names), .parquet,
-SQuAD's .json; all but .parquet also with .gz.  Rows are read as they are needed:
-a file may be of any length.  With --output every result is
-written as soon as it is there, as a line of JSON with the number of its row, and
-stays written whatever comes after.
+Texts come from the command line, from a file or else from standard input: one
+text a line (blank lines are ignored), .jsonl (strings, or objects with named
+fields), .csv or .tsv (with column names in the first row), .parquet, or SQuAD's
+.json; all but .parquet also as .gz.  Rows are read as they are needed, so a file
+may be of any length.  With --output every result is written at once, as a line of
+JSON with the number of its row, and stays written if a later row fails.
 
-Exit status: 0 if every row was predicted, or skipped with --skip-bad-rows as
-long as some row was not; 1 if --framework both was asked for and the frameworks'
-scores differ by more than 1e-4; 2 if a row is bad, or all are."""
+Exit status: 0 if every row was predicted, or was skipped with --skip-bad-rows
+while at least one was not; 1 if the scores of the two frameworks differ by more
+than 1e-4 (with --framework both); 2 if a row is bad, or all are."""
 EXAMPLES = (
     ("sentiment", 'distil predict "A joy from start to end."'),
     (
-        "the same by another model",
+        "the same with another model",
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         '"A joy from start to end." "Two hours I will not get back."',
     ),
     (
-        "the same in both frameworks, of all lines of a file, for a program",
+        "in both frameworks, for every line of a file, for a program",
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         "--file reviews.txt --framework both --json",
     ),
     (
-        "a table of any length into a file of results",
+        "from a table of any length into a file of results",
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         "--file reviews.csv --text-column review --output results.jsonl --skip-bad-rows",
     ),
@@ -68,7 +68,7 @@ EXAMPLES = (
         '"Ada Lovelace was born in London."',
     ),
     (
-        "a choice",
+        "multiple choice",
         'distil predict ./my-choices "The kettle boils, so" --choices "it is switched off." '
         '"it starts to rain."',
     ),
@@ -84,12 +84,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     _output.add_name(parser, optional=True)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text, question or prompt")
-    parser.add_argument("--task", help="what to load the model for; its own task otherwise")
+    parser.add_argument("--task", help="task to load the model for (its own)")
     _add_input(parser)
     _add_model(parser)
     _add_options(parser)
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write results there, a line of JSON each"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write the results to this file, one line of JSON each",
     )
     parser.add_argument(
         "--force", action="store_true", help="replace the file that --output names, if there is one"
@@ -103,18 +106,18 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=FORMATS,
         type=lambda name: "text" if name == "lines" else name,
-        help="of the file; the suffix of its name tells otherwise",
+        help="format of the file (default: by its suffix)",
     )
     parser.add_argument(
-        "--text-column", metavar="NAME", help="where the text (question, prompt) is"
+        "--text-column", metavar="NAME", help="column of the text, question or prompt"
     )
-    parser.add_argument("--pair-column", metavar="NAME", help="where the second text is")
-    parser.add_argument("--context-column", metavar="NAME", help="where the context is")
-    parser.add_argument("--choices-column", metavar="NAME", help="where the list of choices is")
+    parser.add_argument("--pair-column", metavar="NAME", help="column of the second text")
+    parser.add_argument("--context-column", metavar="NAME", help="column of the context")
+    parser.add_argument("--choices-column", metavar="NAME", help="column of the list of choices")
     parser.add_argument(
         "--skip-bad-rows",
         action="store_true",
-        help="report rows that are no text, are empty, ..., and pass over them",
+        help="report rows that cannot be read or are empty, and skip them",
     )
     parser.add_argument(
         "--pair",
@@ -123,14 +126,19 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         help="second texts for a sequence classifier: one for each text, or one for all",
     )
     parser.add_argument(
-        "--context", nargs="+", metavar="TEXT", help="where to look for answers, likewise"
+        "--context",
+        nargs="+",
+        metavar="TEXT",
+        help="texts that hold the answers: one for each question, or one for all",
     )
-    parser.add_argument("--choices", nargs="+", metavar="TEXT", help="what to choose from")
+    parser.add_argument("--choices", nargs="+", metavar="TEXT", help="choices for each prompt")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model", metavar="NAME", help="what NAME says; then all that stands alone is text"
+        "--model",
+        metavar="NAME",
+        help="the model, instead of NAME; every other argument is then a text",
     )
     parser.add_argument(
         "--framework", choices=("pt", "tf", "both"), help="PyTorch, TensorFlow, or both compared"
@@ -139,23 +147,26 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--dtype",
         choices=("float32", "bfloat16", "int8"),
         default="float32",
-        help="what to compute in (float32)",
+        help="type to compute in (float32)",
     )
     parser.add_argument(
         "--engine",
         choices=("packed", "openvino", "onnxruntime"),
-        help="what computes; the framework itself (packed) otherwise",
+        help="what computes (packed: the framework itself)",
     )
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--top-k", type=int, metavar="K", help="labels or words (5), answers (1) or choices to give"
+        "--top-k",
+        type=int,
+        metavar="K",
+        help="number of labels or words (5), answers (1) or choices to print",
     )
     parser.add_argument(
         "--aggregation",
         choices=("none", "simple", "first", "average", "max"),
-        help="how tokens with labels become words and groups (average)",
+        help="how labels of tokens become entities (average)",
     )
     parser.add_argument(
         "--stride",
@@ -163,7 +174,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="read long texts in windows that share N tokens, instead of cutting them",
     )
-    parser.add_argument("--pooling", choices=("mean", "cls"), help="of embeddings (mean)")
+    parser.add_argument("--pooling", choices=("mean", "cls"), help="pooling of embeddings (mean)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -236,7 +247,7 @@ def _file(arguments: argparse.Namespace) -> RowFile | None:
         fix = "add texts or --file FILE, or pipe texts in, one a line"
         if arguments.name is not None and arguments.model is None:
             fix += f"; if {arguments.name!r} is the text, name the model with --model"
-        raise InputError("there is no text", fix=fix)
+        raise InputError("there are no texts", fix=fix)
     return None
 
 

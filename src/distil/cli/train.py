@@ -13,8 +13,8 @@ model, the data and every setting.  The same recipe gives the same batches and
 the same curve in both frameworks.
 
 The output folder gets the model, which `distil.load` and `distil predict` take,
-its card (README.md), its curves (curves.png) and its log (log.jsonl).  When
-training was interrupted, even killed, the same command goes on with it."""
+its card (README.md), its curves (curves.png) and its log (log.jsonl).  After an
+interruption, even a kill, the same command continues the training."""
 EXAMPLES = (
     ("a sentiment classifier", "distil train configs/finetune/sst2.yaml data.folder=./data"),
     (

@@ -53,7 +53,7 @@ def to_distilbert(table: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in _FIXED.items():
         if table.get(name, value) != value:
             raise ConfigError(
-                "this BERT has no equal among DistilBERTs",
+                "no DistilBERT computes the same as this BERT",
                 expected=f"{name} {value!r}", found=repr(table[name]), where=name,
             )  # fmt: skip
     renamed = dict(_DEFAULTS)

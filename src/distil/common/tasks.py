@@ -209,10 +209,10 @@ def task_of_checkpoint(config: DistilBertConfig, name: str | Path) -> Task:
     task = task_of_class(config.architectures[0])
     if task is None:
         raise InputError(
-            "the checkpoint is of a class that is not known here",
+            "the checkpoint was saved from an unknown class",
             expected=", ".join(task.class_name for task in TASKS.values()),
             found=repr(config.architectures[0]),
             where=name,
-            fix="say what it is loaded for: task=" + ", ".join(map(repr, TASKS)),
+            fix="name the task to load it for: task=" + ", ".join(map(repr, TASKS)),
         )
     return task

@@ -58,7 +58,7 @@ def evaluate(
     progress: Callable[[int], None] = lambda rows: None,
     **options: Any,
 ) -> Evaluation:
-    """Judge a model by rows with right answers.
+    """Measure a model on rows with right answers.
 
     Args:
         model: A name as in `distil.load`, or a pipeline.

@@ -34,7 +34,7 @@ _TOKENIZER_OPTIONS = (
 
 
 def info(name: str | Path, **options: Any) -> Info:
-    """Look into a checkpoint, without loading it.
+    """Inspect a checkpoint, without loading it.
 
     Args:
         name: As in `distil.load`; of a name on the hub the weights are downloaded.

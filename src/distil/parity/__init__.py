@@ -1,4 +1,4 @@
-"""`compare`: one checkpoint in both frameworks, held against each other layer by layer.
+"""`compare`: one checkpoint in both frameworks, compared layer by layer.
 
 What is compared, for one batch of padded text with labels:
 
@@ -163,7 +163,7 @@ def compare(
         dtype: "float32", as models are used, or "float64", which shows any true difference.
         texts: At least one; None takes twelve sentences of different lengths.
         tolerance: For all relative differences; None takes `TOLERANCES`.
-        rows: Take only so many of the texts.
+        rows: Use only this many of the texts.
         **options: Further ones of `distil.load`: `revision`, `num_labels` and so on.
 
     Returns:

@@ -97,23 +97,23 @@ def pipeline(
     token: str | bool | None = None,
     **options: Any,
 ) -> Pipeline:
-    """Make a pipeline: from texts to results.
+    """Make a pipeline, which turns texts into results.
 
     Args:
         task: "text-classification" (or "sentiment-analysis"), "token-classification" (or "ner"),
             "question-answering", "fill-mask", "multiple-choice", "feature-extraction", or
-            "sentence-embeddings", which a model without a head is taken for; None takes the
+            "sentence-embeddings", the default for a model without a head; None takes the
             model's own.
         model: A name as in `distil.load`, a model of this library, or an inference-only form of
-            one (see `distil.optimize`).  None takes the one that comes with the package, which
-            tells positive from negative sentences.
+            one (see `distil.optimize`).  None takes the sentiment model that comes with the
+            package.
         framework: As in `distil.load`.
         dtype: To compute in: "float32", "bfloat16" or "int8".
         engine: What computes: None or "packed", the framework itself, without padding; "openvino"
             or "onnxruntime".
         tokenizer: Of the model, or its name; needed unless `model` is a name.
         device: As in `distil.load`.
-        calibration: Texts like those that will come, for int8.
+        calibration: Texts like those to be predicted, for int8.
         revision: As in `distil.load`, like all that follow.
         cache_dir: Where files from the hub are kept.
         local_files_only: Do not ask the hub.

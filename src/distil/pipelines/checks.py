@@ -20,7 +20,7 @@ def check_count(value: Any, where: str, *, least: int = 1) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(
-            "this is no number that can be meant", expected=f"a whole number, at least {least}",
+            "not a possible number", expected=f"a whole number, at least {least}",
             found=repr(value), where=where,
         )  # fmt: skip
 

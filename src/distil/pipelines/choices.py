@@ -1,4 +1,4 @@
-"""Multiple choice: which of several texts a prompt goes on with."""
+"""Multiple choice: which of several texts continues a prompt."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Options(base.Options):
 
 
 class MultipleChoicePipeline(base.Pipeline):
-    """Chooses what prompts go on with.
+    """Chooses how prompts continue.
 
     A result is a list of `{"choice", "index", "score"}`, the best first.
     """
@@ -56,7 +56,7 @@ class MultipleChoicePipeline(base.Pipeline):
         prompt = check_text(row, where)
         if not isinstance(choices, list | tuple) or len(choices) < 2:
             raise InputError(
-                "there is nothing to choose from", expected="a list of at least two choices",
+                "too few choices", expected="a list of at least two choices",
                 found=repr(choices), where=place,
             )  # fmt: skip
         checked = (check_text(one, f"{place}[{number}]") for number, one in enumerate(choices))

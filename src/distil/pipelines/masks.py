@@ -161,6 +161,6 @@ class FillMaskPipeline(base.Pipeline):
     def _no_mask(self, where: str, found: str) -> InputError:
         token = self.tokenizer.mask_token
         return InputError(
-            "nothing to guess", expected=f"{token} in the text", found=found, where=where,
+            "no mask in the text", expected=f"{token} in the text", found=found, where=where,
             fix=f"put {token} where a word is to be guessed",
         )  # fmt: skip

@@ -22,7 +22,7 @@ def check_text(text: Any, where: str) -> str:
         where: Its row, and its field where a row has several.
 
     Raises:
-        InputError: It is no string, is empty or blank, or holds what is not a character.
+        InputError: It is not a string, is blank, or holds something that is not a character.
     """
     if not isinstance(text, str):
         raise InputError("not a text", expected="a string", found=shown(text), where=where)
@@ -52,7 +52,7 @@ def check_fields(row: Any, names: tuple[str, ...], where: str) -> Mapping[str, A
     if not isinstance(row, Mapping) or set(row) != set(names):
         fields = ", ".join(map(str, row)) if isinstance(row, Mapping) else None
         raise InputError(
-            "this row lacks a field, or has one too many",
+            "the row lacks a field, or has one too many",
             expected=f"a table (dict) of {' and '.join(names)}", where=where,
             found=shown(row) if fields is None else f"a table of {fields}",
         )  # fmt: skip

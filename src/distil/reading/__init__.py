@@ -61,7 +61,7 @@ def read_lines(path: Path | None) -> list[str]:
     file = RowFile(path, "text")
     texts = [row.values["text"] for row in sound(rows_of(file))]
     if not texts:
-        raise InputError("there is no text", expected="a text a line", where=file.where)
+        raise InputError("there are no texts", expected="one text a line", where=file.where)
     return texts
 
 

@@ -150,7 +150,7 @@ class RowFile:
                     if len(line) > LONGEST_LINE:
                         raise self.unreadable(
                             "a longer one", number, expected=f"lines of {LONGEST_LINE:,} bytes",
-                            fix="see whether this is a text file",
+                            fix="check that this is a text file",
                         )  # fmt: skip
                     # A byte order mark is no part of the first line.
                     codec = "utf-8-sig" if number == 1 else "utf-8"

@@ -78,9 +78,9 @@ def _cells(header: Sequence[str], cells: Any) -> Mapping[str, Any]:
     check_text(whole)
     if len(cells) != len(header):
         raise InputError(
-            "row has another number of columns",
+            "row has the wrong number of columns",
             expected=f"{len(header)}: {', '.join(header)}", found=len(cells),
-            fix='see whether a quotation mark (") is open' if '"' in whole else None,
+            fix='check for an open quotation mark (")' if '"' in whole else None,
         )  # fmt: skip
     return dict(zip(header, cells, strict=True))
 
@@ -112,7 +112,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for key, value in pairs:
         if key in table:
-            raise ValueError(f"the key {shown(key)} stands twice")
+            raise ValueError(f"the key {shown(key)} occurs twice")
         table[key] = value
     return table
 

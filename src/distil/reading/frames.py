@@ -28,7 +28,10 @@ def rows_from(data: Any) -> Iterator[Row]:
         place = f"row {number}"
         if not isinstance(values, Mapping):
             raise InputError(
-                "row is no table of columns", expected="a dict", found=shown(values), where=place
+                "row is not a mapping from column to value",
+                expected="a dict",
+                found=shown(values),
+                where=place,
             )
         yield Row(values, place, number)
 
@@ -45,7 +48,7 @@ def _values(data: Any) -> Iterable[Any]:
         return (row for batch in data.to_batches() for row in batch.to_pylist())
     if isinstance(data, Mapping) or not isinstance(data, Iterable):
         raise InputError(
-            "these are no rows", expected="a file's name, a frame, or a list of dicts",
+            "data holds no rows", expected="a file's name, a frame, or a list of dicts",
             found=type(data).__name__, where="data",
             fix="of a DatasetDict, pass one split" if isinstance(data, Mapping) else None,
         )  # fmt: skip

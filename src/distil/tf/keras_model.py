@@ -41,7 +41,7 @@ class KerasModel(keras.Model):
             first, arguments = arguments[0], arguments[1:]
             named |= {name: value for name, value in first.items() if name in names}
             if arguments:
-                raise TypeError("a dict of inputs takes no other inputs by position beside it")
+                raise TypeError("a dict of inputs cannot be combined with inputs by position")
         elif arguments and _is_list_of_tensors(arguments[0]):
             arguments = (*arguments[0], *arguments[1:])
         named |= dict(zip(names, arguments, strict=False))

@@ -146,7 +146,9 @@ def token_classification(rows: Iterable[Row], reader: Reader) -> Examples:
                 raise row.problem("words and tags are not lists", found=shown(words))
             if len(words) != len(tags):
                 raise row.problem(
-                    "not a tag for each word", expected=f"{len(words)} tags", found=len(tags)
+                    "words and tags differ in number",
+                    expected=f"{len(words)} tags",
+                    found=len(tags),
                 )
             sentences.append(words)
         encoded = reader.tokenize(sentences, is_split_into_words=True)
@@ -237,7 +239,7 @@ def _answer(row: Row, reader: Reader) -> tuple[tuple[int, int], list[str]]:
         ) from None  # fmt: skip
     if found != text or not text:
         raise row.problem(
-            "answer is not where it should be", expected=shown(text), found=shown(found)
+            "answer does not occur at answer_start", expected=shown(text), found=shown(found)
         )
     return (begin, begin + len(text)), texts
 

@@ -119,7 +119,7 @@ def check_all_alike(workers: Workers, own: Mapping[str, Any]) -> None:
         if changed:
             name, (expected, found) = next(iter(changed.items()))
             raise TrainingError(
-                "workers do not train the same",
+                "workers do not run the same training",
                 expected=f"{name}: {expected!r}, as the first worker",
                 found=repr(found), where=f"worker {rank}",
                 fix="give all of them the same recipe and files, and an output that they share",

@@ -81,7 +81,7 @@ def train(
     process finish its step, and keep what it has.
 
     Args:
-        recipe: A YAML file (see `distil.common.steps.recipe`), or what it would hold.
+        recipe: A YAML file (see `distil.common.steps.recipe`), or its contents.
         listener: Called after every step with a `distil.training.loop.Progress`, in the first
             worker.
         workers: Who train together; None finds out what has started this process: torchrun,
@@ -122,7 +122,7 @@ def distill(
 ) -> TrainingResult:
     """Train a student by a recipe that names its teacher.
 
-    Everything else is as with `train`.
+    Everything else works as in `train`.
 
     Args:
         recipe: As of `train`, with a section `teacher`.

@@ -141,7 +141,7 @@ def smaller_vocabulary(
     needed = {*special, *(i for token, i in vocabulary.items() if _is_character(token))}
     if len(needed) > size:
         raise InputError(
-            "the vocabulary cannot be that small",
+            "the vocabulary would be too small",
             expected=f"at least {len(needed)}: special tokens and single characters",
             found=size, where="size",
         )  # fmt: skip

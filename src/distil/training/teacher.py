@@ -39,7 +39,7 @@ def load_teacher(
                 "student and teacher have different vocabularies",
                 expected=f"that of {section.name!r}: {len(tokenizer):,} tokens",
                 found=f"{len(prepared.tokenizer):,} tokens, or others", where="model.name",
-                fix="let the student be made of the teacher: model.name=null",
+                fix="make the student from the teacher: model.name=null",
             )  # fmt: skip
     form = choose_form(framework=framework, dtype=dtype_of(recipe, framework))
     with locate(section.name, HubOptions(revision=section.revision)) as found:

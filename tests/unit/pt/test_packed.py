@@ -282,7 +282,7 @@ def test_the_model_itself_stays_as_it_is():
 
 
 def test_a_row_of_padding_is_refused():
-    with pytest.raises(InputError, match="nothing to attend to"):
+    with pytest.raises(InputError, match="mask of a row is all 0"):
         PackedModel(plain("base"))(
             torch.ones(2, 3, dtype=torch.long), torch.tensor([[1, 1, 0], [0, 0, 0]])
         )

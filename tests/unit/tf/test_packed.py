@@ -165,7 +165,7 @@ def test_no_second_encoder_is_kept():
 
 def test_wrong_inputs_are_refused():
     packed = PackedModel(plain("base"))
-    with pytest.raises(InputError, match="nothing to attend to"):
+    with pytest.raises(InputError, match="mask of a row is all 0"):
         packed(np.ones((2, 3), int), np.array([[1, 1, 0], [0, 0, 0]]))
     with pytest.raises(InputError, match="vocabulary"):
         packed(np.array([[1, 10_000]]))

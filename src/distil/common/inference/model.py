@@ -81,7 +81,7 @@ class InferenceModel(ABC):
         else:
             shown = attention_mask.reshape(ids.shape) != 0
             if not shown.any(axis=1).all():
-                raise InputError("a row has nothing to attend to", where="attention_mask")
+                raise InputError("the mask of a row is all 0", where="attention_mask")
             places = [np.flatnonzero(row) for row in shown]
             rows = [row[place] for row, place in zip(ids, places, strict=True)]
             scores = self.score(rows, positions=places)

@@ -203,7 +203,7 @@ class DataSection(Section):
 
     def check_together(self) -> None:  # noqa: D102
         if (self.train is None) == (self.hub is None):
-            raise refused("train", "files to learn from, or else `hub`", self.train)
+            raise refused("train", "either files to train on, or `hub`", self.train)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +229,7 @@ class BatchSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSection(Section):
-    """AdamW (Loshchilov and Hutter 2019); biases and LayerNorms do not decay.
+    """AdamW (Loshchilov and Hutter 2019), without decay of biases and LayerNorms.
 
     Attributes:
         learning_rate: Peak learning rate.

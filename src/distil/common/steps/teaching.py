@@ -236,7 +236,7 @@ def check_labels(teacher: DistilBertConfig, labels: Sequence[str], classes: int)
         raise ConfigError(
             "the teacher knows other classes, or has them in another order",
             expected=", ".join(labels) or classes, found=", ".join(names), where="teacher.name",
-            fix="list them in data.labels as the teacher has them",
+            fix="list them in data.labels in the teacher's order",
         )  # fmt: skip
 
 

@@ -137,11 +137,11 @@ def lost_another(place: Place) -> TrainingError:
         place: Of this process.
     """
     error = TrainingError(
-        "another worker has ended or cannot be reached any more",
+        "another worker has ended, or can no longer be reached",
         expected=f"{place.size} workers until the end",
         where=f"worker {place.rank}",
-        fix="see what the others said; then start all of them by the same command, which goes on "
-        "from the last checkpoint",
+        fix="look at the output of the others; then start all of them with the same command, which "
+        "continues from the last checkpoint",
     )
     error.shared = False  # those that have ended cannot say it
     return error
