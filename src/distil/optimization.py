@@ -164,7 +164,7 @@ def _calibration(
         tokenize = tokenizer()
         if tokenize is None:
             raise InputError(
-                "int8 has to see some text", expected="the tokenizer of the model", found="none",
+                "int8 needs texts to calibrate on", expected="the tokenizer of the model", found="none",
                 where="tokenizer", fix="pass tokenizer=distil.load_tokenizer(name)",
             )  # fmt: skip
         given = sample_texts() if texts is None else list(texts)

@@ -319,7 +319,7 @@ def test_portions(lengths):
 @pytest.mark.parametrize(("options", "message"), [
     ({"engine": "tensorrt"}, "unknown engine"),
     ({"engine": "openvino", "dtype": "int4"}, "unknown dtype"),
-    ({"engine": "openvino", "dtype": "int8", "calibration": None}, "has to see some text"),
+    ({"engine": "openvino", "dtype": "int8", "calibration": None}, "int8 needs texts"),
     (
         {"engine": "openvino", "dtype": "int8", "calibration": Calibration(sequences=list)},
         "nothing to calibrate on",

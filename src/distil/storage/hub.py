@@ -218,8 +218,8 @@ class _Repository:
                 fix="check the name; for one on the hub, the connection, HF_ENDPOINT and proxies",
             )  # fmt: skip
         raise HubError(
-            f"{_no_folder(self._name)}, the cache does not have this checkpoint, and the hub is "
-            "not to be asked",
+            f"{_no_folder(self._name)}, the cache does not have this checkpoint, and the hub "
+            "may not be asked",
             where=self._where(),
             fix="check the name; one on the hub has to be loaded once without local_files_only "
             "and HF_HUB_OFFLINE",
