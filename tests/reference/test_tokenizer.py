@@ -412,7 +412,8 @@ def test_targets_and_split_special_tokens(same_kind):
 def test_learning_a_vocabulary(vocab_files):
     theirs = THEIRS["fast"](vocab_files["small"], model_max_length=99)
     ours = OURS["rust"](vocab_files["small"], model_max_length=99)
-    texts = [TEXTS, PAIRS] * 5
+    # Of pairs of pieces that are equally frequent, Rust joins one by chance: here no order matters.
+    texts = [["ab cd", "ef ab <new>"], ["gh <s> ab"]] * 5
     for options in (
         {},
         {"new_special_tokens": ["<new>"], "special_tokens_map": {"[CLS]": "<s>"}},
@@ -421,13 +422,13 @@ def test_learning_a_vocabulary(vocab_files):
             tokenizer.train_new_from_iterator(texts, 1000, show_progress=False, **options)
             for tokenizer in (theirs, ours)
         )
-        # Which id a piece gets is a matter of chance in Rust, but for the special ones.
         assert sorted(found.get_vocab()) == sorted(expected.get_vocab())
+        assert {"ab", "cd", "ef", "gh"} <= found.get_vocab().keys()
         assert found.all_special_ids == expected.all_special_ids
-        for text in TEXTS:
-            assert found(text).tokens() == expected(text).tokens()
         assert found.special_tokens_map == expected.special_tokens_map
         assert found.model_max_length == expected.model_max_length
+        for text in ("ab cd", "ab <new>", "ef gh zz [SEP]"):
+            assert found(text).tokens() == expected(text).tokens()
 
 
 @pytest.mark.pt
