@@ -64,6 +64,8 @@ def test_the_other_kind_is_not_given_silently(kind, folder):
     with pytest.raises(InputError) as caught:
         kind.from_pretrained(folder, use_fast=not kind.is_fast)
     assert caught.value.where == "use_fast"
+    with pytest.raises(InputError, match="pass token alone"):
+        kind.from_pretrained(folder, token="x", use_auth_token="y")
     with pytest.raises(TypeError, match="nonsense"):
         kind.from_pretrained(folder, nonsense=1)
 
@@ -151,6 +153,8 @@ def test_targets(tokenizer):
     assert tokenizer(text_target="a", text_pair_target="b") == tokenizer("a", "b")
     with pytest.raises(InputError, match="cannot be tokenized"):
         tokenizer()
+    with pytest.raises(InputError, match="needs text_target"):
+        tokenizer("a", text_pair_target="b")
 
 
 def test_special_tokens_may_be_split(tokenizer):

@@ -221,6 +221,8 @@ class TokenizerBase(Tokens):
             split_special_tokens=split_special_tokens,
         )  # fmt: skip
         if text_target is None:
+            if text_pair_target is not None:
+                raise InputError("text_pair_target needs text_target", where="text_pair_target")
             return self._encode(text, text_pair, options)
         targets = self._encode(text_target, text_pair_target, options)
         if text is None:

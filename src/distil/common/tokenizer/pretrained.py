@@ -94,6 +94,8 @@ class Pretrained(TokenizerBase):
         if "max_len" in options:
             options.setdefault("model_max_length", options.pop("max_len"))
         old_token = options.pop("use_auth_token", None)
+        if old_token is not None and token is not None:
+            raise InputError("token and use_auth_token are the same", fix="pass token alone")
         options = _read_options(options, fast=cls.is_fast)
         verbose = options.pop("verbose", True)
         folder = persistence.find_folder(
