@@ -147,7 +147,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_starts(race, options
 def test_texts_made_up_are_ragged_and_no_two_alike():
     texts = benchmarking._made_up()
     assert len(set(texts)) == len(texts) >= 100
-    assert max(map(len, texts)) > 5 * min(map(len, texts))
+    assert max(map(len, texts)) > 100 * min(map(len, texts))  # one sentence, and a dozen
 
 
 def test_an_entrant_stays_out_after_a_failure():

@@ -194,12 +194,20 @@ def change(weights: dict[str, Any], what: str) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "what", ["missing", "unknown", "transposed", "integers", "swapped bytes", "twice"]
+    ("what", "problem"),
+    [
+        ("missing", "weights to save are incomplete"),
+        ("unknown", "weight is not one of this model"),
+        ("transposed", "another shape than its model"),
+        ("integers", "weight cannot be stored"),
+        ("swapped bytes", "weight cannot be stored"),
+        ("twice", "weight was given twice"),
+    ],
 )
-def test_weights_that_are_not_the_models(tmp_path: Path, what: str) -> None:
+def test_weights_that_are_not_the_models(tmp_path: Path, what: str, problem: str) -> None:
     config = tiny_config()
     weights = change(random_weights(config, "base"), what)
-    with pytest.raises(CheckpointError) as raised:
+    with pytest.raises(CheckpointError, match=problem) as raised:
         save_checkpoint(tmp_path, weights, config=config, task="base")
     assert len(str(raised.value)) < 1000
     assert list(tmp_path.iterdir()) == []
