@@ -104,6 +104,7 @@ def load(
     device: Any = None,
     engine: str | None = None,
     calibration: Sequence[str] | None = None,
+    threads: int | None = None,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
@@ -128,8 +129,11 @@ def load(
             "int8" for inference alone, by the engine.
         device: Where the weights go; None leaves it to the framework.
         engine: None gives the model itself, to train or to use; "packed", "openvino" and
-            "onnxruntime" a faster form for inference alone (see `optimize`), as dtype="int8" does.
+            "onnxruntime" a faster form for inference alone (see `optimize`), as dtype="int8" does;
+            "auto" the fastest that is installed, which its `engine` then tells.
         calibration: Texts like those to be predicted, for int8 (see `optimize`).
+        threads: How many an engine computes with; None takes one a core.  Frameworks have one
+            number for the whole process and refuse it.
         revision: Branch, tag or commit on the hub.
         cache_dir: Where files from the hub are cached.
         local_files_only: Do not ask the hub; use what is cached.
@@ -150,7 +154,9 @@ def load(
         ConfigError: The configuration, or an override, is not valid.
     """
     dtype = config_overrides.pop("torch_dtype", None) if dtype is None else dtype
-    form = choose_form(framework=framework, engine=engine, dtype=dtype, device=device)
+    form = choose_form(
+        framework=framework, engine=engine, dtype=dtype, device=device, threads=threads
+    )
     asked = None if task is None else find_task(task)
     options = HubOptions(
         revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token

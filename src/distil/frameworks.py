@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Literal, get_args
 
-from distil.common.inference.model import PACKED, find_engine
+from distil.common.inference.model import AUTO, PACKED, find_engine
 from distil.common.tasks import Task
-from distil.errors import FrameworkError, not_installed
+from distil.errors import FrameworkError, InputError, not_installed, shown
 
 # What callers may name each by, for type checkers too; its own name first.
 PyTorch = Literal["pt", "torch", "pytorch"]
@@ -73,6 +73,10 @@ _FRAMEWORKS = (
     ),
 )
 FRAMEWORKS: Mapping[str, Framework] = {framework.name: framework for framework in _FRAMEWORKS}
+# What each engine is imported from.
+ENGINE_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx"),
+}  # fmt: skip
 # What engines are called in text.
 ENGINE_TITLES: Mapping[str, str] = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
 _BY_ANY_NAME = {
@@ -92,12 +96,14 @@ class Form:
             model itself.
         dtype: Of the numbers, by name.
         device: Where; None leaves it to the framework.
+        threads: How many an engine computes with; None takes one a core.
     """
 
     framework: str | None
     engine: str | None
     dtype: str
     device: Any = None
+    threads: int | None = None
 
     @property
     def title(self) -> str:
@@ -107,7 +113,7 @@ class Form:
 
 def choose_form(
     *, framework: str | None = None, engine: str | None = None, dtype: Any = None,
-    device: Any = None,
+    device: Any = None, threads: int | None = None,
 ) -> Form:  # fmt: skip
     """What a caller asks for, with everything that was left open decided.
 
@@ -116,17 +122,76 @@ def choose_form(
         engine: None for the model itself, unless `dtype` is "int8": no framework trains in it.
         dtype: Of the numbers, or its name; None for "float32".
         device: Where; None leaves it to the framework.
+        threads: How many an engine computes with; None takes one a core.
 
     Raises:
         FrameworkError: The framework is unknown or not installed.
-        InputError: There is no such engine.
+        InputError: There is no such engine, or it cannot have that many threads.
     """
     dtype = str(dtype or "float32").removeprefix("torch.")
-    engine = find_engine(engine) or (PACKED if dtype == "int8" else None)
+    engine = choose_engine(engine, framework=framework, dtype=dtype, device=device)
+    engine = engine or (PACKED if dtype == "int8" else None)
     chosen = find_framework(framework) if engine in (None, PACKED) else None
+    check_threads(threads, engine)
     if chosen is not None:
         import_framework(chosen)
-    return Form(framework=chosen, engine=engine, dtype=dtype, device=device)
+    return Form(framework=chosen, engine=engine, dtype=dtype, device=device, threads=threads)
+
+
+def choose_engine(
+    engine: str | None, *, framework: str | None = None, dtype: str = "float32", device: Any = None
+) -> str | None:
+    """`engine`, or for "auto" the fastest that is installed.
+
+    That is OpenVINO, then PyTorch, then ONNX Runtime (docs/performance.md).  Where a framework or
+    a device is named, engines cannot be meant: then it is "packed".
+
+    Raises:
+        InputError: There is no engine of that name.
+    """
+    engine = find_engine(engine)
+    if engine != AUTO:
+        return engine
+    if framework is not None or not is_cpu(device):
+        return PACKED
+    if engine_is_installed("openvino"):
+        return "openvino"
+    if FRAMEWORKS["pt"].is_installed or not engine_is_installed("onnxruntime"):
+        return PACKED
+    return PACKED if dtype == "bfloat16" else "onnxruntime"  # which has no bfloat16
+
+
+def is_cpu(device: Any) -> bool:
+    """Whether a device is the CPU, by name or as PyTorch has it; None leaves it open."""
+    return device is None or str(device) == "cpu"
+
+
+def engine_is_installed(engine: str) -> bool:
+    """Whether all that an engine is imported from is there."""
+    return all(find_spec(package) is not None for package in ENGINE_PACKAGES[engine])
+
+
+def check_threads(threads: int | None, engine: str | None) -> None:
+    """Refuse a number of threads that cannot be honoured.
+
+    Raises:
+        InputError: It is not a positive integer, or what computes is a framework.
+    """
+    if threads is None:
+        return
+    if type(threads) is not int or threads < 1:
+        raise InputError(
+            "not a number of threads", expected="a positive integer", found=shown(threads),
+            where="threads",
+        )  # fmt: skip
+    if engine in (None, PACKED):
+        raise InputError(
+            "a framework has one number of threads for the whole process",
+            expected=f"threads with engine {' or '.join(map(repr, ENGINE_PACKAGES))}",
+            found=f"engine {engine!r}", where="threads",
+            fix="choose such an engine, or call torch.set_num_threads or "
+            "tf.config.threading.set_intra_op_parallelism_threads",
+        )  # fmt: skip
 
 
 def title_of(computer: str) -> str:

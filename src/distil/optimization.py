@@ -16,11 +16,11 @@ from typing import Any
 from distil.checkpoints.located import Located
 from distil.common.config import DistilBertConfig
 from distil.common.inference.calibration import Calibration, sample_texts
-from distil.common.inference.model import PACKED, InferenceModel, find_engine
+from distil.common.inference.model import PACKED, InferenceModel
 from distil.common.inference.ranges import FILE_NAME, ActivationRanges, fingerprint, save_ranges
 from distil.common.tasks import task_of_checkpoint
 from distil.errors import InputError
-from distil.frameworks import Form, model_class, part
+from distil.frameworks import Form, check_threads, choose_engine, is_cpu, model_class, part
 
 # Enough for ranges that hardly grow any more.
 _LONGEST_SEQUENCE = 128
@@ -33,6 +33,7 @@ def optimize(
     engine: str | None = None,
     tokenizer: Any = None,
     calibration: Sequence[str] | None = None,
+    threads: int | None = None,
 ) -> InferenceModel:
     """Make a faster form of a model, for inference alone.
 
@@ -44,10 +45,12 @@ def optimize(
         model: A model of this library, of either framework.
         dtype: To compute in: "float32" (results are the model's to 1e-5), "bfloat16" or "int8".
         engine: What computes: None or "packed", the model's own framework; "openvino" or
-            "onnxruntime".
+            "onnxruntime"; "auto" the fastest that is installed.
         tokenizer: Of the model; int8 needs it.
         calibration: Texts like those to be predicted, for int8; None takes a sample of English
             sentences.
+        threads: How many an engine computes with; None takes one a core.  Frameworks have one
+            number for the whole process and refuse it.
 
     Returns:
         What is called like the model, or with `score` on sequences of any lengths.
@@ -59,7 +62,6 @@ def optimize(
     Warns:
         UserWarning: The processor lacks this arithmetic; the next best type is used.
     """
-    engine = find_engine(engine) or PACKED
     framework = getattr(model, "framework", None)
     if framework not in ("pt", "tf") or isinstance(model, InferenceModel):
         raise InputError(
@@ -67,6 +69,9 @@ def optimize(
             where="model",
         )  # fmt: skip
     dtype = str(dtype).removeprefix("torch.")
+    device = getattr(model, "device", None)
+    engine = choose_engine(engine, dtype=dtype, device=device) or PACKED
+    check_threads(threads, engine)
     texts = _calibration(model.config, lambda: tokenizer, calibration)
     if engine == PACKED:
         return _packed(model, dtype, texts)
@@ -74,7 +79,7 @@ def optimize(
 
     return engines.from_weights(
         dict(model.named_arrays()), model.config, model.task,
-        engine=engine, dtype=dtype, calibration=texts,
+        engine=engine, dtype=dtype, calibration=texts, threads=threads,
     )  # fmt: skip
 
 
@@ -89,7 +94,7 @@ def load_with_engine(
     found: Located, task: str, form: Form, *, calibration: Sequence[str] | None, **overrides: Any
 ) -> InferenceModel:
     """Load a checkpoint into an engine, without any framework; see `distil.load`."""
-    if form.device not in (None, "cpu"):
+    if not is_cpu(form.device):
         raise InputError(
             f"{form.title} computes on the CPU here",
             expected="cpu", found=form.device, where="device",
@@ -99,7 +104,7 @@ def load_with_engine(
     config = found.config.replace(**overrides)
     return engines.load(
         found, config, task, engine=str(form.engine), dtype=form.dtype,
-        calibration=_of_checkpoint(config, found.folder, calibration),
+        calibration=_of_checkpoint(config, found.folder, calibration), threads=form.threads,
     )  # fmt: skip
 
 

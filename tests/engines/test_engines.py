@@ -1,6 +1,7 @@
 """An engine computes what the plain model does."""
 
 import gc
+import os
 import subprocess
 import sys
 import weakref
@@ -92,20 +93,45 @@ def test_every_activation(engine, activation):
 @pytest.mark.parametrize("mask", ["none", "full", "ragged", "holes"])
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_a_padded_batch(engine, task, mask):
-    """With holes in the mask, positions are not those counted from 0."""
+    """Called as the model is; with holes in the mask, positions are not those counted from 0."""
     model = plain_model(task)
     batch = batch_for(model.config, task, mask=mask, labels=False)
     shown = batch.get("attention_mask")
     with torch.no_grad():
         expected = model(**{name: torch.from_numpy(array) for name, array in batch.items()})
-    found = engine_of(model, engine).score_padded(batch["input_ids"], shown)
-    assert set(found) == set(expected.keys())
+    found = engine_of(model, engine)(**batch)
+    assert type(found) is type(expected)
+    assert found.keys() == expected.keys()
     for name, values in found.items():
+        assert type(values) is np.ndarray
         own = expected[name].numpy()
         by_token = shown is not None and own.shape[:2] == shown.shape
         place = shown != 0 if by_token else ...
         assert_same([values[place]], [own[place]])
         assert values.shape == own.shape
+
+
+@every_engine
+@pytest.mark.parametrize("kind", [torch.tensor, np.array, list, lambda x: np.array(x, np.int8)])
+def test_a_batch_of_any_kind(engine, kind):
+    model = plain_model("sequence-classification")
+    ids, mask = [[1, 2, 3], [4, 5, 0]], [[1, 1, 1], [1, 1, 0]]
+    found = engine_of(model, engine)(kind(ids), attention_mask=kind(mask))
+    assert_same(found.logits, one_by_one(model, [[1, 2, 3], [4, 5]]))
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    ({"input_ids": [[1, 61]]}, "vocabulary"),
+    ({"input_ids": [[1, -1]]}, "vocabulary"),
+    ({"input_ids": [[1.0, 2.0]]}, "must be integers"),
+    ({"input_ids": [1, 2]}, "input_ids has the wrong shape"),
+    ({"input_ids": [[1] * 21]}, "longer than the model can take"),
+    ({"input_ids": [[1, 2]], "attention_mask": [[1, 1, 1]]}, "attention_mask has the wrong shape"),
+    ({"input_ids": [[1, 2]], "attention_mask": [[0, 0]]}, "nothing to attend to"),
+])  # fmt: skip
+def test_a_batch_that_does_not_fit(given, message):
+    with pytest.raises(InputError, match=message):
+        engine_of(plain_model("base"), "onnxruntime")(**given)
 
 
 @every_engine
@@ -347,6 +373,55 @@ def test_an_engine_that_is_missing(engine, package, monkeypatch):
 def test_what_a_table_does_not_hold(engine, given):
     with pytest.raises(InputError, match="outside"):
         engine_of(plain_model("base"), engine).score(**given)
+
+
+@every_engine
+def test_threads_reach_the_session(engine):
+    session = engine_of(plain_model("base"), engine, threads=1)._session
+    if engine == "openvino":
+        assert session.compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    else:
+        assert session._session.get_session_options().intra_op_num_threads == 1
+
+
+@every_engine
+def test_it_says_what_it_is(engine):
+    found = engine_of(plain_model("question-answering"), engine)
+    assert repr(found) == (
+        f"<DistilBertForQuestionAnswering for inference: engine='{engine}', dtype='float32', "
+        "device='cpu'>"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@every_engine
+def test_after_a_fork(engine, tmp_path):
+    """OpenVINO would wait for threads that are not there: it is refused, and loaded anew works."""
+    plain_model("base").save_pretrained(tmp_path)
+    code = f"""if True:
+        import os, distil
+        from distil.errors import InputError
+        load = lambda: distil.load({str(tmp_path)!r}, engine={engine!r})
+        model = load()
+        model.score([[1, 2]])
+        if os.fork() == 0:
+            try:
+                model.score([[1, 2]])
+                print("computed", flush=True)
+            except InputError as error:
+                print(error.problem, flush=True)
+            load().score([[1, 2]])
+            print("loaded anew", flush=True)
+            os._exit(0)
+        os.wait()
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    first, *rest = done.stdout.splitlines()
+    assert first.startswith("OpenVINO cannot compute" if engine == "openvino" else "computed")
+    assert rest == ["loaded anew"]
 
 
 @every_engine

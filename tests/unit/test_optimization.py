@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import distil
+from distil import frameworks
 from distil.common.inference.calibration import sample_texts
 from distil.common.inference.model import InferenceModel
 from distil.common.inference.ranges import FILE_NAME, linear_layers
@@ -141,3 +142,108 @@ def test_what_is_optimized_is_not_optimized_again(folder):
 def test_engines_compute_on_the_cpu(folder):
     with pytest.raises(InputError, match="on the CPU here"):
         distil.load(folder, engine="openvino", device="cuda")
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Only these packages are."""
+
+    def only(*names):
+        monkeypatch.setattr(frameworks, "find_spec", lambda name: name if name in names else None)
+
+    return only
+
+
+TORCH, KERAS, ORT = ("torch",), ("tensorflow", "keras"), ("onnxruntime", "onnx")
+
+
+@pytest.mark.parametrize(("packages", "options", "expected"), [
+    ((*TORCH, *KERAS, *ORT, "openvino"), {}, "openvino"),
+    (("openvino",), {"dtype": "bfloat16"}, "openvino"),
+    ((*TORCH, *ORT), {}, "packed"),
+    ((*KERAS, *ORT), {}, "onnxruntime"),
+    (("onnxruntime", *KERAS), {}, "packed"),
+    ((*KERAS, *ORT), {"dtype": "bfloat16"}, "packed"),
+    (KERAS, {}, "packed"),
+    (("openvino", *TORCH), {"device": "cpu"}, "openvino"),
+    (("openvino", *TORCH), {"device": "cuda"}, "packed"),
+    (("openvino", *TORCH), {"framework": "pt"}, "packed"),
+])  # fmt: skip
+def test_auto_is_the_fastest_that_is_installed(packages, options, expected, installed):
+    installed(*packages)
+    assert frameworks.choose_engine("auto", **options) == expected
+
+
+def test_other_engines_are_taken_at_their_word(installed):
+    installed("openvino")
+    assert frameworks.choose_engine("onnxruntime", device="cpu") == "onnxruntime"
+    assert frameworks.choose_engine(None) is None
+
+
+@pytest.mark.pt
+def test_auto_says_which(folder, installed):
+    installed("torch")
+    model = distil.load(folder, engine="auto")
+    assert (model.engine, model.framework) == ("packed", "pt")
+    assert repr(model) == (
+        "<DistilBertForSequenceClassification for inference: engine='packed', framework='pt', "
+        "dtype='float32', device='cpu'>"
+    )
+    assert distil.optimize(distil.load(folder, framework="pt"), engine="auto").engine == "packed"
+
+
+@pytest.mark.parametrize("threads", [0, -1, 2.0, "2", True])
+def test_what_is_no_number_of_threads(folder, threads):
+    with pytest.raises(InputError, match="not a number of threads") as caught:
+        distil.load(folder, engine="openvino", threads=threads)
+    assert caught.value.where == "threads"
+
+
+@pytest.mark.pt
+@pytest.mark.parametrize("engine", [None, "packed"])
+def test_a_framework_has_one_number_of_threads(folder, engine):
+    model = distil.load(folder, framework="pt")
+    tokenizer = distil.load_tokenizer(folder)
+    for make in (
+        lambda: distil.load(folder, framework="pt", engine=engine, threads=2),
+        lambda: distil.pipeline(model=folder, framework="pt", engine=engine, threads=2),
+        lambda: distil.optimize(model, engine=engine, threads=2),
+        lambda: distil.pipeline(model=model, tokenizer=tokenizer, engine=engine, threads=2),
+    ):
+        with pytest.raises(InputError, match="for the whole process") as caught:
+            make()
+        assert caught.value.where == "threads"
+
+
+@pytest.mark.pt
+@pytest.mark.parametrize(
+    "options", [{"threads": 1}, {"engine": "packed"}, {"calibration": TEXTS}], ids=str
+)
+def test_options_of_a_form_are_refused_once_it_is_made(folder, options):
+    packed = distil.load(folder, framework="pt", engine="packed")
+    with pytest.raises(InputError, match="in its form for inference already"):
+        distil.pipeline(model=packed, tokenizer=distil.load_tokenizer(folder), **options)
+
+
+@pytest.mark.pt
+@pytest.mark.onnxruntime
+def test_threads_reach_the_engine(folder):
+    model = distil.load(folder, framework="pt")
+    tokenizer = distil.load_tokenizer(folder)
+    options = {"engine": "onnxruntime", "threads": 1}
+    for made in (
+        distil.load(folder, **options),
+        distil.optimize(model, **options),
+        distil.pipeline(model=folder, **options).model,
+        distil.pipeline(model=model, tokenizer=tokenizer, **options).model,
+    ):
+        assert made._session._session.get_session_options().intra_op_num_threads == 1
+
+
+@pytest.mark.onnxruntime
+def test_a_loaded_engine_is_called_like_any_model(folder):
+    model = distil.load(folder, engine="onnxruntime")
+    batch = distil.load_tokenizer(folder)(TEXTS, padding=True, return_tensors="np")
+    output = model(**batch)
+    assert output.logits.shape == (len(TEXTS), model.config.num_labels)
+    assert output.logits.dtype == np.float32

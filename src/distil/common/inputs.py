@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from distil.arrays import Array
 from distil.common.config import DistilBertConfig
 from distil.errors import InputError
 
@@ -78,6 +79,32 @@ def check_shapes(
         fits(positions, allowed) for allowed in (text, (1,) * (rank - 1) + text[-1:], text[-1:])
     ):
         raise _shape_error("position_ids", f"the shape of {name}, {_show(text)}", positions)
+
+
+def check_arrays(
+    config: DistilBertConfig,
+    input_ids: Array,
+    attention_mask: Array | None,
+    token_type_ids: Any,
+    *,
+    choices: bool,
+) -> None:
+    """The arrays that a model for inference is called with must fit it and one another.
+
+    Raises:
+        InputError: They do not.
+    """
+    if token_type_ids is not None:
+        note_token_types()
+    mask = None if attention_mask is None else attention_mask.shape
+    check_shapes(
+        config, ids=input_ids.shape, embeddings=None, mask=mask, positions=None, choices=choices
+    )
+    if input_ids.dtype.kind not in "iu":
+        raise not_integers("input_ids", input_ids.dtype)
+    wrong = input_ids[(input_ids < 0) | (input_ids >= config.vocab_size)]
+    if len(wrong):
+        raise out_of_range("input_ids", config.vocab_size, int(wrong[0]), what="the vocabulary")
 
 
 def check_head_mask(config: DistilBertConfig, shape: Shape) -> None:

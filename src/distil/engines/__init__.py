@@ -26,9 +26,8 @@ from distil.engines.feeding import feeds
 from distil.engines.graph import Weights
 from distil.engines.model import EngineModel
 from distil.errors import InputError, not_installed, shown
+from distil.frameworks import ENGINE_PACKAGES
 
-# Packages that each engine is imported from.
-_PACKAGES = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx")}
 DTYPES = ("float32", "bfloat16", "int8")
 
 
@@ -144,12 +143,12 @@ def _check(engine: str, dtype: str) -> ModuleType:
         InputError: There is no such engine or dtype.
         FrameworkError: A package is missing.
     """
-    for name, found, expected in (("engine", engine, [*_PACKAGES]), ("dtype", dtype, DTYPES)):
+    for name, found, expected in (("engine", engine, [*ENGINE_PACKAGES]), ("dtype", dtype, DTYPES)):
         if found not in expected:
             raise InputError(
                 f"unknown {name}", expected=" or ".join(expected), found=shown(found), where=name
             )
-    for package in _PACKAGES[engine]:
+    for package in ENGINE_PACKAGES[engine]:
         if find_spec(package) is None:
             raise not_installed(package, where=f"engine {engine!r}", extra=engine)
     return importlib.import_module(f"distil.engines.{engine}")

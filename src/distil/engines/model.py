@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, Protocol
@@ -16,10 +17,18 @@ from distil.common.spec import width
 from distil.common.tasks import TASKS
 from distil.engines.feeding import Feed, feeds
 from distil.engines.graph import OUTPUT
+from distil.errors import InputError
+from distil.frameworks import title_of
 
 
 class Session(Protocol):
-    """A graph that an engine has made ready."""
+    """A graph that an engine has made ready.
+
+    Attributes:
+        survives_fork: Whether a process that was forked from the one that made it may run it.
+    """
+
+    survives_fork: bool
 
     def run(self, feeds: Iterable[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
         """The outputs by name for each set of inputs, in order; valid until the next is taken."""
@@ -39,11 +48,13 @@ class EngineModel(InferenceModel):
     def __init__(
         self, session: Session, config: DistilBertConfig, task: str, *, engine: str, dtype: str
     ) -> None:
-        self.framework, self.dtype = engine, dtype
+        self.framework = self.engine = engine
+        self.dtype = dtype
         self.config, self.task = config, task
         self._width = width(config, task)
         self._session = session
         self._lock = Lock()
+        self._process = os.getpid()
 
     def score(  # noqa: D102 - see InferenceModel
         self,
@@ -52,6 +63,13 @@ class EngineModel(InferenceModel):
         positions: Sequence[Any] | None = None,
         wanted: Sequence[Any] | None = None,
     ) -> list[Array]:
+        if os.getpid() != self._process and not self._session.survives_fork:
+            raise InputError(
+                f"{title_of(self.engine)} cannot compute in a fork of the process that loaded the "
+                "model: its threads stayed behind",
+                expected=f"process {self._process}", found=f"process {os.getpid()}",
+                fix="load the model in the new process, or start that by spawn",
+            )  # fmt: skip
         first = TASKS[self.task].reads_first
         if first:
             wanted = [[0]] * len(sequences)

@@ -35,6 +35,8 @@ class Session:
         threads: How many compute; None takes one a core.
     """
 
+    survives_fork = True
+
     def __init__(self, graph: Graph, *, dtype: str, threads: int | None) -> None:
         del dtype  # of interest to other engines
         options = onnxruntime.SessionOptions()

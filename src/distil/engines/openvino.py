@@ -198,6 +198,8 @@ class Session:
         threads: How many compute; None takes one a core.
     """
 
+    survives_fork = False  # waits for ever
+
     def __init__(self, model: openvino.Model, *, dtype: str, threads: int | None) -> None:
         reduced = dtype == "bfloat16" or (dtype == "int8" and _has_bfloat16())
         options: dict[str, Any] = {
@@ -206,7 +208,7 @@ class Session:
         }
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
-        compiled = _core().compile_model(model, "CPU", options)
+        compiled = self.compiled = _core().compile_model(model, "CPU", options)
         self._inputs = [port.any_name for port in compiled.inputs]
         self._outputs = [port.any_name for port in compiled.outputs]
         self._requests = [compiled.create_infer_request() for _ in range(_IN_FLIGHT)]

@@ -91,6 +91,7 @@ def pipeline(
     tokenizer: Any = None,
     device: Any = None,
     calibration: Sequence[str] | None = None,
+    threads: int | None = None,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
@@ -110,10 +111,12 @@ def pipeline(
         framework: As in `distil.load`.
         dtype: To compute in: "float32", "bfloat16" or "int8".
         engine: What computes: None or "packed", the framework itself, without padding; "openvino"
-            or "onnxruntime".
+            or "onnxruntime"; "auto" the fastest that is installed.
         tokenizer: Of the model, or its name; needed unless `model` is a name.
         device: As in `distil.load`.
         calibration: Texts like those to be predicted, for int8.
+        threads: How many an engine computes with; None takes one a core.  Frameworks have one
+            number for the whole process and refuse it.
         revision: As in `distil.load`, like all that follow.
         cache_dir: Where files from the hub are kept.
         local_files_only: Do not ask the hub.
@@ -140,12 +143,15 @@ def pipeline(
         origin = partial(
             pipeline, task, _lasting(named), framework=framework, dtype=dtype, engine=engine,
             tokenizer=_lasting(tokenizer), device=device, calibration=calibration,
-            **vars(replace(hub_options, token=None)),
+            threads=threads, **vars(replace(hub_options, token=None)),
         )  # fmt: skip
     if isinstance(tokenizer, str | Path):
         tokenizer = api.load_tokenizer(tokenizer, **vars(hub_options))
     if isinstance(model, str | Path):
-        form = choose_form(framework=framework, engine=engine or PACKED, dtype=dtype, device=device)
+        form = choose_form(
+            framework=framework, engine=engine or PACKED, dtype=dtype, device=device,
+            threads=threads,
+        )  # fmt: skip
         with locate(model, hub_options) as found:
             asked = asked or found.task
             _check_head(found, asked)
@@ -154,7 +160,16 @@ def pipeline(
     elif not isinstance(model, InferenceModel):
         from distil.optimization import optimize  # noqa: PLC0415 - after names are checked
 
-        model = optimize(model, dtype, engine=engine, tokenizer=tokenizer, calibration=calibration)
+        model = optimize(
+            model, dtype, engine=engine, tokenizer=tokenizer, calibration=calibration,
+            threads=threads,
+        )  # fmt: skip
+    elif threads is not None or engine is not None or calibration is not None:
+        raise InputError(
+            "the model is in its form for inference already",
+            expected="threads, engine and calibration left out", found=repr(model), where="model",
+            fix="pass them to distil.load or distil.optimize",
+        )  # fmt: skip
     if tokenizer is None:
         raise InputError(
             "a model in memory has no tokenizer", where="tokenizer",

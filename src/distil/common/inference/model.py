@@ -14,12 +14,16 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.common.config import DistilBertConfig
+from distil.common.inputs import check_arrays
+from distil.common.outputs import ModelOutput
 from distil.common.tasks import TASKS
 from distil.errors import InputError
 
-# What can compute it, besides the framework that the model is of ("packed").
+# What can compute it: the framework that the model is of ("packed"), or an engine.  "auto" stands
+# for the fastest that is installed, see `distil.frameworks.choose_engine`.
 PACKED = "packed"
-Engine = Literal["packed", "openvino", "onnxruntime"]
+AUTO = "auto"
+Engine = Literal["packed", "openvino", "onnxruntime", "auto"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 
 
@@ -28,15 +32,55 @@ class InferenceModel(ABC):
 
     Attributes:
         framework: What computes: "pt", "tf", "openvino" or "onnxruntime".
+        engine: "packed" if that is a framework, else its name once more.
         config: Of the model.
         task: Of the model, a name of `distil.common.tasks`.
         dtype: What it computes in: "float32", "bfloat16", "float16" or "int8".
+        device: Where it computes.
     """
 
     framework: str
+    engine: str = PACKED
     config: DistilBertConfig
     task: str
     dtype: str
+    device: Any = "cpu"
+
+    def __repr__(self) -> str:
+        framework = f", framework={self.framework!r}" if self.engine == PACKED else ""
+        return (
+            f"<{TASKS[self.task].class_name} for inference: engine={self.engine!r}{framework}, "
+            f"dtype={self.dtype!r}, device={str(self.device)!r}>"
+        )
+
+    def __call__(
+        self, input_ids: Any, attention_mask: Any = None, token_type_ids: Any = None
+    ) -> ModelOutput:
+        """Score a padded batch, as a model does.
+
+        Args:
+            input_ids: Token ids (b, s), of multiple choice (b, choices, s): an array, or a tensor
+                of any framework.
+            attention_mask: 0 where a token is padding; None shows all.
+            token_type_ids: Ignored, with one warning.
+
+        Returns:
+            The model's kind of output, on the CPU, in float32: tensors of the framework that
+            computes, NumPy arrays of an engine; what belongs to padding is 0.
+
+        Raises:
+            InputError: The inputs do not fit the model or one another, or a row is all padding.
+        """
+        task = TASKS[self.task]
+        ids = _to_array(input_ids)
+        mask = None if attention_mask is None else _to_array(attention_mask)
+        check_arrays(self.config, ids, mask, token_type_ids, choices=task.has_choices)
+        fields = self.score_padded(ids, mask)
+        return task.output(**{name: self._own(array) for name, array in fields.items()})
+
+    def _own(self, array: Array) -> Any:
+        """An array as this form gives it."""
+        return array
 
     @abstractmethod
     def score(
@@ -94,6 +138,10 @@ class InferenceModel(ABC):
         if len(task.scores) == 1:
             return {task.scores[0]: padded}
         return {name: padded[..., number] for number, name in enumerate(task.scores)}
+
+
+def _to_array(x: Any) -> Array:
+    return np.asarray(x.cpu() if hasattr(x, "cpu") else x)
 
 
 def find_engine(name: str | None) -> str | None:

@@ -12,19 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from distil.arrays import Array
 from distil.common.config import DistilBertConfig
 from distil.common.inference.model import InferenceModel
 from distil.common.inference.packing import TOKENS_AT_ONCE, Group, Pack, packs
 from distil.common.inference.ranges import ActivationRanges, check_ranges
 from distil.common.model import encoder_of
-from distil.common.outputs import ModelOutput
 from distil.common.spec import ATTENTION_OUT, FFN_IN, FFN_OUT, KEY, QUERY, VALUE, Row
 from distil.common.tasks import TASKS
 from distil.errors import InputError
-from distil.pt.checks import check_inputs
 from distil.pt.encoder import Embeddings
 from distil.pt.inference.attention import Attention, attention_for
 from distil.pt.inference.capabilities import settle
@@ -98,33 +96,8 @@ class PackedModel(InferenceModel):
             # A copy of the model around no encoder, for its head alone.
             self._head = copy.deepcopy(model, {id(encoder): nn.Identity()}).eval().float().head
 
-    def __call__(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-    ) -> ModelOutput:
-        """Score a padded batch, as the model does.
-
-        Args:
-            input_ids: Token ids (b, s), of multiple choice (b, choices, s).
-            attention_mask: 0 where a token is padding; None shows all.
-            token_type_ids: Ignored, with one warning.
-
-        Returns:
-            The model's kind of output, on the CPU; what belongs to padding is 0.
-
-        Raises:
-            InputError: The inputs do not fit the model or one another, or a row is all padding.
-        """
-        check_inputs(
-            self.config, input_ids, attention_mask, None, None, token_type_ids,
-            choices=TASKS[self.task].has_choices,
-        )  # fmt: skip
-        mask = None if attention_mask is None else attention_mask.cpu().numpy()
-        fields = self.score_padded(input_ids.cpu().numpy(), mask)
-        tensors = {name: torch.from_numpy(array) for name, array in fields.items()}
-        return TASKS[self.task].output(**tensors)
+    def _own(self, array: Array) -> Tensor:
+        return torch.from_numpy(array)
 
     @torch.inference_mode()
     def score(
@@ -134,7 +107,7 @@ class PackedModel(InferenceModel):
         positions: Sequence[Any] | None = None,
         wanted: Sequence[Any] | None = None,
         budget: int | None = None,
-    ) -> list[NDArray[Any]]:
+    ) -> list[Array]:
         """See `InferenceModel.score`; `budget` is how many tokens to compute at once."""
         budget = budget or TOKENS_AT_ONCE * _MORE_AT_ONCE.get(self.dtype, 1)
         found: list[Any] = [None] * len(sequences)
@@ -144,7 +117,7 @@ class PackedModel(InferenceModel):
                 found[row] = scores
         return found
 
-    def _score(self, pack: Pack, wanted: Sequence[NDArray[Any]] | None) -> Sequence[NDArray[Any]]:
+    def _score(self, pack: Pack, wanted: Sequence[Array] | None) -> Sequence[Array]:
         first_only = TASKS[self.task].reads_first
         counts = np.array([len(places) for places in wanted]) if wanted else pack.lengths
         chosen = None  # of the tokens, in the pack; None where all are wanted
@@ -169,7 +142,7 @@ class PackedModel(InferenceModel):
         scores = x if self._head is None else self._head(x[None])[0]
         return np.split(scores.cpu().numpy(), np.cumsum(counts)[:-1])
 
-    def _moved(self, array: NDArray[Any]) -> Tensor:
+    def _moved(self, array: Array) -> Tensor:
         return torch.from_numpy(array).to(self.device)
 
 

@@ -19,10 +19,8 @@ from distil.arrays import Array
 from distil.common.inference.model import InferenceModel
 from distil.common.inference.packing import TOKENS_AT_ONCE, Pack, packs
 from distil.common.model import encoder_of
-from distil.common.outputs import ModelOutput
 from distil.common.spec import parameters
 from distil.common.tasks import TASKS
-from distil.tf.checks import check_inputs
 from distil.tf.encoder import Embeddings, TransformerBlock
 from distil.tf.inference.capabilities import settle
 from distil.tf.inference.prepared import copied, float_product, layer_norm
@@ -55,6 +53,7 @@ class PackedModel(InferenceModel):
     def __init__(self, model: TFDistilBertPreTrainedModel, *, dtype: str = "float32") -> None:
         self.config, self.task = model.config, model.task
         self.dtype = settle(dtype)
+        self.device = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
         self._build(model, tf.as_dtype(self.dtype))
         self._graphs: dict[tuple[bool, bool, bool], Any] = {}
 
@@ -67,36 +66,8 @@ class PackedModel(InferenceModel):
         ]
         self._head = None if encoder is model else _head_of(model)
 
-    def __call__(
-        self,
-        input_ids: tf.Tensor,
-        attention_mask: tf.Tensor | None = None,
-        token_type_ids: tf.Tensor | None = None,
-    ) -> ModelOutput:
-        """Score a padded batch, as the model does.
-
-        Args:
-            input_ids: Token ids (b, s), of multiple choice (b, choices, s).
-            attention_mask: 0 where a token is padding; None shows all.
-            token_type_ids: Ignored, with one warning.
-
-        Returns:
-            The model's kind of output; what belongs to padding is 0.
-
-        Raises:
-            InputError: The inputs do not fit the model or one another, or a row is all padding.
-        """
-        input_ids = tf.convert_to_tensor(input_ids)
-        if attention_mask is not None:
-            attention_mask = tf.convert_to_tensor(attention_mask)
-        check_inputs(
-            self.config, input_ids, attention_mask, None, None, token_type_ids,
-            choices=TASKS[self.task].has_choices,
-        )  # fmt: skip
-        mask = None if attention_mask is None else attention_mask.numpy()
-        fields = self.score_padded(input_ids.numpy(), mask)
-        tensors = {name: tf.convert_to_tensor(array) for name, array in fields.items()}
-        return TASKS[self.task].output(**tensors)
+    def _own(self, array: Array) -> tf.Tensor:
+        return tf.convert_to_tensor(array)
 
     def score(
         self,
