@@ -45,6 +45,7 @@ _HOMES = {
     "optimize": "distil.optimization",
     "pipeline": "distil.pipelines",
     "predict": "distil.prediction",
+    "serve": "distil.serving",
     "train": "distil.training",
     **dict.fromkeys(_MODELS, "distil.pt"),
     **{f"TF{name}": "distil.tf" for name in _MODELS},

@@ -23,7 +23,7 @@ FLOORS = (
     ("optimization",),
     ("api",),
     ("pipelines", "training", "parity", "inspection"),
-    ("prediction", "conversion", "evaluation", "benchmarking"),
+    ("prediction", "conversion", "evaluation", "serving", "benchmarking"),
     ("",),  # the public names
     ("cli",),
     ("__main__",),

@@ -20,7 +20,17 @@ from distil.errors import DistilError, Interrupted
 
 # One module each in this package, with SUMMARY, DESCRIPTION, EXAMPLES, add_arguments(parser) and
 # run(arguments), which gives the exit status.
-COMMANDS = ("info", "predict", "parity", "convert", "evaluate", "bench", "train", "distill")
+COMMANDS = (
+    "info",
+    "predict",
+    "parity",
+    "convert",
+    "evaluate",
+    "serve",
+    "bench",
+    "train",
+    "distill",
+)
 
 _FAILED = 2
 _INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended

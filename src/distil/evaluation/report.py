@@ -13,12 +13,13 @@ from distil.evaluation.statistics import Estimate
 from distil.storage.files import atomic_write
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bar: #4a7fb5; }
+:root { color-scheme: light dark; --line: #8884; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; }
+table { border-collapse: collapse; min-width: 50%; }
+th, td { text-align: left; padding: .3rem 1.5rem .3rem 0; border-bottom: 1px solid var(--line);
+  vertical-align: top; overflow-wrap: break-word; }
+th { white-space: nowrap; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 figure { margin: 1rem 0; background: #fff; border-radius: 4px; padding: .5rem; }
 figure svg { max-width: 100%; height: auto; display: block; margin: auto; }

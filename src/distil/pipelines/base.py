@@ -267,6 +267,14 @@ class Pipeline(ABC):
         """Tokens that a sequence may have."""
         return self.limit if options.max_length is None else min(self.limit, options.max_length)
 
+    def chosen(self, given: Mapping[str, Any]) -> Any:
+        """The options of a call that is given some of them.
+
+        Raises:
+            InputError: One is unknown, or has no such value.
+        """
+        return self._options(self.options, given)
+
     def _is_row(self, inputs: Any) -> bool:
         return isinstance(inputs, str | Mapping)
 

@@ -1,0 +1,91 @@
+"""`distil serve`: models behind HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from distil.errors import InputError
+
+SUMMARY = "serve models over HTTP"
+DESCRIPTION = """\
+Answer requests over HTTP until Ctrl-C or SIGTERM, which let requests that
+were taken finish. Requests that wait are computed together, without padding.
+
+Protocols: distil's own (/v1/classify, /v1/tokens, /v1/answers, /v1/fill-mask,
+/v1/choices, /v1/embed), text-embeddings-inference (/embed, /predict), OpenAI
+(/v1/embeddings), Open Inference Protocol v2 (/v2/models/NAME/infer); also
+/health, /ready, /info, /metrics (Prometheus), /openapi.json, and a page at /."""
+EXAMPLES = (
+    ("the bundled sentiment model, at http://127.0.0.1:8000", "distil serve sst2-small"),
+    (
+        "two models by names of their own, in int8",
+        "distil serve mood=sst2-small search=./my-encoder --dtype int8",
+    ),
+    (
+        "for other machines, with an API key from the environment",
+        "DISTIL_API_KEY=... distil serve ./my-model --host 0.0.0.0 --port 80",
+    ),
+)
+
+API_KEY = "DISTIL_API_KEY"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument(
+        "models", nargs="+", metavar="[NAME=]MODEL", help="a folder, bundled or hub name"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
+    parser.add_argument("--framework", help="pt or tf")
+    parser.add_argument("--engine", help="packed, openvino or onnxruntime")
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or int8 (float32)")
+    parser.add_argument(
+        "--public", action="store_true",
+        help=f"let everybody ask who reaches the address; else set {API_KEY} for that",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-origin", nargs="+", default=[], metavar="ORIGIN", help="web pages that may ask"
+    )
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="for HTTPS, PEM")
+    parser.add_argument("--private-key", type=Path, metavar="FILE", help="of the certificate")
+    parser.add_argument("--no-access-log", action="store_true", help="print no line a request")
+    limits = parser.add_argument_group("limits, of each model")
+    limits.add_argument("--queue", type=int, metavar="TOKENS", help="that wait at most (65536)")
+    limits.add_argument("--batch", type=int, metavar="TOKENS", help="computed together (2048)")
+    limits.add_argument("--rows", type=int, metavar="N", help="inputs of a request (1024)")
+    limits.add_argument("--characters", type=int, metavar="N", help="of a request (1000000)")
+    limits.add_argument("--seconds", type=float, metavar="S", help="in the queue at most (30)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it."""
+    from distil.serving import serve  # noqa: PLC0415 - after --help is out of the way
+
+    pairs = [one.partition("=") for one in arguments.models]
+    models = {(name if mark else Path(name).name): rest or name for name, mark, rest in pairs}
+    if len(models) < len(pairs):
+        raise InputError("two models have the same name", where="models", fix="NAME=MODEL")
+    limits = {
+        name: getattr(arguments, name)
+        for name in ("queue", "batch", "rows", "characters", "seconds")
+        if getattr(arguments, name) is not None
+    }
+    serve(
+        models,
+        host=arguments.host,
+        port=arguments.port,
+        engine=arguments.engine,
+        framework=arguments.framework,
+        dtype=arguments.dtype,
+        api_key=os.environ.get(API_KEY),
+        allow_origins=arguments.allow_origin,
+        public=arguments.public,
+        certificate=arguments.certificate,
+        private_key=arguments.private_key,
+        access_log=not arguments.no_access_log,
+        **limits,
+    )
+    return 0

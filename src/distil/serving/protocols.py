@@ -1,0 +1,251 @@
+"""The protocols that are spoken: what a body means to a pipeline, and a result in a body.
+
+- distil's own: every head, options and results as the pipelines have them.
+- text-embeddings-inference's /embed and /predict (Hugging Face, Apache-2.0, its OpenAPI document).
+- OpenAI's /v1/embeddings.
+- Open Inference Protocol v2 (KServe): texts as BYTES in, labels or vectors out.
+
+A protocol is a table of `Route`s and knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from distil.errors import InputError, shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What a body asks for.
+
+    Attributes:
+        model: The name of the model; None for the first that does the task.
+        rows: As the pipeline takes them.
+        options: Of the pipeline.
+        answer: Makes the body of the answer: of the model's name, the results, and the number of
+            tokens.
+    """
+
+    model: str | None
+    rows: Sequence[Any]
+    options: Mapping[str, Any]
+    answer: Callable[[str, list[Any], int], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """An address that is posted to.
+
+    Attributes:
+        path: The address.
+        task: Of the models that answer there, by the name of their pipeline's task.
+        summary: What it does, in a line.
+        read: Makes a call of the body; raises an InputError.
+        fields: Of the body: name, type in JSON Schema, and whether it must be there.
+    """
+
+    path: str
+    task: str | None
+    summary: str
+    read: Callable[[Mapping[str, Any]], Call]
+    fields: Mapping[str, tuple[Any, bool]]
+
+
+def _own(fields: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Call]:
+    """The reader of one of distil's own addresses."""
+
+    def read(body: Mapping[str, Any]) -> Call:
+        options = dict(body)
+        model, inputs = options.pop("model", None), options.pop("inputs", None)
+        one = isinstance(inputs, str | Mapping)
+        rows = [inputs] if one else inputs
+        if not isinstance(rows, list) or not rows:
+            raise _wrong("inputs", "a text, an object or a list of such", inputs)
+        rows = [_row(row, number, fields) for number, row in enumerate(rows)]
+
+        def answer(name: str, results: list[Any], tokens: int) -> Any:
+            return {"model": name, "results": [_plain(result) for result in results]}
+
+        return Call(model=_name(model), rows=rows, options=options, answer=answer)
+
+    return read
+
+
+def _row(row: Any, number: int, fields: tuple[str, ...]) -> Any:
+    if isinstance(row, str):
+        return row
+    if isinstance(row, Mapping) and set(row) <= set(fields) and fields[0] in row:
+        return row[fields[0]] if len(row) == 1 else dict(row)
+    raise _wrong(f"inputs[{number}]", "a text, or an object of " + ", ".join(fields), row)
+
+
+def _embed(body: Mapping[str, Any]) -> Call:
+    """text-embeddings-inference: {"inputs", "normalize", "truncate"} to a list of vectors."""
+    return Call(
+        model=None,
+        rows=_texts(body.get("inputs"), "inputs"),
+        options={"normalize": _flag(body, "normalize", default=True),
+                 "truncation": _flag(body, "truncate", default=False) or None},
+        answer=lambda name, results, tokens: [_plain(one) for one in results],
+    )  # fmt: skip
+
+
+def _predict(body: Mapping[str, Any]) -> Call:
+    """text-embeddings-inference: a text or a pair of texts to its labels, the best first."""
+    inputs = body.get("inputs")
+    pair = isinstance(inputs, list) and len(inputs) == 2 and all(isinstance(x, str) for x in inputs)
+    rows = [inputs] if isinstance(inputs, str) or pair else inputs
+    if not isinstance(rows, list) or not rows:
+        raise _wrong("inputs", "a text, a pair of texts, or a list of such", inputs)
+    read = []
+    for number, row in enumerate(rows):
+        texts = [row] if isinstance(row, str) else row
+        if not (isinstance(texts, list) and len(texts) in (1, 2)):
+            raise _wrong(f"inputs[{number}]", "a text or a list of one or two", row)
+        read.append(texts[0] if len(texts) == 1 else {"text": texts[0], "text_pair": texts[1]})
+    alone = rows is not inputs
+    raw = _flag(body, "raw_scores", default=False)
+    return Call(
+        model=None,
+        rows=read,
+        options={"top_k": None, "function_to_apply": "none" if raw else None,
+                 "truncation": _flag(body, "truncate", default=False) or None},
+        answer=lambda name, results, tokens: results[0] if alone else results,
+    )  # fmt: skip
+
+
+def _openai(body: Mapping[str, Any]) -> Call:
+    """OpenAI: {"input", "model", "encoding_format"} to a list of embeddings."""
+    form = body.get("encoding_format", "float")
+    if form not in ("float", "base64"):
+        raise _wrong("encoding_format", "float or base64", form)
+    if body.get("dimensions") is not None:
+        raise InputError("dimensions cannot be chosen", where="dimensions",
+                         fix="leave it out: vectors have the width of the model")  # fmt: skip
+
+    def vector(one: Any) -> Any:
+        array = np.asarray(one, "<f4")
+        return _plain(array) if form == "float" else base64.b64encode(array.tobytes()).decode()
+
+    def answer(name: str, results: list[Any], tokens: int) -> Any:
+        data = [
+            {"object": "embedding", "index": number, "embedding": vector(one)}
+            for number, one in enumerate(results)
+        ]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return {"object": "list", "data": data, "model": name, "usage": usage}
+
+    return Call(model=_name(body.get("model")), rows=_texts(body.get("input"), "input"),
+                options={"truncation": True}, answer=answer)  # fmt: skip
+
+
+def infer(body: Mapping[str, Any], model: str, task: str) -> Call:
+    """Open Inference Protocol v2: one input tensor of BYTES, a text each.
+
+    Args:
+        body: Of the request.
+        model: From the address.
+        task: Of the model: classifiers answer with label and score, encoders with embeddings.
+    """
+    inputs = body.get("inputs")
+    texts = next(
+        (one for one in inputs if isinstance(one, Mapping) and one.get("datatype") == "BYTES")
+        if isinstance(inputs, list) else iter(()), None,
+    )  # fmt: skip
+    if texts is None or len(inputs) != 1:  # type: ignore[arg-type]
+        raise _wrong("inputs", "one tensor of datatype BYTES", inputs)
+    data = texts.get("data")
+    if isinstance(data, list) and data and isinstance(data[0], list):
+        data = [one for row in data for one in row]
+
+    def tensor(name: str, kind: str, shape: list[int], values: list[Any]) -> dict[str, Any]:
+        return {"name": name, "datatype": kind, "shape": shape, "data": values}
+
+    def answer(name: str, results: list[Any], tokens: int) -> Any:
+        count = len(results)
+        if task == "base":
+            flat = [number for one in results for number in _plain(one)]
+            outputs = [tensor("embedding", "FP32", [count, len(flat) // count], flat)]
+        else:
+            outputs = [
+                tensor("label", "BYTES", [count], [one["label"] for one in results]),
+                tensor("score", "FP32", [count], [one["score"] for one in results]),
+            ]
+        found = {"model_name": name, "outputs": outputs}
+        return found | ({"id": body["id"]} if "id" in body else {})
+
+    return Call(model=model, rows=_texts(data, "inputs[0].data"), options={}, answer=answer)
+
+
+_TEXTS = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_INPUTS = {"oneOf": [{"type": "string"}, {"type": "object"}, {"type": "array"}]}
+_OWN_FIELDS = {"inputs": (_INPUTS, True), "model": ({"type": "string"}, False)}
+_TEI_FIELDS = {"inputs": (_INPUTS, True), "truncate": ({"type": "boolean"}, False)}
+
+# Address, task, what a row may hold, and what it does.
+_OWN = (
+    ("classify", "sequence-classification", ("text", "text_pair"), "labels of texts, or of pairs"),
+    ("tokens", "token-classification", ("text",), "labels of words: names, places, ..."),
+    ("answers", "question-answering", ("question", "context"), "answers from contexts"),
+    ("fill-mask", "masked-lm", ("text",), "words for masks"),
+    ("choices", "multiple-choice", ("prompt", "choices"), "which of several texts goes on"),
+    ("embed", "base", ("text",), "vectors of texts"),
+)
+ROUTES = (
+    *(
+        Route(path=f"/v1/{name}", task=task, summary=summary, read=_own(fields), fields=_OWN_FIELDS)
+        for name, task, fields, summary in _OWN
+    ),
+    Route(
+        path="/v1/embeddings", task="base", summary="vectors of texts, as OpenAI has them",
+        read=_openai,
+        fields={"input": (_TEXTS, True), "model": ({"type": "string"}, False),
+                "encoding_format": ({"enum": ["float", "base64"]}, False)},
+    ),
+    Route(
+        path="/embed", task="base", summary="vectors of texts, as text-embeddings-inference",
+        read=_embed, fields=_TEI_FIELDS | {"normalize": ({"type": "boolean"}, False)},
+    ),
+    Route(
+        path="/predict", task="sequence-classification",
+        summary="labels of texts, as text-embeddings-inference", read=_predict,
+        fields=_TEI_FIELDS | {"raw_scores": ({"type": "boolean"}, False)},
+    ),
+)  # fmt: skip
+
+
+def _texts(value: Any, where: str) -> list[str]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
+        raise _wrong(where, "a text or a list of texts", value)
+    return texts
+
+
+def _flag(body: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise _wrong(name, "true or false", value)
+    return value
+
+
+def _name(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise _wrong("model", "the name of a model", value)
+    return value
+
+
+def _wrong(where: str, expected: str, found: Any) -> InputError:
+    return InputError(f"{where} is not valid", expected=expected, found=shown(found), where=where)
+
+
+def _plain(result: Any) -> Any:
+    """A result as JSON has it: arrays as lists."""
+    return result.tolist() if isinstance(result, np.ndarray) else result

@@ -1,0 +1,291 @@
+"""What a server answers, and what it does when it is too much."""
+
+import base64
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+
+httpx = pytest.importorskip("httpx")
+pytest.importorskip("uvicorn")
+pytest.importorskip("starlette")
+pytest.importorskip("prometheus_client")
+
+from distil.errors import InputError  # noqa: E402
+from distil.serving import pipelines_of, serve  # noqa: E402
+
+CLASSIFY = "sequence-classification"
+OWN = {
+    "classify": (CLASSIFY, ["the good film", {"text": "who", "text_pair": "was born"}]),
+    "tokens": ("token-classification", ["the good film"]),
+    "answers": ("question-answering", [{"question": "who", "context": "it was paris"}]),
+    "fill-mask": ("masked-lm", ["the [MASK] film"]),
+    "choices": ("multiple-choice", [{"prompt": "who", "choices": ["paris", "film"]}]),
+    "embed": ("base", ["the good film", "paris"]),
+}
+
+
+def plain(results):
+    return json.loads(json.dumps(results, default=lambda array: array.tolist()))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_answers_are_the_pipelines(start, name):
+    task, inputs = OWN[name]
+    server = start(task)
+    answer = server.post(f"/v1/{name}", inputs=inputs)
+    assert answer.status_code == 200, answer.text
+    expected = [result for _, result in server.pipelines[task].stream(enumerate(inputs))]
+    assert answer.json() == {"model": task, "results": plain(expected)}
+
+
+def test_options_are_the_pipelines(start):
+    server = start(CLASSIFY)
+    answer = server.post("/v1/classify", inputs="the film", top_k=2, function_to_apply="none")
+    (result,) = answer.json()["results"]
+    expected = server.pipelines[CLASSIFY](["the film"], top_k=2, function_to_apply="none")
+    assert result == expected[0]
+
+
+def test_text_embeddings_inference(start):
+    server = start("base", CLASSIFY)
+    embed, classify = server.pipelines["base"], server.pipelines[CLASSIFY]
+    assert server.post("/embed", inputs="paris").json() == [embed("paris").tolist()]
+    plain_vectors = server.post("/embed", inputs=["paris", "it"], normalize=False).json()
+    assert plain_vectors == plain(embed(["paris", "it"], normalize=False))
+    alone = server.post("/predict", inputs="the film").json()
+    assert alone == classify(["the film"], top_k=None)[0]
+    pair = server.post("/predict", inputs=["who", "was born"]).json()
+    assert pair == classify([{"text": "who", "text_pair": "was born"}], top_k=None)[0]
+    several = server.post("/predict", inputs=[["the film"], ["who", "was born"]]).json()
+    assert several == [alone, pair]
+
+
+def test_openai(start):
+    server = start("base")
+    body = server.post("/v1/embeddings", input=["paris", "it is"], model="base").json()
+    vectors = server.pipelines["base"](["paris", "it is"])
+    assert [one["embedding"] for one in body["data"]] == plain(vectors)
+    assert body["usage"]["prompt_tokens"] == 3 + 4  # with [CLS] and [SEP]
+    coded = server.post("/v1/embeddings", input="paris", encoding_format="base64").json()
+    found = np.frombuffer(base64.b64decode(coded["data"][0]["embedding"]), "<f4")
+    assert (found == vectors[0]).all()
+    assert server.post("/v1/embeddings", input="a", dimensions=3).status_code == 422
+
+
+def test_open_inference_protocol(start):
+    server = start("base", CLASSIFY)
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [2], "data": ["paris", "it is"]}
+    body = server.post(f"/v2/models/{CLASSIFY}/infer", inputs=[tensor], id="7").json()
+    results = server.pipelines[CLASSIFY](["paris", "it is"])
+    assert body["id"] == "7"
+    assert [one["data"] for one in body["outputs"]] == [
+        [one["label"] for one in results], [one["score"] for one in results],
+    ]  # fmt: skip
+    body = server.post("/v2/models/base/infer", inputs=[tensor]).json()
+    vectors = np.array(body["outputs"][0]["data"]).reshape(body["outputs"][0]["shape"])
+    np.testing.assert_array_equal(vectors, server.pipelines["base"](["paris", "it is"]))
+    assert server.client.get("/v2/health/ready").json() == {"ready": True}
+    assert server.client.get("/v2/models/base").json()["name"] == "base"
+    assert server.client.get("/v2/models/none").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "words"),
+    [
+        ("/v1/classify", {}, 422, "inputs is not valid"),
+        ("/v1/classify", {"inputs": []}, 422, "inputs is not valid"),
+        ("/v1/classify", {"inputs": [7]}, 422, "inputs[0]"),
+        ("/v1/classify", {"inputs": ["a", " "]}, 422, "inputs[1]"),
+        ("/v1/classify", {"inputs": "a", "topk": 3}, 422, "topk"),
+        ("/v1/classify", {"inputs": "a", "top_k": -1}, 422, "top_k"),
+        ("/v1/classify", {"inputs": "a", "model": 7}, 422, "model"),
+        ("/v1/classify", {"inputs": "a", "model": "other"}, 404, "no such model"),
+        ("/v1/embed", {"inputs": "a"}, 404, "no model here does this"),
+        ("/v1/classify", {"inputs": ["a"] * 5}, 413, "too many inputs"),
+        ("/v1/classify", {"inputs": "a " * 600}, 413, "too large"),
+        ("/predict", {"inputs": [["a", "b", "c"]]}, 422, "inputs[0]"),
+        ("/predict", {"inputs": "a", "truncate": "yes"}, 422, "truncate"),
+        ("/v2/models/none/infer", {"inputs": []}, 404, "no such model"),
+        (f"/v2/models/{CLASSIFY}/infer", {"inputs": []}, 422, "BYTES"),
+    ],
+)
+def test_bad_requests(start, path, body, status, words):
+    server = start(CLASSIFY, rows=4, characters=1000)
+    answer = server.client.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    assert words in answer.json()["error"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff", b'{"inputs": NaN', b"[" * 100_000])
+def test_bodies_that_are_no_json(start, content):
+    answer = start(CLASSIFY).client.post("/v1/classify", content=content)
+    assert answer.status_code == 400
+
+
+def test_a_body_without_end(start):
+    server = start(CLASSIFY, characters=1000)
+
+    def endless():
+        while True:
+            yield b" " * 65536
+
+    try:
+        answer = server.client.post("/v1/classify", content=endless())
+    except httpx.TransportError:
+        return  # the connection was closed while the body was sent
+    assert answer.status_code == 413
+
+
+def test_an_api_key(start):
+    server = start(CLASSIFY, key="secret")
+    assert server.post("/v1/classify", inputs="a").status_code == 401
+    headers = {"Authorization": "Bearer secret"}
+    answer = server.client.post("/v1/classify", json={"inputs": "a"}, headers=headers)
+    assert answer.status_code == 200
+    wrong = {"Authorization": "Bearer Secret"}
+    assert (
+        server.client.post("/v1/classify", json={"inputs": "a"}, headers=wrong).status_code == 401
+    )
+    assert server.client.get("/health").status_code == 200
+
+
+def in_background(function, *arguments):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function(*arguments)))
+    thread.start()
+    return thread, results
+
+
+def wait_until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_what_waits_is_computed_together_and_as_alone(start):
+    server = start(CLASSIFY)
+    model, engine = server.pipelines[CLASSIFY].model, server.server.engines[CLASSIFY]
+    texts = ["the good film", "who was born", "in paris", "it is bad"]
+    alone = [server.post("/v1/classify", inputs=text).json()["results"] for text in texts]
+    model.may_compute.clear()
+    model.computing.clear()
+    first, _ = in_background(lambda: server.post("/v1/classify", inputs="a"))
+    model.computing.wait(30)
+    others = [in_background(lambda t=t: httpx.post(f"{server.address}/v1/classify",
+                                                   json={"inputs": t}, timeout=60))
+              for t in texts]  # fmt: skip
+    wait_until(lambda: engine.queued == sum(len(t.split()) + 2 for t in texts))
+    model.asked.clear()
+    model.may_compute.set()
+    for thread in (first, *(thread for thread, _ in others)):
+        thread.join(30)
+    assert [len(batch) for batch in model.asked] == [1, len(texts)]
+    assert [answers[0].json()["results"] for _, answers in others] == alone
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_again(start):
+    server = start(CLASSIFY, queue=8)
+    model, engine = server.pipelines[CLASSIFY].model, server.server.engines[CLASSIFY]
+    model.may_compute.clear()
+    threads = [in_background(lambda: server.post("/v1/classify", inputs="a"))]
+    model.computing.wait(30)
+    threads.append(in_background(lambda: httpx.post(
+        f"{server.address}/v1/classify", json={"inputs": "the good film was in paris"}, timeout=60
+    )))  # fmt: skip
+    wait_until(lambda: engine.queued == 8)
+    refused = httpx.post(f"{server.address}/v1/classify", json={"inputs": "a"})
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) >= 1
+    model.may_compute.set()
+    for thread, answers in threads:
+        thread.join(30)
+        assert answers[0].status_code == 200
+
+
+def test_a_deadline_is_kept_in_the_queue(start):
+    server = start(CLASSIFY)
+    model, engine = server.pipelines[CLASSIFY].model, server.server.engines[CLASSIFY]
+    model.may_compute.clear()
+    first, _ = in_background(lambda: server.post("/v1/classify", inputs="a"))
+    model.computing.wait(30)
+    late, answers = in_background(lambda: httpx.post(
+        f"{server.address}/v1/classify", json={"inputs": "paris"}, timeout=60,
+        headers={"x-request-timeout-ms": "1"},
+    ))  # fmt: skip
+    wait_until(lambda: engine.queued)
+    time.sleep(0.01)
+    model.asked.clear()
+    model.may_compute.set()
+    first.join(30)
+    late.join(30)
+    assert answers[0].status_code == 504
+    assert len(model.asked) == 1  # the late one was not computed
+
+
+def test_clients_that_are_gone_are_not_computed_for(start):
+    server = start(CLASSIFY)
+    model, engine = server.pipelines[CLASSIFY].model, server.server.engines[CLASSIFY]
+    model.may_compute.clear()
+    first, _ = in_background(lambda: server.post("/v1/classify", inputs="a"))
+    model.computing.wait(30)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{server.address}/v1/classify", json={"inputs": "paris"}, timeout=1)
+    wait_until(lambda: engine._waiting and engine._waiting[0].done.cancelled())
+    model.asked.clear()
+    model.may_compute.set()
+    first.join(30)
+    assert server.post("/v1/classify", inputs="it").status_code == 200
+    assert [len(batch) for batch in model.asked] == [1, 1]
+
+
+def test_what_was_taken_is_answered_when_the_server_ends(start):
+    server = start(CLASSIFY)
+    model, engine = server.pipelines[CLASSIFY].model, server.server.engines[CLASSIFY]
+    model.may_compute.clear()
+    address = f"{server.address}/v1/classify"
+    ask = lambda: httpx.post(address, json={"inputs": "a"}, timeout=60)  # noqa: E731
+    threads = [in_background(ask) for _ in range(3)]
+    model.computing.wait(30)
+    wait_until(lambda: engine.queued == 2 * 3)
+    server.uvicorn.should_exit = True
+    model.may_compute.set()
+    for thread, answers in threads:
+        thread.join(30)
+        assert answers[0].status_code == 200
+
+
+def test_counters_and_information(start):
+    server = start(CLASSIFY)
+    server.post("/v1/classify", inputs="the film")
+    text = server.client.get("/metrics").text
+    assert 'distil_tokens_total{model="sequence-classification"} 4.0' in text
+    assert 'distil_requests_total{path="/v1/classify",status="200"} 1.0' in text
+    assert 'distil_queue_tokens{model="sequence-classification"} 0.0' in text
+    info = server.client.get("/info").json()
+    assert info["models"][CLASSIFY]["task"] == CLASSIFY
+    document = server.client.get("/openapi.json").json()
+    assert {"/v1/classify", "/embed", "/v1/embeddings", "/health"} <= document["paths"].keys()
+    assert "<title>distil</title>" in server.client.get("/").text
+
+
+def test_a_public_address_wants_a_key():
+    with pytest.raises(InputError, match="other machines"):
+        serve("sst2-small", host="0.0.0.0")
+
+
+def test_unknown_limits_are_refused():
+    with pytest.raises(InputError, match="unknown limit"):
+        serve({}, quue=3)
+
+
+def test_names_of_models(start):
+    with pytest.raises(InputError, match="different names"):
+        pipelines_of([])
+    pipeline = start(CLASSIFY).pipelines[CLASSIFY]
+    assert list(pipelines_of({"mood": pipeline})) == ["mood"]
+    with pytest.raises(InputError, match="different names"):
+        pipelines_of([pipeline, pipeline])
