@@ -66,6 +66,9 @@ def run(workplace, monkeypatch, capsys):
     two = lambda *arguments: itertools.islice(ways(*arguments), 2)  # noqa: E731
     monkeypatch.setattr(benchmarking, "ways", two)
 
+    # `serve` would go on until it is told to stop.
+    monkeypatch.setattr("distil.serving.http.run", lambda app, **options: print(options))
+
     def run(line, stdin=None):
         if stdin is not None:
             monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))

@@ -21,7 +21,7 @@ EXAMPLES = (
     ("the bundled sentiment model, at http://127.0.0.1:8000", "distil serve sst2-small"),
     (
         "two models by names of their own, in int8",
-        "distil serve mood=sst2-small search=./my-encoder --dtype int8",
+        "distil serve mood=sst2-small other=./my-model --dtype int8",
     ),
     (
         "for other machines, with an API key from the environment",

@@ -248,8 +248,9 @@ def test_what_was_taken_is_answered_when_the_server_ends(start):
     model.may_compute.clear()
     address = f"{server.address}/v1/classify"
     ask = lambda: httpx.post(address, json={"inputs": "a"}, timeout=60)  # noqa: E731
-    threads = [in_background(ask) for _ in range(3)]
+    threads = [in_background(ask)]
     model.computing.wait(30)
+    threads += [in_background(ask) for _ in range(2)]
     wait_until(lambda: engine.queued == 2 * 3)
     server.uvicorn.should_exit = True
     model.may_compute.set()
