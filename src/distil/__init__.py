@@ -103,7 +103,7 @@ if TYPE_CHECKING:  # each name as itself: that is how checkers know that it is e
     from distil.pipelines import pipeline as pipeline
     from distil.prediction import predict as predict
     from distil.pt import *  # noqa: F403
-    from distil.serving import serve
+    from distil.serving import serve as serve
     from distil.tf import *  # noqa: F403
     from distil.training import distill as distill
     from distil.training import train as train
