@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import tokenizers
@@ -18,7 +19,7 @@ from distil.common.tokenizer import (
     persistence,
     rust_tokenizer,
 )
-from distil.errors import CheckpointError, TokenizerError
+from distil.errors import CheckpointError, TokenizerError, UnsafeCheckpointError
 
 
 @pytest.fixture
@@ -245,3 +246,19 @@ def test_files_that_cannot_be_written(tokenizer, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(TokenizerError, match="folder cannot be made"):
         tokenizer.save_pretrained(tmp_path / "file")
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("file", sorted(files.ALL_FILES))
+def test_a_link_put_in_place_between_the_look_and_the_reading(
+    folder, tmp_path_factory, fast, file, monkeypatch
+):
+    outside = tmp_path_factory.mktemp("outside") / file
+    (folder / file).rename(outside)
+    (folder / file).symlink_to(outside)
+    # Whoever looked saw a plain file: the reading itself refuses the link.
+    monkeypatch.setattr(persistence, "check_own_file", lambda _: None)
+    with pytest.raises(UnsafeCheckpointError, match="leaves the checkpoint's folder"):
+        load_tokenizer(folder, fast=fast)
+    monkeypatch.setattr(files, "_read_bytes", lambda given: Path(given).read_bytes())
+    load_tokenizer(folder, fast=fast)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import isfinite
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from distil.common.tokenizer.definition import MOST_TOKENS
-from distil.errors import CheckpointError, TokenizerError, shown
+from distil.errors import CheckpointError, TokenizerError, UnsafeCheckpointError, shown
 from distil.storage import files
 from distil.storage.files import atomic_write, parse_json
 
@@ -26,14 +28,29 @@ MAX_BYTES = 64 * 1024 * 1024
 _DEEPEST = 32
 
 
-def read_vocabulary(path: Path) -> dict[str, int]:
+@dataclass(frozen=True)
+class OwnFile:
+    """A file in a checkpoint's folder: read from there, and from nowhere that a link leads to."""
+
+    path: Path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+AnyFile = str | PathLike[str]
+
+
+def read_vocabulary(file: AnyFile) -> dict[str, int]:
     """Read a vocab.txt, one token a line: token to id, of which the first is 0.
 
     Raises:
         TokenizerError: The file is missing, not UTF-8, empty, or lists a token twice.
+        UnsafeCheckpointError: An OwnFile is a link that leaves its folder.
     """
+    path = Path(file)
     with _errors(path):
-        text = files.read_bytes(path, limit=MAX_BYTES).decode("utf-8")
+        text = _read_bytes(file).decode("utf-8")
     if text.count("\n") > MOST_TOKENS:
         raise TokenizerError(
             "vocab.txt has too many lines", expected=f"at most {MOST_TOKENS}",
@@ -68,16 +85,18 @@ def write_vocabulary(path: Path, tokens: Iterable[str]) -> None:
     write_text(path, "".join(f"{token}\n" for token in lines))
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(file: AnyFile) -> dict[str, Any]:
     """Read a JSON file that holds an object; an empty one when there is no such file.
 
     Raises:
         TokenizerError: The file is not JSON, or holds something else.
+        UnsafeCheckpointError: An OwnFile is a link that leaves its folder.
     """
+    path = Path(file)
     if not path.is_file():
         return {}
     with _errors(path):
-        table = parse_json(files.read_bytes(path, limit=MAX_BYTES), where=str(path))
+        table = parse_json(_read_bytes(file), where=str(path))
     _check_plain(table, path)
     return table
 
@@ -115,6 +134,10 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def _read_bytes(file: AnyFile) -> bytes:
+    return files.read_bytes(Path(file), limit=MAX_BYTES, own=isinstance(file, OwnFile))
+
+
 @contextmanager
 def _errors(path: Path) -> Iterator[None]:
     """Turn what is wrong with a file into the error of a tokenizer."""
@@ -125,6 +148,8 @@ def _errors(path: Path) -> Iterator[None]:
             "a tokenizer's file is not UTF-8",
             found=f"byte {error.object[error.start]:#04x} at position {error.start}", where=path,
         ) from error  # fmt: skip
+    except UnsafeCheckpointError:
+        raise
     except CheckpointError as error:
         found = error.__cause__ if isinstance(error.__cause__, OSError) else error.found
         raise TokenizerError(

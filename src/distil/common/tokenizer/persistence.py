@@ -89,14 +89,16 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     for file in files.ALL_FILES:
         if os.path.lexists(folder / file):
             check_own_file(folder / file)
-    options: dict[str, Any] = {name: path for name, path in paths.items() if path.is_file()}
+    options: dict[str, Any] = {
+        name: files.OwnFile(path) for name, path in paths.items() if path.is_file()
+    }
     if not options:
         raise TokenizerError(
             "there is no tokenizer in this folder",
             expected=f"{files.VOCABULARY_FILE} or {files.TOKENIZER_FILE}", where=folder,
         )  # fmt: skip
-    config = files.read_json(folder / files.CONFIG_FILE)
-    specials = files.read_json(folder / files.SPECIAL_TOKENS_FILE)
+    config = files.read_json(files.OwnFile(folder / files.CONFIG_FILE))
+    specials = files.read_json(files.OwnFile(folder / files.SPECIAL_TOKENS_FILE))
     # Before transformers 4.34 only special_tokens_map.json knew how special tokens match.
     complete = "added_tokens_decoder" in config
     named = {**specials, **config} if complete else {**config, **specials}
@@ -107,7 +109,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             options[name] = _checked(name, named[name], folder)
     options["additional_special_tokens"] = _additional(named)
 
-    added = files.read_json(folder / files.ADDED_TOKENS_FILE)
+    added = files.read_json(files.OwnFile(folder / files.ADDED_TOKENS_FILE))
     for token, token_id in added.items():
         if not is_integer(token_id):
             _refuse(token, "a number for each token", token_id, folder / files.ADDED_TOKENS_FILE)
@@ -134,16 +136,16 @@ def read_files(
             raise TokenizerError(
                 "a tokenizer needs a vocabulary", expected="vocab_file or tokenizer_file"
             )
-        return Definition(vocabulary=files.read_vocabulary(Path(vocab_file)))
+        return Definition(vocabulary=files.read_vocabulary(vocab_file))
     path = Path(tokenizer_file)
-    definition = read_definition(files.read_json(path), where=path)
+    definition = read_definition(files.read_json(tokenizer_file), where=path)
     if vocab_file is not None:
-        vocabulary = files.read_vocabulary(Path(vocab_file))
+        vocabulary = files.read_vocabulary(vocab_file)
         if vocabulary != definition.vocabulary:
             raise TokenizerError(
                 "two files of a tokenizer list different tokens",
                 expected=f"{len(definition.vocabulary)} tokens as in {path}",
-                found=f"{len(vocabulary)} tokens", where=vocab_file,
+                found=f"{len(vocabulary)} tokens", where=Path(vocab_file),
                 fix="delete the one that does not belong to the model",
             )  # fmt: skip
     return definition
