@@ -243,11 +243,18 @@ def report(tried: dict[Mutant, tuple[str, str]], total: int) -> str:
     for mutant, (outcome, _) in tried.items():
         counts[mutant.path].append(outcome)
     killed = sum(found.count("killed") for found in counts.values())
-    share = killed / len(tried)
-    lines = [f"{killed} of {len(tried)} mutants killed ({share:.0%}), of {total} places.", ""]
-    lines += ["| module | mutants | killed |", "|---|---:|---:|"]
+    run = sum(len(found) - found.count("not executed") for found in counts.values())
+    lines = [
+        f"{len(tried)} mutants of {total} places: {killed} killed, {run - killed} survived, and "
+        f"{len(tried) - run} stand in lines that these tests do not execute.",
+        f"Killed of those executed: {killed / max(1, run):.0%}.",
+        "",
+        "| module | mutants | not executed | survived | killed |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for path, found in sorted(counts.items()):
-        lines.append(f"| {path} | {len(found)} | {found.count('killed') / len(found):.0%} |")
+        numbers = (found.count(outcome) for outcome in ("not executed", "survived", "killed"))
+        lines.append(f"| {path} | {len(found)} | " + " | ".join(map(str, numbers)) + " |")
     lines += ["", "Not killed:", ""]
     lines += [f"- {mutant.path}:{mutant.line} {outcome}: {difference}"
               for mutant, (outcome, difference) in sorted(tried.items(), key=lambda x: str(x[0]))

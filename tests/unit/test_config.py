@@ -65,6 +65,8 @@ REFUSED = {
     "labels with keys that are no numbers": ({"id2label": {"a": "b"}}, "integers as keys"),
     "labels of two counts": ({"id2label": {0: "a"}, "num_labels": 2}, "length of id2label"),
     "a layer that is not there": ({"pruned_heads": {6: [0]}}, "layers below n_layers"),
+    "heads that are not numbers": ({"pruned_heads": {0: ["1"]}}, "from layers to lists of heads"),
+    "more layers than there can be": ({"n_layers": 257}, "integer from 1 to 256"),
     "a head that is not there": ({"pruned_heads": {0: [12]}}, "heads below n_heads"),
     "no head left": ({"pruned_heads": {0: list(range(12))}}, "at least one head"),
     "architectures in one text": ({"architectures": "DistilBertModel"}, "list of class names"),

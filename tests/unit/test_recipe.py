@@ -89,6 +89,8 @@ def test_to_table_and_back():
         ({"optimizer.learning_rat": 1}, "did you mean optimizer.learning_rate"),
         ({"optimiser": {}}, "did you mean optimizer"),
         ({"optimizer.learning_rate": 0}, "a number above 0"),
+        ({"schedule.warmup": -0.5}, "a number from 0 to 1"),
+        ({"schedule.warmup": 1.5}, "a number from 0 to 1"),
         ({"optimizer.learning_rate": "fast"}, "'fast'"),
         ({"optimizer.learning_rate": float("inf")}, "a number above 0"),
         ({"optimizer.beta_1": 1}, "from 0 to below 1"),

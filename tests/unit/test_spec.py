@@ -114,6 +114,23 @@ def test_the_decoder_is_tied_unless_the_configuration_says_otherwise():
     assert more == 31 * 8
 
 
+OTHER_NAMES = {
+    "base": ("feature-extraction", "embeddings", "sentence-embeddings", "sentence-similarity"),
+    "masked-lm": ("fill-mask", "mlm"),
+    "sequence-classification": ("text-classification", "sentiment-analysis"),
+    "multiple-choice": (),
+    "token-classification": ("ner", "named-entity-recognition"),
+    "question-answering": ("qa", "extractive-question-answering"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_other_names_of_tasks(task):
+    assert {name: find_task(name).name for name in OTHER_NAMES[task]} == dict.fromkeys(
+        OTHER_NAMES[task], task
+    )
+
+
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_tasks_are_found_by_any_of_their_names(task):
     for name in (task.name, *task.aliases, task.name.upper(), task.name.replace("-", "_")):
