@@ -169,8 +169,8 @@ def _calibration(
         tokenize = tokenizer()
         if tokenize is None:
             raise InputError(
-                "int8 needs texts to calibrate on", expected="the tokenizer of the model", found="none",
-                where="tokenizer", fix="pass tokenizer=distil.load_tokenizer(name)",
+                "int8 needs texts to calibrate on", expected="the tokenizer of the model",
+                found="none", where="tokenizer", fix="pass tokenizer=distil.load_tokenizer(name)",
             )  # fmt: skip
         given = sample_texts() if texts is None else list(texts)
         longest = min(config.max_position_embeddings, _LONGEST_SEQUENCE)
