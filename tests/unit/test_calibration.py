@@ -31,13 +31,13 @@ def measured():
 
 @pytest.fixture
 def ranges(measured, tmp_path):
-    """Finds ranges; every layer's go from -(tokens seen) to its number."""
+    """Finds ranges; every layer's go from -(how many sequences) to the length of its name."""
 
     def observe(sequences):
         measured.append(sequences)
         for name in sorted(OWN):
-            yield name, -1.0, 0.0
-            yield name, -float(len(sequences)), float(len(name))
+            yield name, -float(len(sequences)), 0.0
+            yield name, -1.0, float(len(name))
 
     def find(sequences=SEQUENCES, *, weights=None, config=TINY, task="base", by="x", **options):
         options = {"cache": tmp_path / "cache"} | options
