@@ -85,5 +85,7 @@ def _first_tokens(
     *seeds, last_seed = split_seed(transformer_seed, len(layers) + 1)
     for layer, seed in zip(layers, seeds, strict=True):
         x, _ = layer(x, attention_mask=mask, seed=seed)
-    first, _ = last(x, attention_mask=mask, queries=x[:, :1], seed=last_seed)  # b 1 d
+    # Not by __call__, which opens a name scope: what is in one scope TensorFlow's optimizer of
+    # graphs adds up in another order, and results from before would differ in their last digit.
+    first, _ = last.call(x, attention_mask=mask, queries=x[:, :1], seed=last_seed)  # b 1 d
     return model.outcome(EncoderOutput(first), input_ids, labels, dropout_seed(model, training))
