@@ -4,57 +4,55 @@ Field names and order are those of transformers' outputs, so that code written f
 runs unchanged: ``output.logits``, ``output["logits"]``, ``output[0]``, ``loss, logits =
 output.to_tuple()``, ``dict(output)``.  Fields that are None are left out of the tuple and
 of the mapping.
+
+It is a dict because others ask whether it is one: transformers' Trainer, accelerate,
+DataParallel and torch.jit take it apart as one, and make another of its type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 
-@dataclass
-class ModelOutput:
+@dataclass(eq=False)
+class ModelOutput(OrderedDict[str, Any]):
     """Base of the outputs."""
 
-    def _present(self) -> dict[str, Any]:
-        values = ((item.name, getattr(self, item.name)) for item in fields(self))
-        return {name: value for name, value in values if value is not None}
-
-    def keys(self) -> list[str]:
-        """Names of the fields that are not None, in order."""
-        return list(self._present())
-
-    def values(self) -> list[Any]:
-        """The fields that are not None, in order."""
-        return list(self._present().values())
-
-    def items(self) -> list[tuple[str, Any]]:
-        """Names and values of the fields that are not None, in order."""
-        return list(self._present().items())
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The field `name`, or `default` where there is none or it is None."""
-        return self._present().get(name, default)
+    def __post_init__(self) -> None:
+        names = [item.name for item in fields(self)]
+        first: Any = getattr(self, names[0]) if names else None
+        # Made of a mapping or of pairs, as a dict can be.
+        if isinstance(first, Mapping) or hasattr(first, "__next__"):
+            object.__setattr__(self, names[0], None)
+            for name, value in dict(first).items():
+                self[name] = value
+            return
+        for name in names:
+            value = getattr(self, name)
+            if value is not None:
+                super().__setitem__(name, value)
 
     def to_tuple(self) -> tuple[Any, ...]:
         """The fields that are not None, in order."""
-        return tuple(self._present().values())
+        return tuple(self.values())
 
-    def __getitem__(self, key: str | int | slice) -> Any:
-        return self._present()[key] if isinstance(key, str) else self.to_tuple()[key]
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._present())
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        object.__setattr__(self, name, value)
 
-    def __len__(self) -> int:
-        return len(self._present())
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in self and value is not None:
+            super().__setitem__(name, value)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._present()
 
-
-@dataclass
+@dataclass(eq=False)
 class EncoderOutput(ModelOutput):
     """Output of the base model.
 
@@ -70,7 +68,7 @@ class EncoderOutput(ModelOutput):
     attentions: tuple[Any, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class HeadOutput(ModelOutput):
     """Output of every head but question answering.
 
@@ -88,7 +86,7 @@ class HeadOutput(ModelOutput):
     attentions: tuple[Any, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class QuestionAnsweringOutput(ModelOutput):
     """Output of the question-answering head.
 

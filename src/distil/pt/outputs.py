@@ -14,7 +14,7 @@ def register(cls: type[ModelOutput]) -> None:
     """Make a class of outputs a container of tensors."""
     pytree.register_pytree_node(
         cls,
-        lambda output: (output.values(), output.keys()),
+        lambda output: (list(output.values()), list(output)),
         lambda values, names: cls(**dict(zip(names, values, strict=True))),
         serialized_type_name=f"distil.{cls.__name__}",
     )

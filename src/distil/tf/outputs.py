@@ -16,15 +16,12 @@ def register(cls: type[ModelOutput]) -> None:
     """Make a class of outputs a container of tensors."""
 
     def flatten(output: ModelOutput) -> tuple[list[Any], list[str], list[str]]:
-        return output.values(), output.keys(), output.keys()
+        return list(output.values()), list(output), list(output)
 
     def unflatten(names: list[str], values: Any) -> ModelOutput:
         return cls(**dict(zip(names, values, strict=True)))
 
     optree.register_pytree_node(cls, flatten, unflatten, namespace="keras")
-    # The protocol by which tf.nest takes a dataclass apart.
-    cls.__tf_flatten__ = lambda self: (tuple(self.keys()), tuple(self.values()))
-    cls.__tf_unflatten__ = classmethod(lambda _, names, values: unflatten(names, values))
 
 
 for _output in OUTPUTS:
