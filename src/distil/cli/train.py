@@ -14,7 +14,8 @@ the same curve in both frameworks.
 
 The output folder gets the model, which `distil.load` and `distil predict` take,
 its card (README.md), its curves (curves.png) and its log (log.jsonl).  After an
-interruption, even a kill, the same command continues the training."""
+interruption, even a kill, the same command continues.  Ctrl-C finishes the step
+and saves a checkpoint; a second Ctrl-C ends at once."""
 EXAMPLES = (
     ("a sentiment classifier", "distil train configs/finetune/sst2.yaml data.folder=./data"),
     (
