@@ -175,10 +175,7 @@ _REPR = _ShortRepr()
 
 def shown(value: Any) -> str:
     """`value` as Python writes it, short enough for a message however large and deep it is."""
-    try:
-        return _REPR.repr(value)
-    except ValueError:  # Python does not write integers of more than 4300 digits
-        return f"{type(value).__name__} with a number of thousands of digits"
+    return _REPR.repr(value)
 
 
 def printable(text: str) -> str:
