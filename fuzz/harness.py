@@ -33,13 +33,19 @@ from distil.errors import DistilError
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 
-def fuzz(file_name: str, seeds: Iterable[bytes], read: Callable[[Path], object]) -> None:
+def fuzz(
+    file_name: str,
+    seeds: Iterable[bytes],
+    read: Callable[[Path], object],
+    build: Callable[[bytes], bytes] = bytes,
+) -> None:
     """Call `read` with a folder whose `file_name` holds what atheris generates.
 
     Args:
         file_name: Name of the file to damage.
-        seeds: Valid files to start from.
+        seeds: Inputs to start from: valid files, unless there is a `build`.
         read: Reads the folder, and may raise a DistilError.
+        build: Makes a file of an input; by default the input is the file.
     """
     # In memory if possible: thousands of files are written every second.
     memory = Path("/dev/shm")
@@ -51,7 +57,7 @@ def fuzz(file_name: str, seeds: Iterable[bytes], read: Callable[[Path], object])
         (corpus / f"seed{number}").write_bytes(seed)
 
     def one(data: bytes) -> None:
-        (folder / file_name).write_bytes(data)
+        (folder / file_name).write_bytes(build(data))
         with contextlib.suppress(DistilError), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             read(folder)

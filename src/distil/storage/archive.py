@@ -31,6 +31,8 @@ _EXTRA_64 = 1
 # A data descriptor follows the entry; its name is UTF-8.
 _KNOWN_FLAGS = 1 << 3 | 1 << 11
 
+_FOLDER = 0x10  # MS-DOS' attribute
+
 # A checkpoint in one file has two hundred entries.
 _MAX_DIRECTORY = 4 * 1024 * 1024
 
@@ -112,7 +114,7 @@ class _Archive:
         fields = _DIRECTORY.unpack_from(directory, place)
         flags, method = fields[5:7]
         packed, size, name_length, extra_length, comment, disk = fields[10:16]
-        offset = fields[18]
+        attributes, offset = fields[17:]
         if fields[0] != b"PK\x01\x02":
             self._damaged("an entry in the directory", fields[0])
         name_end = place + _DIRECTORY.size + name_length
@@ -131,6 +133,9 @@ class _Archive:
         self._check_stored(method, packed, size)
         if extra or comment or disk or flags & ~_KNOWN_FLAGS:
             self._ambiguous("an entry with more than a name and a size")
+        # PyTorch reads nothing of a folder, and gives memory that was never set as its content.
+        if attributes & _FOLDER or name.endswith(b"/"):
+            self._ambiguous("a folder as an entry")
         return name_end + extra_length, (offset, size, name)
 
     def _named(self, found: list[tuple[int, int, bytes]], end: int) -> dict[str, Entry]:

@@ -20,7 +20,7 @@ _FOR_EVER = b"\x80\x02})" + b"q\x01h\x01\x86" * 50 + b"K\x01s."
 _TOO_DEEP = b"\x80\x02})" + b"\x85" * 1_000_000 + b"K\x01s."
 
 
-def _storage(elements: bytes, key: bytes = b"0") -> bytes:
+def storage(elements: bytes, key: bytes = b"0") -> bytes:
     """A storage of floats, as it stands in a pickle; `elements` is an opcode for their number."""
     return (
         b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x00" + key
@@ -28,10 +28,10 @@ def _storage(elements: bytes, key: bytes = b"0") -> bytes:
     )  # fmt: skip
 
 
-def _tensor(storage: bytes, size: bytes, stride: bytes = b"K\x01") -> bytes:
+def tensor(stored: bytes, size: bytes, stride: bytes = b"K\x01") -> bytes:
     """A vector in a storage; `size` and `stride` are opcodes for numbers."""
     return (
-        b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00" + size + b"\x85"
+        b"ctorch._utils\n_rebuild_tensor_v2\n(" + stored + b"K\x00" + size + b"\x85"
         + stride + b"\x85\x89ccollections\nOrderedDict\n)RtR"
     )  # fmt: skip
 
@@ -63,7 +63,7 @@ _FORMS: dict[str, tuple[bytes, str]] = {
     "getattr": (made.gadget(getattr, "", "join"), "__builtin__ getattr"),
     "BUILD": (b"\x80\x02ccollections\nOrderedDict\n)R}X\x09\x00\x00\x00__class__cos\nsystem\nsb.",
               "os system"),
-    "BUILD of a tensor": (_state(_tensor(_storage(b"K\x01"), b"K\x01") + b"}b"), "opcode BUILD"),
+    "BUILD of a tensor": (_state(tensor(storage(b"K\x01"), b"K\x01") + b"}b"), "opcode BUILD"),
     "NEWOBJ": (b"\x80\x02ccollections\nOrderedDict\n)\x81.", "opcode NEWOBJ"),
     "an extension's code": (b"\x80\x02\x82\x01.", "opcode EXT1|unregistered extension"),
     "an allocation of a gigabyte": (
@@ -73,12 +73,12 @@ _FORMS: dict[str, tuple[bytes, str]] = {
     "a storage that is called": (
         b"\x80\x02ctorch.storage\nUntypedStorage\nK\x10\x85R.", "call of torch.storage"),
     "a storage of terabytes": (
-        _state(_tensor(_storage(b"\x8a\x06\x00\x00\x00\x00\x00\x01"), b"K\x01")),
+        _state(tensor(storage(b"\x8a\x06\x00\x00\x00\x00\x00\x01"), b"K\x01")),
         "number 1099511627776"),
     "a tensor beyond its storage": (
-        _state(_tensor(_storage(b"K\x02"), b"K\x64")), r"a tensor \(100,\) in 2 numbers"),
+        _state(tensor(storage(b"K\x02"), b"K\x64")), r"a tensor \(100,\) in 2 numbers"),
     "a storage of two sizes": (
-        _state(_tensor(_storage(b"K\x02"), b"K\x01"), _tensor(_storage(b"K\x04"), b"K\x01")),
+        _state(tensor(storage(b"K\x02"), b"K\x01"), tensor(storage(b"K\x04"), b"K\x01")),
         "a storage of two sizes"),
     "a key that takes for ever to hash": (_FOR_EVER, "one tuple in two places"),
     "a key as deep as no stack": (_TOO_DEEP, "tuples within tuples|at most 1048576"),
@@ -107,8 +107,17 @@ def _tar() -> bytes:
 
 def _deflated_bomb() -> bytes:
     """A kilobyte of file for a megabyte of weights, and more if one likes."""
-    entries = {"data.pkl": _state(_tensor(_storage(b"J\x00\x00\x10\x00"), b"K\x01"))}
+    entries = {"data.pkl": _state(tensor(storage(b"J\x00\x00\x10\x00"), b"K\x01"))}
     return made.archive_of(entries | {"data/0": bytes(4 << 20)}, compression=zipfile.ZIP_DEFLATED)
+
+
+def _folder(folder: Path) -> None:
+    """A weight with a folder's attribute: PyTorch gives memory for it that it has never set."""
+    path = made.whole(folder, "bin") / BIN
+    _change(path, lambda entries: None)
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"archive/data/3") - 46 + 38] |= 0x10
+    path.write_bytes(data)
 
 
 def _change(path: Path, change: Callable[[dict[str, bytes]], object]) -> None:
@@ -146,7 +155,7 @@ def _saved(change: Callable[[dict[str, Any]], object]) -> Make:
 
 def _views(count: int) -> bytes:
     """A state dict of so many views of one weight."""
-    view = _tensor(_storage(b"K\x01"), b"K\x01")
+    view = tensor(storage(b"K\x01"), b"K\x01")
     items = (b"X\x06\x00\x00\x00%06d" % number + view for number in range(count))
     return made.archive(b"\x80\x02}(" + b"".join(items) + b"u.", more={"data/0": bytes(4)})
 
@@ -173,9 +182,9 @@ def _own_items(folder: Path) -> None:
 def _older_with_more(count: int) -> bytes:
     """Storages in the older form that each claim the length of the whole file."""
     storages = (
-        _storage(b"M\x00\x04", bytes([48 + number]))[:-2] + b"NtQ" for number in range(count)
+        storage(b"M\x00\x04", bytes([48 + number]))[:-2] + b"NtQ" for number in range(count)
     )
-    return made.older(_state(*(_tensor(one, b"K\x01") for one in storages)) + b"")
+    return made.older(_state(*(tensor(one, b"K\x01") for one in storages)))
 
 
 ATTACKS = (
@@ -206,7 +215,7 @@ ATTACKS = (
     *rows(
         "bin", BIN, "tensors within their storages",
         ("a tensor of which the file holds a part",
-         made.bin_file(made.archive(_state(_tensor(_storage(b"K\x02"), b"K\x64")),
+         made.bin_file(made.archive(_state(tensor(storage(b"K\x02"), b"K\x64")),
                                     more={"data/0": bytes(8)})),
          r"a tensor \(100,\) in 2 numbers"),
     ),
@@ -245,6 +254,9 @@ ATTACKS = (
         ("an archive after other bytes",
          made.bin_file(b"PK\x03\x04" + bytes(100) + made.archive(_FOR_EVER)),
          "read in two ways"),
+        ("a weight that PyTorch takes for a folder", _folder, "read in two ways"),
+        ("an entry named as a folder",
+         _changed(lambda entries: entries.update({"data/3/": bytes(8)})), "read in two ways"),
         ("a pickle in another folder", made.bin_file(made.two_folders(b"\x80\x02}.", _FOR_EVER)),
          "read in two ways"),
     ),
