@@ -19,16 +19,16 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 
 def _own_files() -> None:
-    from distil.storage import files
+    from distil.storage import opened
 
-    files._root_of = lambda target, path: target.parent
+    opened._root_of = lambda target, path: target.parent
 
 
 def _plain_files() -> None:
-    from distil.storage import files
+    from distil.storage import opened
 
-    files._FLAGS = 0
-    files._regular = lambda descriptor, path: os.fdopen(descriptor, "rb")
+    opened._FLAGS = 0
+    opened._regular = lambda descriptor, path: os.fdopen(descriptor, "rb")
 
 
 def _keys_once() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from distil.checkpoints.writing import weight_files
 from distil.common.config import FILE_NAME
-from distil.storage.files import atomic_write, check_own_file
+from distil.storage.files import atomic_write
 from distil.storage.hub import TOKENIZER_FILES
+from distil.storage.opened import check_own_file
 
 
 def tokenizer_files(folder: Path) -> list[Path]:

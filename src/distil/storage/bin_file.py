@@ -13,7 +13,7 @@ import numpy as np
 from distil.arrays import Array
 from distil.errors import CheckpointError, FrameworkError, UnsafeCheckpointError, shorten
 from distil.storage.archive import Entry, read_archive
-from distil.storage.files import open_own
+from distil.storage.opened import open_own
 from distil.storage.pickles import MAX_PICKLE_BYTES, Storage, check_older_form, check_pickle
 from distil.storage.tensors import BFLOAT16, Opened, StoredTensor
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from distil.errors import CheckpointError, CheckpointNotFoundError, UnsafeCheckpointError, shorten
-from distil.storage.files import check_own_file, read_json
+from distil.storage.files import read_json
+from distil.storage.opened import check_own_file
 
 _MAX_SHARDS = 10_000
 _LONGEST_NAME = 255

@@ -17,8 +17,9 @@ import os
 from pathlib import Path
 
 from distil.errors import CheckpointError, CheckpointNotFoundError
-from distil.storage.files import atomic_write, open_own
+from distil.storage.files import atomic_write
 from distil.storage.formats import FILE_KINDS
+from distil.storage.opened import open_own
 
 _CONFIG = "config.json"
 _PATTERN = f".config.{'[0-9a-f]' * 64}.json"

@@ -16,8 +16,8 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.errors import CheckpointError, shorten
-from distil.storage.files import open_own
 from distil.storage.formats import Layout
+from distil.storage.opened import open_own
 
 MADV_DONTNEED: int | None = getattr(mmap_module, "MADV_DONTNEED", None)  # Windows has none
 
@@ -110,7 +110,7 @@ class MappedFile:
     (SIGBUS).
 
     Args:
-        path: The file, opened as `distil.storage.files.open_own` does.
+        path: The file, opened as `distil.storage.opened.open_own` does.
 
     Raises:
         CheckpointError: It is empty, or no plain file of its folder.

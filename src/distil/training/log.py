@@ -10,7 +10,8 @@ from typing import Any
 
 from distil.common.rules import is_integer
 from distil.errors import CheckpointError
-from distil.storage.files import atomic_write, read_bytes
+from distil.storage.files import atomic_write
+from distil.storage.opened import read_bytes
 
 FILE_NAME = "log.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"

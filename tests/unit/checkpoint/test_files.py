@@ -14,8 +14,9 @@ import pytest
 from distil.checkpoints import open_checkpoint, save_checkpoint
 from distil.common.config import DistilBertConfig
 from distil.errors import CheckpointError, CheckpointNotFoundError, UnsafeCheckpointError
-from distil.storage import files, pending
-from distil.storage.files import atomic_write, open_own, parse_json, read_bytes
+from distil.storage import opened, pending
+from distil.storage.files import atomic_write, parse_json
+from distil.storage.opened import open_own, read_bytes
 from support.checkpoints import assert_same_bits, load, random_weights, save, tiny_config
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are POSIX")
@@ -64,7 +65,7 @@ def test_swapped_between_the_look_and_the_opening(
     if what == "link in a folder":
         looked = folder / "link"
         looked.symlink_to("inner/file")
-    root_of = files._root_of
+    root_of = opened._root_of
 
     def swap(target: Path, path_: Path) -> Path:
         found = root_of(target, path_)
@@ -79,7 +80,7 @@ def test_swapped_between_the_look_and_the_opening(
                 path.parent.symlink_to(tmp_path / "secret")
         return found
 
-    monkeypatch.setattr(files, "_root_of", swap)
+    monkeypatch.setattr(opened, "_root_of", swap)
     with pytest.raises(CheckpointError, match=r"cannot be read|not a file|missing"):
         open_own(looked)
 

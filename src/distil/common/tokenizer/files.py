@@ -13,7 +13,7 @@ from typing import Any
 
 from distil.common.tokenizer.definition import MOST_TOKENS
 from distil.errors import CheckpointError, TokenizerError, UnsafeCheckpointError, shown
-from distil.storage import files
+from distil.storage import opened
 from distil.storage.files import atomic_write, parse_json
 
 VOCABULARY_FILE = "vocab.txt"
@@ -135,7 +135,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _read_bytes(file: AnyFile) -> bytes:
-    return files.read_bytes(Path(file), limit=MAX_BYTES, own=isinstance(file, OwnFile))
+    return opened.read_bytes(Path(file), limit=MAX_BYTES, own=isinstance(file, OwnFile))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from distil.common.tokenizer import files
 from distil.common.tokenizer.definition import Definition, read_definition
 from distil.common.tokenizer.vocabulary import ALL_NAMES, Vocabulary
 from distil.errors import InputError, TokenizerError, shown
-from distil.storage.files import check_own_file
+from distil.storage.opened import check_own_file
 
 # What each option may be; a token is a text, or a table of a text and how it matches.
 _TOKEN = (str, dict)
