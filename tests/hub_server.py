@@ -49,6 +49,9 @@ class HubServer:
         self.repositories: dict[str, Repository] = {}
         self.requests: list[Request] = []
         self.failing = False
+        # Headers of the answers about files, in place of the right ones.
+        self.lies: dict[str, str] = {}
+        self.commit_of_answers: str | None = None
         outer = self
 
         class Handler(_Handler):
@@ -163,7 +166,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _describe(self, name: str, commit: str) -> None:
         files = self.hub.repositories[name].commits[commit]
         siblings = [{"rfilename": file} for file in files]
-        content = {"id": name, "sha": commit, "siblings": siblings, "private": False}
+        content = {
+            "id": name,
+            "sha": self.hub.commit_of_answers or commit,
+            "siblings": siblings,
+            "private": False,
+        }
         self._send(200, json.dumps(content).encode())
 
     def _resolve(self, name: str, commit: str, file: str) -> None:
@@ -177,8 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
             headers["X-Linked-Etag"] = etag
             headers["X-Linked-Size"] = str(len(data))
             headers["Location"] = f"http://localhost:{self.hub.port}/lfs/{name}/{commit}/{file}"
-            return self._send(302, b"", headers)
-        return self._send_file(data, headers)
+            return self._send(302, b"", headers | self.hub.lies)
+        return self._send_file(data, headers | self.hub.lies)
 
     def _send_file(self, data: bytes, headers: dict[str, str]) -> None:
         wanted = self.headers.get("Range")

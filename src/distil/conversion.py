@@ -238,7 +238,7 @@ def _check_target(target: Path, *, force: bool) -> None:
         raise CheckpointError(
             "target holds a checkpoint already", expected="an empty or a new folder",
             found=", ".join(path.name for path in there[:5]) + (", ..." if there[5:] else ""),
-            where=target, fix="choose another folder, or replace it with force=True (--force)",
+            where=target, fix="choose another folder, or replace it with force=True",
         )  # fmt: skip
 
 

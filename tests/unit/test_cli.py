@@ -328,6 +328,35 @@ class TestWhatActsOnATerminal:
             assert "?]52;c;cHduZWQ=?\\?2J?evil" in out
 
     def test_nor_in_a_warning_which_keeps_its_lines(self, capsys):
-        with _output.plain_warnings():
+        with _output.plain_warnings({}):
             warnings.warn("one\n    two\x1b[2J", UserWarning, stacklevel=1)
         assert capsys.readouterr().err == "warning: one\n    two?[2J\n"
+
+
+class TestWordsOfTheCommand:
+    @pytest.mark.pt
+    def test_a_warning(self, run, tmp_path):
+        _, _, err = run(f"predict my-model --framework pt {shlex.quote(LONG)}")
+        assert "; --stride ... reads all of it" in err
+        with pytest.warns(UserWarning, match=r"; stride=\.\.\. reads all of it"):
+            distil.predict("my-model", LONG, framework="pt")
+
+    def test_an_error(self, run, tmp_path):
+        (tmp_path / "config.json").write_text("{}")
+        _, _, err = run(f"convert my-model {tmp_path}")
+        assert "or replace it with --force\n" in err
+        with pytest.raises(distil.CheckpointError, match="replace it with force=True"):
+            distil.convert("my-model", tmp_path)
+
+    @pytest.mark.parametrize(
+        ("said", "meant"),
+        [
+            ("pass top_k=3, or task='ner'", "pass --top-k 3, or --task 'ner'"),
+            ("set force=True; num_labels=2", "set --force; num_labels=2"),
+            ("a_task=1 and task", "a_task=1 and task"),
+        ],
+    )
+    def test_words(self, said, meant):
+        options = {"top_k": "--top-k", "task": "--task", "force": "--force"}
+        assert _output.as_command(said, options) == meant
+        assert _output.as_command(said, {}) == said

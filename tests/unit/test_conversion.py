@@ -575,7 +575,7 @@ class TestCommand:
             "  expected: an empty or a new folder\n"
             "  found:    model.safetensors, config.json, vocab.txt\n"
             "  where:    source\n"
-            "  fix:      choose another folder, or replace it with force=True (--force)\n",
+            "  fix:      choose another folder, or replace it with --force\n",
         )  # fmt: skip
         assert run("source", "source", "--force", "--to", "h5")[0] == 0
 

@@ -348,3 +348,35 @@ def test_a_folder_does_not_hide_a_bundled_checkpoint_silently(
     assert snapshot(f"./{hub.DEFAULT}") == Path(hub.DEFAULT)
     monkeypatch.chdir(hub.bundled()[hub.DEFAULT].parent)
     snapshot(hub.DEFAULT)
+
+
+LIES: dict[str, tuple[dict[str, str], str]] = {
+    "an ETag that is a path": ({"ETag": '"/tmp/evil"', "X-Linked-Etag": '"/tmp/evil"'}, "ETag"),
+    "an ETag that goes up": ({"ETag": '"../../evil"', "X-Linked-Etag": '"../../evil"'}, "ETag"),
+    "a commit that is a path": ({"X-Repo-Commit": "../../evil"}, "commit"),
+    "a petabyte": ({"X-Linked-Size": str(10**15)}, "too large"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_hub_that_lies_about_a_file(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes], tmp_path: Path, lie: str
+) -> None:
+    server.add(NAME, files)
+    server.lies, words = LIES[lie]
+    with pytest.raises(HubError, match=words):
+        snapshot(NAME, **cache)
+    assert not list(tmp_path.rglob("*evil*"))
+    assert server.downloads() == []
+    server.lies = {}
+    assert (snapshot(NAME, **cache) / "config.json").exists()
+
+
+def test_a_hub_that_lies_about_the_commit(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes], tmp_path: Path
+) -> None:
+    server.add(NAME, files)
+    server.commit_of_answers = "../../evil"
+    with pytest.raises(HubError, match="no commit"):
+        snapshot(NAME, **cache)
+    assert not list(tmp_path.rglob("*evil*"))

@@ -3,8 +3,10 @@
 import copy
 import multiprocessing
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import distil
@@ -103,3 +105,78 @@ def test_the_default_is_the_bundled_model_whatever_folders_there_are(tmp_path, m
     assert repr(pipe).startswith("TextClassificationPipeline(model='sst2-small', ")
     monkeypatch.chdir("/")
     assert copy.deepcopy(pipe)("a good film") == pipe("a good film")
+
+
+class Column(Sequence):
+    """As the columns of data sets are."""
+
+    def __len__(self):
+        return len(TEXTS)
+
+    def __getitem__(self, index):
+        return TEXTS[index]
+
+
+KINDS = {
+    "an array": lambda: np.array(TEXTS),
+    "an array of objects": lambda: np.array(TEXTS, object),
+    "a series": lambda: pytest.importorskip("pandas").Series(TEXTS, index=[7, 3]),
+    "a table's column": lambda: pytest.importorskip("pyarrow").chunked_array([TEXTS]),
+    "a data set's column": lambda: pytest.importorskip("datasets").Dataset.from_dict(
+        {"text": TEXTS}
+    )["text"],
+    "a sequence": Column,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sequences_of_any_kind_give_lists(kind):
+    pipe = PIPELINES["sequence-classification"](
+        FakeModel("sequence-classification"), make_tokenizer()
+    )
+    found = pipe(KINDS[kind]())
+    assert found == pipe(TEXTS)
+    assert isinstance(found, list)
+
+
+def test_questions_in_arrays():
+    pipe = PIPELINES["question-answering"](FakeModel("question-answering"), make_tokenizer())
+    context = "it was a film in paris."
+    expected = pipe(question=TEXTS, context=context)
+    assert pipe(question=np.array(TEXTS), context=context) == expected
+    rows = [{"question": text, "context": context} for text in TEXTS]
+    assert pipe(np.array(rows)) == expected
+
+
+class TestOneArray:
+    def test_of_a_list(self):
+        pipe = in_memory()
+        found = pipe(TEXTS, as_array=True)
+        assert (type(found), found.dtype) == (np.ndarray, np.float32)
+        np.testing.assert_array_equal(found, np.stack(pipe(TEXTS)))
+        assert pipe([], as_array=True).shape == (0, pipe.model.config.dim)
+        np.testing.assert_array_equal(pipe(TEXTS[0], as_array=True), pipe(TEXTS[0]))
+
+    def test_where_there_can_be_none(self):
+        pipe = in_memory()
+        with pytest.raises(InputError, match="a stream does not end in one array"):
+            pipe(iter(TEXTS), as_array=True)
+        with (
+            pytest.raises(InputError, match="no place for rows that were skipped"),
+            pytest.warns(UserWarning, match="row 1 is skipped"),
+        ):
+            pipe([*TEXTS[:1], ""], as_array=True, skip_bad_rows=True)
+
+
+@pytest.mark.parametrize("kind", ["DistilBertTokenizerFast", "DistilBertTokenizer"])
+def test_a_tokenizer_of_transformers(kind, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    own = make_tokenizer()
+    own.save_pretrained(tmp_path)
+    theirs = getattr(transformers, kind).from_pretrained(tmp_path)
+    model = FakeModel("token-classification")
+    texts = ["It is (the) good film!", "paris"]
+    found = distil.pipeline("ner", model, tokenizer=theirs, aggregation_strategy="first")
+    assert found(texts) == PIPELINES["token-classification"](
+        model, own, aggregation_strategy="first"
+    )(texts)

@@ -240,10 +240,10 @@ class TestCommand:
             assert "every row was skipped" in err
             return
         assert (status, out) == (0, "")
-        first, last = err.splitlines()
+        first, *_, last = err.splitlines()
         assert first.startswith("warning: skipped: ")
-        assert problem in first
-        assert f"{name}:{line}" in first
+        assert problem in err
+        assert f"  where:    {name}:{line}" in err.splitlines()[1:-1]
         assert last == "warning: 1 of 3 rows were skipped"
         assert len(written()) == 2
         assert line not in [one["row"] for one in written()]

@@ -10,7 +10,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -49,16 +49,18 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - each way 
     # TensorFlow reads these when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    options: Mapping[str, str] = {}
     try:
         arguments = make_parser().parse_args(argv)
-        with _output.plain_warnings():
+        options = arguments.options
+        with _output.plain_warnings(options):
             status: int = arguments.run(arguments)
         sys.stdout.flush()
         return status
     except SystemExit as end:  # argparse: after --help, or on wrong usage
         return end.code if isinstance(end.code, int) else _FAILED
     except DistilError as error:
-        _output.print_error(str(error))
+        _output.print_error(_output.as_command(str(error), options))
         return _FAILED
     except Interrupted as interrupt:
         if str(interrupt):
@@ -102,7 +104,8 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        names = {one.dest: one.option_strings[-1] for one in command._actions if one.option_strings}
+        command.set_defaults(run=module.run, options=names)
     return parser
 
 

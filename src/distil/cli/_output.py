@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -166,12 +167,33 @@ def _print_to_stderr(kind: str, style: str, message: str) -> None:
     console(stderr=True).print(line, soft_wrap=True)
 
 
+def as_command(message: str, options: Mapping[str, str]) -> str:
+    """A message that names arguments of Python functions, with the options of a command instead.
+
+    Args:
+        message: As "stride=... reads all of it".
+        options: What the command has for an argument, as {"stride": "--stride"}.
+    """
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        return options[name] if value == "True" else f"{options[name]} {value}".rstrip()
+
+    if not options:
+        return message
+    return re.sub(rf"\b({'|'.join(options)})=([^\s,;)]*)", option, message)
+
+
 @contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Show each warning once on stderr, without the place in the code."""
+def plain_warnings(options: Mapping[str, str]) -> Iterator[None]:
+    """Show each warning once on stderr, in the words of a command, without the place in the code.
+
+    Args:
+        options: As in `as_command`.
+    """
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        print_warning(str(message))
+        print_warning(as_command(str(message), options))
 
     with warnings.catch_warnings():
         # What is for programmers (deprecations, say) does not help who types commands.

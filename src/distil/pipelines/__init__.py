@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, overload
 
 from distil import api
@@ -113,6 +114,7 @@ def pipeline(
         engine: What computes: None or "packed", the framework itself, without padding; "openvino"
             or "onnxruntime"; "auto" the fastest that is installed.
         tokenizer: Of the model, or its name; needed unless `model` is a name.
+            One of transformers is turned into one of this library.
         device: As in `distil.load`.
         calibration: Texts like those to be predicted, for int8.
         threads: How many an engine computes with; None takes one a core.  Frameworks have one
@@ -170,6 +172,7 @@ def pipeline(
             expected="threads, engine and calibration left out", found=repr(model), where="model",
             fix="pass them to distil.load or distil.optimize",
         )  # fmt: skip
+    tokenizer = _own(tokenizer)
     if tokenizer is None:
         raise InputError(
             "a model in memory has no tokenizer", where="tokenizer",
@@ -180,6 +183,15 @@ def pipeline(
     made = kind(model, tokenizer, **options)
     made.origin = origin
     return made
+
+
+def _own(tokenizer: Any) -> Any:
+    """A tokenizer of transformers as one of this library, by its files; any other as it is."""
+    if type(tokenizer).__module__.partition(".")[0] != "transformers":
+        return tokenizer
+    with TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        return api.load_tokenizer(folder)
 
 
 def _lasting(name: Any) -> Any:

@@ -13,7 +13,7 @@ from distil.errors import InputError
 from distil.pipelines import base
 from distil.pipelines.checks import check_count, warn
 from distil.pipelines.encoding import MOST_CHARACTERS, Encoded, as_arrays
-from distil.pipelines.rows import check_fields, check_text
+from distil.pipelines.rows import as_list, check_fields, check_text
 from distil.pipelines.spans import best_spans
 
 _SPECIALS = 3  # [CLS] question [SEP] context [SEP]
@@ -81,10 +81,7 @@ class QuestionAnsweringPipeline(base.Pipeline):
         """
         if len(inputs) == 2:
             (question, context), inputs = inputs, ()
-        if inputs:
-            (rows,) = inputs
-        else:
-            rows = _rows(question, context)
+        rows = as_list(*inputs) if inputs else _rows(as_list(question), as_list(context))
         if isinstance(rows, list | tuple) and len(rows) == 1:
             (rows,) = rows
         return super().__call__(rows, **rest)

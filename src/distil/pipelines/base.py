@@ -13,7 +13,7 @@ from distil.errors import InputError
 from distil.frameworks import title_of
 from distil.pipelines.checks import check_count, warn
 from distil.pipelines.encoding import Encoded
-from distil.pipelines.rows import Place
+from distil.pipelines.rows import Place, as_list
 from distil.pipelines.scoring import Scorer
 from distil.pipelines.windows import (
     FIRST_ROWS,
@@ -130,7 +130,8 @@ class Pipeline(ABC):
 
         Args:
             inputs: A row (a string; see `read` of each pipeline for other kinds), a list or
-                tuple of rows, or anything else to iterate over, of any length.
+                tuple of rows (or an array, a column of a data frame or of a data set, and other
+                sequences), or anything else to iterate over, of any length.
             skip_bad_rows: Skip rows that are not texts, are empty, and so on; their result is
                 None.
             on_bad_row: Called with the number and the problem of each row that is skipped;
@@ -150,6 +151,7 @@ class Pipeline(ABC):
             UserWarning: A text is longer than the model takes, and is cut; said once.
         """
         chosen = self._options(self.options, options)
+        inputs = as_list(inputs)
         if self._is_row(inputs):
             stream = self.stream([(0, inputs)], options=chosen, place=lambda _: "text")
             (result,) = [result for _, result in stream]
@@ -169,8 +171,7 @@ class Pipeline(ABC):
             enumerate(rows), options=chosen, skip_bad_rows=skip_bad_rows, on_bad_row=on_bad_row,
             first=FIRST_ROWS_OF_A_LIST if listed else FIRST_ROWS,
         )  # fmt: skip
-        results = (result for _, result in stream)
-        return list(results) if listed else results
+        return self._finish_many((result for _, result in stream), chosen, listed=listed)
 
     def stream(
         self,
@@ -281,6 +282,10 @@ class Pipeline(ABC):
     def _finish_one(self, row: Any, result: Any, given: Mapping[str, Any]) -> Any:
         """The result of a single row, in the form that transformers gives it."""
         return result
+
+    def _finish_many(self, results: Iterator[Any], options: Any, *, listed: bool) -> Any:
+        """The results of a list, or of a stream."""
+        return list(results) if listed else results
 
     def _options(self, base: Any, given: Mapping[str, Any]) -> Any:
         names = [field.name for field in fields(self.options_type)]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from distil.arrays import Array
+from distil.errors import InputError
 from distil.pipelines import base
 from distil.pipelines.checks import check_choice
 from distil.pipelines.encoding import Encoded, Encoder
@@ -75,11 +76,13 @@ class EmbeddingOptions(base.Options):
         normalize: Scale vectors to length one, so that their products are cosines.
         stride: Read a long text in windows that share so many tokens; its vector is the mean
             of theirs, weighted by tokens.  None cuts it.
+        as_array: Give one array (n, d) for a list of n texts, rather than a list of arrays.
     """
 
     pooling: str = "mean"
     normalize: bool = True
     stride: int | None = None
+    as_array: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,7 +90,7 @@ class EmbeddingOptions(base.Options):
 
 
 class SentenceEmbeddingsPipeline(base.Pipeline):
-    """Gives a vector for each text: an array (d) of float32."""
+    """Gives a vector for each text: an array (d) of float32; of a list one (n, d) on request."""
 
     task = "base"
     options_type = EmbeddingOptions
@@ -130,3 +133,22 @@ class SentenceEmbeddingsPipeline(base.Pipeline):
             vectors = vectors / np.where(lengths == 0, 1, lengths)
         # Copies: one that is kept must not keep the others.
         return [vector.copy() for vector in vectors.astype(np.float32)]
+
+    def _finish_many(
+        self, results: Iterator[Any], options: EmbeddingOptions, *, listed: bool
+    ) -> Any:
+        if not options.as_array:
+            return super()._finish_many(results, options, listed=listed)
+        if not listed:
+            raise InputError(
+                "a stream does not end in one array", expected="a list of texts", found="a stream",
+                where="as_array", fix="pass list(texts), or leave as_array out",
+            )  # fmt: skip
+        vectors = list(results)
+        skipped = [number for number, vector in enumerate(vectors) if vector is None]
+        if skipped:
+            raise InputError(
+                "one array has no place for rows that were skipped", found=f"row {skipped[0]}",
+                where="as_array", fix="leave skip_bad_rows or as_array out",
+            )  # fmt: skip
+        return np.stack(vectors) if vectors else np.zeros((0, self.model.config.dim), np.float32)

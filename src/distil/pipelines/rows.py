@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from distil.errors import InputError, shown
@@ -12,6 +12,16 @@ Item = str | tuple[str, Any]
 
 # Names the row with a number, in errors.
 Place = Callable[[int], str]
+
+
+def as_list(inputs: Any) -> Any:
+    """A list of what an array, a data frame's column or another sequence holds; else `inputs`."""
+    for name in ("tolist", "to_list", "to_pylist"):
+        convert = getattr(inputs, name, None)
+        if callable(convert):
+            return convert()
+    is_rows = isinstance(inputs, Sequence) and not isinstance(inputs, str | list | tuple)
+    return list(inputs) if is_rows else inputs
 
 
 def check_text(text: Any, where: str) -> str:

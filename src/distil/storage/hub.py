@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path, PureWindowsPath
+from threading import Lock
 from typing import Any
 
 from distil.errors import CheckpointNotFoundError, CheckpointWarning, HubError
@@ -28,6 +30,13 @@ DEFAULT = "sst2-small"
 
 _SECONDS_TO_ANSWER = 10.0
 _LONGEST_NAME = 200
+# What a hub may name files and folders of the cache by.
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_ETAG = re.compile(r"[\w-]{1,128}", re.ASCII)
+_WEIGHTS = (".safetensors", ".bin", ".h5")
+_MOST_BYTES, _MOST_BYTES_OF_TEXT = 16 * 1024**3, 64 * 1024**2
+_JUDGING = Lock()
+
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
@@ -164,6 +173,7 @@ class _Repository:
                 self._name, revision=self._revision, timeout=_SECONDS_TO_ANSWER
             )
         )  # fmt: skip
+        self._check("commit", _COMMIT, info.sha)
         there = {sibling.rfilename for sibling in info.siblings or ()}
         if files is None:
             wanted = [file for file in (CONFIG_FILE, *TOKENIZER_FILES) if file in there]
@@ -252,18 +262,38 @@ class _Repository:
         """Where `file` lies in the cache, downloaded if it was not there."""
         from huggingface_hub import hf_hub_download  # noqa: PLC0415
 
-        return Path(
-            self._ask(
-                lambda: hf_hub_download(
-                    self._name,
-                    file,
-                    revision=revision,
-                    cache_dir=self._cache_dir,
-                    token=self._token,
-                    endpoint=self._endpoint,
+        def check(answer: Any) -> None:
+            """Before the cache's files and folders are named by it."""
+            self._check("commit", _COMMIT, answer.commit_hash)
+            self._check("ETag", _ETAG, answer.etag)
+            most = _MOST_BYTES if file.endswith(_WEIGHTS) else _MOST_BYTES_OF_TEXT
+            if answer.size is None or not 0 <= answer.size <= most:
+                raise HubError(
+                    f"{file} is too large to be downloaded", expected=f"at most {most:,} bytes",
+                    found=answer.size, where=self._where(),
+                )  # fmt: skip
+
+        with _judged(check):
+            return Path(
+                self._ask(
+                    lambda: hf_hub_download(
+                        self._name,
+                        file,
+                        revision=revision,
+                        cache_dir=self._cache_dir,
+                        token=self._token,
+                        endpoint=self._endpoint,
+                    )
                 )
             )
-        )
+
+    def _check(self, what: str, pattern: re.Pattern[str], found: Any) -> None:
+        if not isinstance(found, str) or pattern.fullmatch(found) is None:
+            raise HubError(
+                f"the hub's answer is not valid: no {what} of a repository",
+                expected=pattern.pattern, found=repr(found)[:_LONGEST_NAME], where=self._where(),
+                fix="check HF_ENDPOINT; what answers there is not a hub to be trusted",
+            )  # fmt: skip
 
     def _ask(self, request: Callable[[], Any]) -> Any:
         """The answer to `request`, with the hub's refusals in distil's words."""
@@ -271,6 +301,8 @@ class _Repository:
 
         try:
             return request()
+        except HubError:  # of `_check`
+            raise
         except errors.HFValidationError as error:
             raise HubError(
                 "name is neither a folder nor a name on the hub",
@@ -313,6 +345,29 @@ class _Repository:
 
     def _where(self) -> str:
         return self._name if self._revision is None else f"{self._name}@{self._revision}"
+
+
+@contextmanager
+def _judged(check: Callable[[Any], None]) -> Iterator[None]:
+    """Let `check` see what the hub says of each file that is asked for.
+
+    huggingface_hub has no hook for it, and asking beforehand would not do: a hostile server may
+    answer another way the second time.
+    """
+    from huggingface_hub import file_download  # noqa: PLC0415
+
+    def judged(*arguments: Any, **options: Any) -> Any:
+        answer = original(*arguments, **options)
+        check(answer)
+        return answer
+
+    with _JUDGING:
+        original = file_download.get_hf_file_metadata
+        file_download.get_hf_file_metadata = judged
+        try:
+            yield
+        finally:
+            file_download.get_hf_file_metadata = original
 
 
 def _check_shadow(name: str | Path, folder: Path) -> None:
