@@ -221,7 +221,7 @@ GUARDS: dict[str, tuple[str, Callable[[], None]]] = {
         _set("storage.files", "_MAX_JSON_VALUES", _BOUNDLESS)),
     "depth of tables": (
         "tables of config.json are at most 50 deep",
-        _set("common.config", "_check_depth", _nothing)),
+        _set("common.config", "check_plain", _nothing)),
     "type of the model": ("`model_type` is distilbert or bert", _model_type),
     "rules of the fields": ("each field has a type and a range, and they fit together",
                             _config_rules),

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from distil.common.config import DistilBertConfig
-from distil.errors import ConfigError
+from distil.errors import CheckpointError, ConfigError
 
 # What config.json of distilbert-base-uncased on the hub says.
 HUB = {
@@ -71,6 +71,8 @@ REFUSED = {
     "no head left": ({"pruned_heads": {0: list(range(12))}}, "at least one head"),
     "architectures in one text": ({"architectures": "DistilBertModel"}, "list of class names"),
     "a field by two names": ({"dim": 768, "hidden_size": 384}, "given twice"),
+    "a number twice": ({"id2label": {"0": "a", "00": "b"}}, "each number once"),
+    "a layer twice": ({"pruned_heads": {"1": [0], 1: [1]}}, "each number once"),
     "another model": ({"model_type": "gpt2"}, "not a DistilBERT"),
 }  # fmt: skip
 
@@ -205,3 +207,24 @@ def test_a_bert_that_does_something_else_is_refused(difference):
 def test_other_models_are_refused():
     with pytest.raises(ConfigError, match="distilbert or bert"):
         DistilBertConfig.from_dict({"model_type": "roberta"})
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_have(tmp_path, number):
+    (tmp_path / "config.json").write_text(f'{{"more": [{{"threshold": {number}}}]}}')
+    with pytest.raises(ConfigError, match="not a number of JSON"):
+        DistilBertConfig.from_pretrained(tmp_path)
+    config = DistilBertConfig(more=[float(number)])
+    with pytest.raises(ConfigError, match="not a number of JSON"):
+        config.save_pretrained(tmp_path / "target")
+
+
+def test_what_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="configuration cannot be written"):
+        DistilBertConfig().save_pretrained(tmp_path / "file")
+    (tmp_path / "folder" / "config.json").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match="cannot be saved"):
+        DistilBertConfig().save_pretrained(tmp_path / "folder")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        DistilBertConfig(more="\ud800").save_pretrained(tmp_path)

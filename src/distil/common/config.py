@@ -28,7 +28,7 @@ from distil.common.config_rules import (
 )
 from distil.common.config_values import (
     ALIASES,
-    check_depth,
+    check_plain,
     checked,
     native_names,
     refuse,
@@ -44,7 +44,7 @@ from distil.common.rules import (
     one_of,
     or_none,
 )
-from distil.errors import ConfigError, shorten, shown
+from distil.errors import CheckpointError, ConfigError, shorten, shown
 from distil.storage import hub
 from distil.storage.files import read_json, read_yaml, write_json
 from distil.storage.pending import current_config
@@ -265,7 +265,7 @@ class DistilBertConfig(ConfigHabits):
                 expected=f"{MODEL_TYPE} or {bert.MODEL_TYPE}", found=shown(kind),
                 where="model_type",
             )  # fmt: skip
-        check_depth(table)
+        check_plain(table)
         labels = table.get("id2label")
         if isinstance(labels, Mapping) and table.get("num_labels", len(labels)) == len(labels):
             # Old files say both; the names say more.
@@ -326,11 +326,22 @@ class DistilBertConfig(ConfigHabits):
         Args:
             folder: Where to.  Also called save_directory.
             **options: See `distil.common.compatibility.keywords`.
+
+        Raises:
+            ConfigError: A number in it is not finite.
+            CheckpointError: It cannot be written.
         """
         folder = Path(keywords.first_argument(folder, options, "save_directory"))
         keywords.saving(options)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / FILE_NAME, self.to_dict())
+        table = self.to_dict()
+        check_plain(table)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / FILE_NAME, table)
+        except (FileExistsError, NotADirectoryError, PermissionError, UnicodeEncodeError) as error:
+            raise CheckpointError(
+                "configuration cannot be written", found=error, where=folder
+            ) from None
 
 
 def read_config(folder: Path) -> tuple[DistilBertConfig, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -24,19 +25,28 @@ def refuse(name: str, expected: str, found: Any) -> NoReturn:
     raise ConfigError(f"{name} is not valid", expected=expected, found=shown(found), where=name)
 
 
-def check_depth(value: Any, room: int = 50) -> None:
-    """Refuse tables within tables without end: copying and writing them goes as deep."""
+def check_plain(value: Any, room: int = 50) -> None:
+    """Refuse what could not be written back.
+
+    Tables within tables without end (copying and writing them goes as deep), and numbers that
+    JSON does not have, though Python reads and writes them.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError("not a number of JSON", expected="a finite number", found=value)
     if isinstance(value, Mapping | list):
         if room == 0:
             raise ConfigError("tables are nested too deeply", expected="at most 50 levels")
         for item in value.values() if isinstance(value, Mapping) else value:
-            check_depth(item, room - 1)
+            check_plain(item, room - 1)
 
 
 def checked(name: str, value: Any, rule: Rule) -> Any:
     """`value` in the form that the field keeps it in, if it keeps the field's rule."""
     if name in ("id2label", "pruned_heads") and isinstance(value, Mapping):
-        value = {_integer_key(name, key): item for key, item in value.items()}
+        numbered = {_integer_key(name, key): item for key, item in value.items()}
+        if len(numbered) != len(value):
+            refuse(name, "each number once", list(value))
+        value = numbered
     if name == "pruned_heads" and isinstance(value, dict):
         value = {k: sorted(v) if isinstance(v, set | tuple) else v for k, v in value.items()}
     if name == "dtype" and value is not None:
