@@ -127,7 +127,7 @@ def _made(
     if dtype == "int8":
         if calibration is None:
             raise InputError(
-                "int8 needs texts to measure", expected="sequences of token ids", found="none",
+                "int8 needs texts to calibrate on", expected="sequences of token ids", found="none",
                 where="calibration",
             )  # fmt: skip
         ranges = calibration.ranges(weights, config, task, by=engine, observe=observe)
