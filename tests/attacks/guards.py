@@ -64,10 +64,10 @@ def _model_type() -> None:
 
 
 def _config_rules() -> None:
-    from distil.common import config
+    from distil.common import config, config_values
 
-    config._refuse = _nothing
-    config._native_names = lambda values: {**values}
+    config.refuse = config_values.refuse = _nothing
+    config.native_names = lambda values: {**values}
     config.DistilBertConfig._check_together = _nothing
 
 
