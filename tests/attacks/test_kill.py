@@ -68,6 +68,9 @@ class NumpyModel(Pretrained):
     def named_arrays(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
         yield from self.weights.items()
 
+    def own_weights(self) -> dict[str, Any]:
+        return {}
+
 
 CONFIG = tiny_config()
 MODELS = [NumpyModel(CONFIG, seed) for seed in range(3)]

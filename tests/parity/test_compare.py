@@ -48,9 +48,9 @@ class TestAgreement:
     def test_the_texts_that_are_given_are_compared(self, folder, monkeypatch, options, count):
         seen, measure = [], parity._measure
 
-        def watched(framework, folder, batch, **rest):
-            seen.append((framework, batch["input_ids"].tolist()))
-            return measure(framework, folder, batch, **rest)
+        def watched(form, found, task, batch, **rest):
+            seen.append((form.framework, batch["input_ids"].tolist()))
+            return measure(form, found, task, batch, **rest)
 
         monkeypatch.setattr(parity, "_measure", watched)
         distil.compare(folder, texts=TEXTS, **options)

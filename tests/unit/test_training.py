@@ -148,7 +148,7 @@ def test_a_full_disk_is_said_and_leaves_the_checkpoint_before(tmp_path, monkeypa
     monkeypatch.setattr(writer, full)
     with pytest.raises(CheckpointError, match="No space left") as caught:
         train(recipe)
-    assert "make room" in str(caught.value)
+    assert "free some space" in str(caught.value)
     folder = tmp_path / "trained-pt"
     assert (folder / "checkpoint.safetensors").exists()
     assert not list(folder.glob(".*"))

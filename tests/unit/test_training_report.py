@@ -17,32 +17,25 @@ PNG = b"\x89PNG\r\n"
 
 
 def test_a_log_is_gone_on_with_from_a_step(tmp_path):
-    log = Log(tmp_path, step=0, tensorboard=False)
+    log = Log(tmp_path, step=0, judged=True, tensorboard=False)
     for step in (1, 2, 3):
         log.write({"step": step, "loss": step / 3})
     log.close()
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"step": 4, "lo')  # a kill came in between
     assert [record["step"] for record in read_log(tmp_path)] == [1, 2, 3]
-    log = Log(tmp_path, step=2, tensorboard=False)
+    log = Log(tmp_path, step=2, judged=True, tensorboard=False)
     log.write({"step": 3, "loss": 0.5})
     assert read_log(tmp_path) == [
         {"step": 1, "loss": 1 / 3}, {"step": 2, "loss": 2 / 3}, {"step": 3, "loss": 0.5},
     ]  # fmt: skip
 
 
-def test_tensorboard_that_is_missing_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
-    with pytest.raises(FrameworkError, match="tensorboard is not installed"):
-        Log(tmp_path, step=0, tensorboard=True)
-
-
 def test_tensorboard_gets_every_point(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    log = Log(tmp_path, step=0, tensorboard=True)
+    log = Log(tmp_path, step=0, judged=True, tensorboard=True)
     log.write({"step": 7, "loss": 0.25})
     log.close()
     (path,) = (tmp_path / "tensorboard").iterdir()

@@ -149,7 +149,7 @@ def test_two_are_as_good_as_one(framework, tmp_path):
     assert statuses[0] == -signal.SIGKILL, errors
     assert statuses[1] not in {0, -signal.SIGKILL}  # it does not wait for ever
     assert "another worker has ended" in errors[1]
-    assert "start all of them by the same command" in errors[1]
+    assert "start all of them with the same command" in errors[1]
     (first,), (second,) = lines
     assert first["metrics"] == second["metrics"]
     assert first["metrics"] == pytest.approx(alone["plain"].metrics, rel=1e-9)

@@ -90,7 +90,8 @@ def _like_the_old(array: NDArray[Any], count: int, seed: Sequence[int]) -> NDArr
     A new word then starts with an average score, where a row of a new model's would give it a
     higher one than many words have.  Source: transformers 4.57, `mean_resizing`, after Hewitt 2021.
     """
-    old = array.astype(np.float64).reshape(len(array), -1)
+    # In one order of memory, so that sums round alike in both frameworks.
+    old = np.ascontiguousarray(array, np.float64).reshape(len(array), -1)
     mean, random = old.mean(axis=0), np.random.default_rng(seed)
     spread = (old - mean) * np.sqrt(1e-9 / len(old))
     # A sum of old rows' differences from the mean, with random factors, has their covariance.

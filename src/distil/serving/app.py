@@ -41,7 +41,7 @@ from distil.serving.protocols import ROUTES, Call, Route, infer
 # How long a client would wait, in milliseconds.
 _TIMEOUT = "x-request-timeout-ms"
 
-_OPEN = ("/", "/health", "/ready")
+_INFER = "/v2/models/{model}/infer"
 _GONE = 499  # as nginx logs a client that has gone; nobody receives it
 
 
@@ -85,7 +85,7 @@ class Server:
             Address(route.path, self._endpoint(route), methods=["POST"]) for route in ROUTES
         ]
         routes += [
-            Address("/v2/models/{model}/infer", self._infer, methods=["POST"]),
+            Address(_INFER, self._infer, methods=["POST"]),
             Address("/v2/models/{model}", self._v2_model),
             Address("/v2/models/{model}/ready", self._v2_model),
             Address("/v2/health/live", self._health),
@@ -144,7 +144,9 @@ class Server:
 
     def _endpoint(self, route: Route) -> Any:
         async def endpoint(request: Request) -> Response:
-            return await self._guarded(request, lambda body: (route.read(body), route.task))
+            return await self._guarded(
+                request, route.path, lambda body: (route.read(body), route.task)
+            )
 
         return endpoint
 
@@ -159,12 +161,11 @@ class Server:
                 )  # fmt: skip
             return infer(body, name, task), task
 
-        return await self._guarded(request, read)
+        return await self._guarded(request, _INFER, read)
 
-    async def _guarded(self, request: Request, read: Any) -> Response:
+    async def _guarded(self, request: Request, path: str, read: Any) -> Response:
         """The answer to a request, or its error; counted and logged."""
         begin = time.monotonic()
-        path = request.scope["route"].path
         try:
             self._check_key(request)
             call, task = read(await self._body(request))

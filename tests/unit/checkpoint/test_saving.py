@@ -198,7 +198,7 @@ def change(weights: dict[str, Any], what: str) -> Iterator[tuple[str, Any]]:
     [
         ("missing", "weights to save are incomplete"),
         ("unknown", "weight is not one of this model"),
-        ("transposed", "another shape than its model"),
+        ("transposed", "different shape from the model's"),
         ("integers", "weight cannot be stored"),
         ("swapped bytes", "weight cannot be stored"),
         ("twice", "weight was given twice"),

@@ -48,6 +48,13 @@ def test_compiles_without_a_graph_break(model, batch):
     same(compiled(**longer), model(**longer))
 
 
+@pytest.fixture
+def compiler():
+    """A compiler that has compiled nothing: its limit is for a function, not for a model."""
+    torch.compiler.reset()
+
+
+@pytest.mark.usefixtures("compiler")
 def test_compiles_in_training_with_gradients():
     config = config_for("token-classification", **NO_DROPOUT)
     model = build("pt", config, "token-classification", dtype="float32").train()
@@ -60,6 +67,7 @@ def test_compiles_in_training_with_gradients():
         torch.testing.assert_close(parameter.grad, expected[name])
 
 
+@pytest.mark.usefixtures("compiler")
 def test_compiles_with_the_default_backend():
     model = build("pt", config_for("sequence-classification"), "sequence-classification")
     batch = tensors(batch_for(model.config, model.task))
