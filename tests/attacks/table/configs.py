@@ -95,7 +95,7 @@ ATTACKS = (
         ("a width that is a fraction", made.config(dim=32.0), "dim is not valid"),
         ("a width that is a list", made.config(dim=[32] * 1000), "dim is not valid"),
         ("no heads", made.config(n_heads=0), "n_heads is not valid"),
-        ("a rate that is no number", made.config(dropout=float("nan")), "dropout is not valid"),
+        ("a rate beyond 1", made.config(dropout=1.5), "dropout is not valid"),
         ("a spread without end", made.config(initializer_range=10**400),
          "initializer_range is not valid"),
         ("an activation that is code", made.config(activation="__import__('os').system"),

@@ -199,7 +199,10 @@ def test_other_names_for_shards(model: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are POSIX")
-@pytest.mark.parametrize("name", ["model.safetensors", "tf_model.h5", "pytorch_model.bin"])
+@pytest.mark.parametrize(
+    "name",
+    ["model.safetensors", "tf_model.h5", pytest.param("pytorch_model.bin", marks=pytest.mark.pt)],
+)
 def test_pipes_are_not_waited_for(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
     with pytest.raises(CheckpointError, match="not a file"):
