@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from distil.common.tokenizer import files, persistence
 from distil.common.tokenizer.base import TokenizerBase
@@ -56,11 +56,14 @@ class Pretrained(TokenizerBase):
     truncation_side: Side = "right"
     name_or_path = ""
 
-    def __getattr__(self, name: str) -> Any:
-        reason = _REFUSED_NAMES.get(name)
-        raise AttributeError(
-            f"{type(self).__name__} has no {name!r}" + (f": {reason}" if reason else "")
-        )
+    # Type checkers report a name that is not there by themselves.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            reason = _REFUSED_NAMES.get(name)
+            raise AttributeError(
+                f"{type(self).__name__} has no {name!r}" + (f": {reason}" if reason else "")
+            )
 
     @classmethod
     def from_pretrained(
