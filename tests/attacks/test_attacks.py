@@ -132,6 +132,7 @@ Path("/attacks-end").exists()
 """
 
 
+@pytest.mark.pt  # which makes some of the attacks
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_system_calls(tmp_path: Path) -> None:
     """The same seen from outside: no file of others is opened and no socket is."""

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import traceback
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from attacks.doors import WHERE
@@ -187,7 +188,8 @@ _START, _END = "<!-- made by tests/attacks/without.py -->", "<!-- end -->"
 
 def versions() -> str:
     """What the outcomes of the second table depend on."""
-    return ", ".join(f"{name} {version(name)}" for name in ("torch", "h5py", "numpy"))
+    packages = ("torch", "h5py", "numpy")
+    return ", ".join(f"{name} {version(name) if find_spec(name) else None}" for name in packages)
 
 
 def page(found: Outcomes) -> str:
