@@ -127,7 +127,7 @@ def test_a_batch_of_any_kind(engine, kind):
     ({"input_ids": [1, 2]}, "input_ids has the wrong shape"),
     ({"input_ids": [[1] * 21]}, "longer than the model can take"),
     ({"input_ids": [[1, 2]], "attention_mask": [[1, 1, 1]]}, "attention_mask has the wrong shape"),
-    ({"input_ids": [[1, 2]], "attention_mask": [[0, 0]]}, "nothing to attend to"),
+    ({"input_ids": [[1, 2]], "attention_mask": [[0, 0]]}, "mask of a row is all 0"),
 ])  # fmt: skip
 def test_a_batch_that_does_not_fit(given, message):
     with pytest.raises(InputError, match=message):
