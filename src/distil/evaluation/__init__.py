@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from importlib.util import find_spec
 from itertools import islice, tee
 from pathlib import Path
@@ -94,11 +95,16 @@ def evaluate(
     retrieval = task is not None and task.lower() == _RETRIEVAL
     chosen = "sentence-embeddings" if retrieval else task
     form = {"framework": framework, "engine": engine, "dtype": dtype or "float32"}
+    if isinstance(model, Pipeline):
+        _check_unused(
+            {"framework": framework, "engine": engine, "dtype": dtype} | options, chosen, model
+        )
     first = _pipeline(model, chosen, form | options)
     second = None if against is None else _other(against, model, first, form, options)
     judge = judge_for(_RETRIEVAL if retrieval else first.task, first.model.config, columns or {})
     found = Findings(judge, tuple(slices), compared=second is not None)
     counted = Counted(first.model)
+    first = copy(first)  # the caller's own stays as it is
     first.model = counted
     with ExitStack() as stack:
         writer = None
@@ -145,6 +151,20 @@ def _check_packages(report: str | Path | None) -> None:
 
 def _name(model: str | Path | Pipeline) -> str:
     return repr(model) if isinstance(model, Pipeline) else str(model)
+
+
+def _check_unused(given: Mapping[str, Any], task: str | None, model: Pipeline) -> None:
+    """Refuse what would have no effect on a pipeline that is there already."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(
+                "a pipeline has this already", found=f"{name}={value!r}", where=name,
+                fix="leave it out, or give the name of the model",
+            )  # fmt: skip
+    if task is not None and find_task(task).name != model.task:
+        raise InputError(
+            "the pipeline is for another task", expected=model.task, found=task, where="task"
+        )
 
 
 def _pipeline(

@@ -254,3 +254,18 @@ def test_hidden_words_by_hand():
     loss = np.log(np.exp(logits).sum()) - logits[0, ids[places[0]]]
     assert found.metrics["loss"].value == pytest.approx(float(loss), abs=1e-5)
     assert found.metrics["perplexity"].value == pytest.approx(float(np.exp(loss)), rel=1e-5)
+
+
+def test_the_callers_pipeline_stays_as_it_is():
+    pipeline = fake("sequence-classification", num_labels=2)
+    model = pipeline.model
+    evaluate(pipeline, ROWS)
+    assert pipeline.model is model
+
+
+@pytest.mark.parametrize(
+    "given", [{"dtype": "int8"}, {"engine": "openvino"}, {"stride": 3}, {"task": "ner"}]
+)
+def test_what_a_pipeline_has_already_is_refused(given):
+    with pytest.raises(InputError):
+        evaluate(fake("sequence-classification", num_labels=2), ROWS, **given)
