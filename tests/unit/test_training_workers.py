@@ -172,7 +172,7 @@ def test_two_are_as_good_as_one(framework, tmp_path):
     assert second["steps"] == []
     assert_same(Path(taught.output), alone["taught"].folder)
     assert not list(Path(taught.output).glob(".*"))
-    assert statuses == [2, 2]
+    assert statuses == [2, 2], errors
     assert errors[0].count("error: ") == 1
     assert "not finite" in errors[0]
     assert "error: " not in errors[1]

@@ -5,6 +5,7 @@ The twin of this file is `distil.tf.training.workers`.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -103,6 +104,9 @@ def open_workers(place: workers.Place) -> Iterator[Workers]:
     finally:
         if connects:
             distributed.destroy_process_group()
+            # Gloo's threads end when the last reference to the group goes.  An error's traceback
+            # holds one in a cycle; left until the interpreter ends, they abort the process.
+            gc.collect()
 
 
 def _tells_of_loss(error: RuntimeError) -> bool:
