@@ -86,8 +86,10 @@ def shell(*arguments, cwd, **options):
 
 
 def commands():
-    actions = cli.make_parser()._subparsers._group_actions
-    return actions[0].choices
+    (actions,) = cli.make_parser()._subparsers._group_actions
+    for parser in actions.choices.values():
+        parser.complete()
+    return actions.choices
 
 
 def examples():
@@ -141,6 +143,17 @@ def test_a_table_shows_the_beginning_of_a_long_text(run):
     assert status == 0
     assert "film …" in out
     assert len(out) < len(text)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_command_imports_no_other(name):
+    code = (
+        "import sys\nfrom distil.cli import COMMANDS, main\n"
+        f"assert main(['{name}', '--help']) == 0\n"
+        "loaded = [one for one in COMMANDS if f'distil.cli.{one}' in sys.modules]\n"
+        f"assert loaded == ['{name}'], loaded\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 class TestStatus:

@@ -212,10 +212,10 @@ def test_other_models_are_refused():
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_numbers_that_json_does_not_have(tmp_path, number):
     (tmp_path / "config.json").write_text(f'{{"more": [{{"threshold": {number}}}]}}')
-    with pytest.raises(ConfigError, match="not a number of JSON"):
+    with pytest.raises(ConfigError, match="not a JSON number"):
         DistilBertConfig.from_pretrained(tmp_path)
     config = DistilBertConfig(more=[float(number)])
-    with pytest.raises(ConfigError, match="not a number of JSON"):
+    with pytest.raises(ConfigError, match="not a JSON number"):
         config.save_pretrained(tmp_path / "target")
 
 

@@ -18,19 +18,20 @@ import distil
 from distil.cli import _output
 from distil.errors import DistilError, Interrupted
 
-# One module each in this package, with SUMMARY, DESCRIPTION, EXAMPLES, add_arguments(parser) and
-# run(arguments), which gives the exit status.
-COMMANDS = (
-    "info",
-    "predict",
-    "parity",
-    "convert",
-    "evaluate",
-    "serve",
-    "bench",
-    "train",
-    "distill",
-)
+# What each command is for.  A command is a module of this package with DESCRIPTION, EXAMPLES,
+# add_arguments(parser) and run(arguments), which gives the exit status; it is imported when it is
+# asked for, so that no command makes another one start later.
+COMMANDS = {
+    "info": "show what a checkpoint holds, and which tasks it loads for in each framework",
+    "predict": "classify, tag, embed or complete texts, or answer questions, with a model",
+    "parity": "check that a checkpoint gives the same numbers in PyTorch and TensorFlow",
+    "convert": "write a checkpoint in another format, for the other framework",
+    "evaluate": "measure a model on rows with right answers; compare it with another",
+    "serve": "serve models over HTTP",
+    "bench": "measure which framework, engine and type is fastest for a model on this machine",
+    "train": "train a model by a recipe, in either framework",
+    "distill": "teach a smaller model what a larger one knows",
+}
 
 _FAILED = 2
 _INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
@@ -94,29 +95,39 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=_Command
     )
-    for name in COMMANDS:
-        module = importlib.import_module(f"distil.cli.{name}")
-        command = commands.add_parser(
-            name,
-            help=module.SUMMARY,
-            description=module.DESCRIPTION,
-            epilog=_output.examples_text(module.EXAMPLES),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(command)
-        names = {one.dest: one.option_strings[-1] for one in command._actions if one.option_strings}
-        command.set_defaults(run=module.run, options=names)
+    for name, summary in COMMANDS.items():
+        commands.add_parser(name, help=summary, command=name)
     return parser
 
 
 class _Command(argparse.ArgumentParser):
-    """Takes options before, between and after texts: argparse by itself takes them only after."""
+    """A command's parser, which is completed by the command's module when it is used.
+
+    It takes options before, between and after texts: argparse by itself takes them only after.
+    """
 
     _inner = False
+
+    def __init__(self, *, command: str, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        self._command: str | None = command
+
+    def complete(self) -> None:
+        """Add the description, examples and arguments of the command's module, once."""
+        if self._command is None:
+            return
+        module = importlib.import_module(f"distil.cli.{self._command}")
+        self._command = None
+        self.description = module.DESCRIPTION
+        self.epilog = _output.examples_text(module.EXAMPLES)
+        module.add_arguments(self)
+        names = {one.dest: one.option_strings[-1] for one in self._actions if one.option_strings}
+        self.set_defaults(run=module.run, options=names)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         if self._inner:  # argparse's own way to do it comes back here
             return super().parse_known_args(args, namespace)
+        self.complete()
         self._inner = True
         try:
             return self.parse_known_intermixed_args(args, namespace)

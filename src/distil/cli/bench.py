@@ -13,7 +13,6 @@ from distil.cli._output import BAD, FAINT, GOOD
 from distil.errors import InputError
 from distil.reading import RowFile, to_inputs
 
-SUMMARY = "measure which framework, engine and type is fastest for a model on this machine"
 DESCRIPTION = """\
 Run a model in every way that is installed (PyTorch, TensorFlow, OpenVINO, ONNX
 Runtime; float32, bfloat16, int8), each in a separate process, taking turns.

@@ -11,7 +11,6 @@ from distil.cli._output import BAD, FAINT, GOOD, UNSURE
 from distil.cli._progress import progress
 from distil.errors import CheckpointWarning
 
-SUMMARY = "write a checkpoint in another format, for the other framework"
 DESCRIPTION = """\
 Write a checkpoint (config.json, weights and tokenizer) to a folder in another
 format.  Any format is read, with or without a head, sharded or not; a BERT

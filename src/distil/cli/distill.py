@@ -6,7 +6,6 @@ import argparse
 
 from distil.cli import _training
 
-SUMMARY = "teach a smaller model what a larger one knows"
 DESCRIPTION = """\
 Train a student by a recipe that names its teacher.  The student is loaded if the
 recipe has a `model.name`; otherwise it is made of some of the teacher's layers:

@@ -11,7 +11,6 @@ from distil.cli._output import BAD, FAINT, GOOD
 from distil.cli._progress import progress
 from distil.errors import InputError
 
-SUMMARY = "measure a model on rows with right answers; compare it with another"
 DESCRIPTION = """\
 Answer every row of a file and compare with the right answers: the metrics of
 the task, each with its 95% interval, calibration, a confusion matrix, speed.

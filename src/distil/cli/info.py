@@ -8,7 +8,6 @@ from typing import Any
 from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD, UNSURE
 
-SUMMARY = "show what a checkpoint holds, and which tasks it loads for in each framework"
 DESCRIPTION = """\
 Show a checkpoint's architecture, parameters, files, tokenizer and labels, and
 for each task whether it loads as it is, loads with a new head, or cannot be

@@ -11,7 +11,6 @@ from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD
 from distil.reading import read_lines
 
-SUMMARY = "check that a checkpoint gives the same numbers in PyTorch and TensorFlow"
 DESCRIPTION = """\
 Load one checkpoint in PyTorch and in TensorFlow, run the same padded texts
 through both, and compare hidden states, attention weights, logits, the loss

@@ -14,7 +14,6 @@ from distil.errors import InputError, Interrupted
 from distil.reading import FORMATS, RowFile
 from distil.storage.hub import can_be_name
 
-SUMMARY = "classify, tag, embed or complete texts, or answer questions, with a model"
 DESCRIPTION = """\
 Load a model and print its predictions for texts: labels, named entities,
 answers, words for [MASK], choices or, for a model without a head, sentence

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from distil.errors import InputError
 
-SUMMARY = "serve models over HTTP"
 DESCRIPTION = """\
 Answer requests over HTTP until Ctrl-C or SIGTERM, which let requests that
 were taken finish. Requests that wait are computed together, without padding.

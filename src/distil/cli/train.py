@@ -6,7 +6,6 @@ import argparse
 
 from distil.cli import _training
 
-SUMMARY = "train a model by a recipe, in either framework"
 DESCRIPTION = """\
 Train a model for one of five tasks by a recipe: a YAML file that names the
 model, the data and every setting.  The same recipe gives the same batches and

@@ -1,1 +1,1 @@
-"""What a DistilBERT is, said once for both frameworks; nothing here imports either of them."""
+"""The definition of a DistilBERT, shared by both frameworks; nothing here imports either."""

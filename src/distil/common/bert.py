@@ -1,9 +1,9 @@
-"""A BERT encoder with one segment is a DistilBERT encoder: how its configuration reads.
+"""A BERT encoder with one segment is a DistilBERT encoder: converting its configuration.
 
 DistilBERT has no token types.  For text of a single segment BERT adds the same row 0 of
 its token-type table to every position, so adding that row to the position table gives an
 encoder with the same outputs.  Its pooler is left out, as in Sanh et al. 2019, section 3.
-The weights are folded in `distil.checkpoints.matching`; module names stand in the spec's rows.
+The weights are folded in `distil.checkpoints.matching`; module names are in the spec's rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIELDS = {
     "classifier_dropout": "seq_classif_dropout",
 }
 
-# What a DistilBERT does without asking; a BERT that does otherwise is another function.
+# Fixed in a DistilBERT; a BERT with other values computes another function.
 _FIXED = {
     "layer_norm_eps": NORM_EPSILON,
     "position_embedding_type": "absolute",
@@ -37,7 +37,7 @@ _FIXED = {
     "add_cross_attention": False,
 }
 
-# Read by the folding itself, and of no meaning afterwards.
+# Used by the folding itself, and meaningless afterwards.
 _DROPPED = ("model_type", "type_vocab_size", "use_cache", "gradient_checkpointing", *_FIXED)
 
 # BERT's own defaults, where they differ from DistilBERT's.
@@ -48,7 +48,7 @@ def to_distilbert(table: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a BERT's config.json as that of a DistilBERT with the same encoder.
 
     Raises:
-        ConfigError: The BERT does something that no DistilBERT does.
+        ConfigError: The BERT computes something that no DistilBERT can.
     """
     for name, value in _FIXED.items():
         if table.get(name, value) != value:

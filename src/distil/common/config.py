@@ -87,12 +87,12 @@ class DistilBertConfig(ConfigHabits):
         id2label: Label of each class.
         label2id: Number of each label.
         num_labels: Number of classes, in place of `id2label`: they are called LABEL_0 and so on.
-        problem_type: One of `config_rules.PROBLEM_TYPES`, or None to tell from the labels.
+        problem_type: One of `config_rules.PROBLEM_TYPES`, or None to infer it from the labels.
         output_hidden_states: Return the hidden states of every layer unless a call says otherwise.
         output_attentions: Return attention weights unless a call says otherwise.
         return_dict: Return output objects rather than tuples unless a call says otherwise.
         tie_word_embeddings: The masked-LM head's last matrix is the word embedding.
-        pruned_heads: Heads that are gone, by layer.
+        pruned_heads: Heads that were pruned, by layer.
         architectures: Names of the classes that the checkpoint was saved from.
         dtype: Type of the stored weights, see `config_rules.DTYPES`. Alias: torch_dtype.
 
@@ -214,7 +214,7 @@ class DistilBertConfig(ConfigHabits):
         return _SETTABLE | self.extra.keys()
 
     def replace(self, /, **values: Any) -> DistilBertConfig:
-        """A copy with some fields set; other label names are made up if `num_labels` changes.
+        """A copy with some fields changed; a new `num_labels` renames the labels to LABEL_0, ...
 
         Raises:
             ConfigError: A value is wrong, or there is no such field.
@@ -295,7 +295,7 @@ class DistilBertConfig(ConfigHabits):
             name: Where it is.  Also called pretrained_model_name_or_path.
             **options: `revision`, `cache_dir`, `local_files_only` and `token` as in
                 `distil.load`; `subfolder`; `return_unused_kwargs`, to get a pair of the
-                configuration and what is no field of it; everything else overrides a field.
+                configuration and the options that are not fields; all others override a field.
 
         Raises:
             InputError: An argument is refused.
@@ -345,7 +345,7 @@ class DistilBertConfig(ConfigHabits):
 
 
 def read_config(folder: Path) -> tuple[DistilBertConfig, str]:
-    """The configuration of the checkpoint in a folder, and the type of model that it says.
+    """The configuration of the checkpoint in a folder, and the model type it declares.
 
     Raises:
         ConfigError: It is not valid.

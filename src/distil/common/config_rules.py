@@ -11,7 +11,7 @@ ACTIVATIONS = (
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
-# What nobody has, and what would not end: tables are made with so many rows.
+# Far beyond any real model: tables with this many rows are allocated.
 _MOST_LAYERS = 256
 MOST_LABELS = 100_000
 

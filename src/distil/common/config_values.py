@@ -1,4 +1,4 @@
-"""The values of a configuration's fields, as they are written and as they are kept."""
+"""The values of a configuration's fields: as written in files, and as stored."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def refuse(name: str, expected: str, found: Any) -> NoReturn:
 
 
 def check_plain(value: Any, room: int = 50) -> None:
-    """Refuse what could not be written back.
+    """Refuse values that could not be written back.
 
-    Tables within tables without end (copying and writing them goes as deep), and numbers that
-    JSON does not have, though Python reads and writes them.
+    Tables nested very deeply (copying and writing them recurses as deep), and NaN and infinity,
+    which Python reads and writes although JSON has neither.
     """
     if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError("not a number of JSON", expected="a finite number", found=value)
+        raise ConfigError("not a JSON number", expected="a finite number", found=value)
     if isinstance(value, Mapping | list):
         if room == 0:
             raise ConfigError("tables are nested too deeply", expected="at most 50 levels")
@@ -41,7 +41,7 @@ def check_plain(value: Any, room: int = 50) -> None:
 
 
 def checked(name: str, value: Any, rule: Rule) -> Any:
-    """`value` in the form that the field keeps it in, if it keeps the field's rule."""
+    """`value` as the field stores it, if it satisfies the field's rule."""
     if name in ("id2label", "pruned_heads") and isinstance(value, Mapping):
         numbered = {_integer_key(name, key): item for key, item in value.items()}
         if len(numbered) != len(value):
@@ -57,7 +57,7 @@ def checked(name: str, value: Any, rule: Rule) -> Any:
 
 
 def _integer_key(name: str, key: Any) -> int:
-    """The key of a table whose keys are numbers; JSON makes strings of them."""
+    """The key of a table keyed by numbers, which JSON turns into strings."""
     if is_integer(key):
         return int(key)
     if isinstance(key, str) and key.isascii() and key.isdigit() and len(key) <= 10:
@@ -80,7 +80,7 @@ def native_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_labels(values: dict[str, Any]) -> dict[str, Any]:
-    """`values` with id2label and label2id worked out from num_labels or from one another."""
+    """`values` with id2label and label2id derived from num_labels or from each other."""
     values = dict(values)
     count = values.pop("num_labels", None)
     labels = values.get("id2label")

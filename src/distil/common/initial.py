@@ -25,7 +25,7 @@ def initial_weight(config: DistilBertConfig, weight: Weight, seed: int) -> NDArr
     Args:
         config: Of the model.
         weight: Which one.
-        seed: Any integer that is not negative.
+        seed: Any non-negative integer.
     """
     kind = weight.row.kind
     if weight.leaf == "bias":

@@ -1,7 +1,7 @@
-"""What a model accepts, in words and shapes: the checks that both frameworks make.
+"""What a model accepts: the checks of inputs that both frameworks make.
 
-Shapes are tuples in which None stands for a length not known yet, as TensorFlow has them
-while it traces a graph; an unknown length fits anything.
+Shapes are tuples in which None is a length not known yet, as when TensorFlow traces a graph;
+an unknown length fits anything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _said: set[str] = set()
 
 
 def check_one_of_ids_and_embeddings(input_ids: Any, inputs_embeds: Any) -> None:
-    """Exactly one of the two must be given.
+    """Check that exactly one of the two is given.
 
     Raises:
         InputError: Both are, or neither is.
@@ -41,7 +41,7 @@ def check_shapes(
     positions: Shape | None,
     choices: bool,
 ) -> None:
-    """The shapes of a model's inputs must fit the model and one another.
+    """Check that the shapes of a model's inputs fit the model and one another.
 
     Args:
         config: Of the model.
@@ -89,7 +89,7 @@ def check_arrays(
     *,
     choices: bool,
 ) -> None:
-    """The arrays that a model for inference is called with must fit it and one another.
+    """Check that the inputs of an inference model fit it and one another.
 
     Raises:
         InputError: They do not.
@@ -108,10 +108,10 @@ def check_arrays(
 
 
 def check_head_mask(config: DistilBertConfig, shape: Shape) -> None:
-    """A head mask must be (n_heads,) or (n_layers, n_heads).
+    """Check that a head mask is (n_heads,) or (n_layers, n_heads).
 
     Raises:
-        InputError: It has another shape, or the model has lost heads.
+        InputError: It has another shape, or the model has pruned heads.
     """
     if config.pruned_heads:
         raise InputError(
@@ -124,12 +124,12 @@ def check_head_mask(config: DistilBertConfig, shape: Shape) -> None:
 
 
 def out_of_range(name: str, limit: int | None, found: Any, *, what: str) -> InputError:
-    """The error for integers that index something and are outside of it.
+    """The error for indices that are out of range.
 
     Args:
         name: Of the argument.
         limit: The first number that is too large, None where a graph does not know it yet.
-        found: One of the numbers that are wrong.
+        found: One of the wrong numbers.
         what: What they index, in words.
     """
     return InputError(
@@ -148,7 +148,7 @@ def not_integers(name: str, dtype: Any) -> InputError:
 
 
 def note_token_types() -> None:
-    """Say, once in a process, that token_type_ids have no effect."""
+    """Warn, once in a process, that token_type_ids have no effect."""
     if "token_type_ids" not in _said:
         _said.add("token_type_ids")
         warnings.warn(

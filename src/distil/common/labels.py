@@ -1,6 +1,6 @@
-"""Which loss a batch of labels asks for, worked out the same way for both frameworks.
+"""Which loss a batch of labels calls for, decided the same way in both frameworks.
 
-The table (transformers' two frameworks disagree in most rows; here they do not):
+The table (transformers' two frameworks disagree in most rows; distil's agree):
 
 =========================  =================  ======================================================
 head                       labels             loss
@@ -13,11 +13,11 @@ masked LM
 question answering         start, end         mean of the two cross entropies over positions
 =========================  =================  ======================================================
 
-A `problem_type` in the configuration decides for sequence classification; it is never
-written there.  Every loss is a scalar mean over the labels that are not `IGNORED`, and 0
-where none is left.  A label that cannot be meant (class 7 of 3, masked-LM label -1, a
-multi-label target outside 0 to 1, a NaN) is an `InputError`, and where raising one would
-stall a GPU or break a compiled graph, the loss is NaN.  Positions of an answer outside of
+A `problem_type` in the configuration takes precedence for sequence classification; distil
+never writes one there.  Every loss is a scalar mean over the labels that are not `IGNORED`, and 0
+where none is left.  An impossible label (class 7 of 3, masked-LM label -1, a
+multi-label target outside 0 to 1, a NaN) is an `InputError`; where raising one would stall
+a GPU or break a compiled graph, the loss is NaN.  Positions of an answer outside of
 the text are ignored: that is how SQuAD's windows without an answer are labelled.
 """
 
@@ -83,7 +83,7 @@ def _guess(config: DistilBertConfig, integers: bool) -> str:
 
 
 def positions(start: Any, end: Any) -> tuple[Any, Any] | None:
-    """Start and end positions as one, or None where neither is given.
+    """Start and end positions as a pair, or None where neither is given.
 
     Raises:
         InputError: Only one of the two is given.
@@ -95,7 +95,7 @@ def positions(start: Any, end: Any) -> tuple[Any, Any] | None:
 
 
 def check_positions(name: str, logits: Shape, positions: Shape) -> None:
-    """There must be one position for each text: (batch,) or (batch, 1).
+    """Check that there is one position for each text: (batch,) or (batch, 1).
 
     Raises:
         InputError: There is not.
@@ -107,10 +107,10 @@ def check_positions(name: str, logits: Shape, positions: Shape) -> None:
 
 
 def check_task(config: DistilBertConfig, task: str) -> None:
-    """The head for `task` must be able to give as many labels as the configuration names.
+    """Check that the head for `task` can give as many labels as the configuration names.
 
     Raises:
-        ConfigError: It is question answering, and they are not a start and an end.
+        ConfigError: Question answering has other than two: a start and an end.
     """
     needed = TASKS[task].num_labels
     if needed is not None and config.num_labels != needed:

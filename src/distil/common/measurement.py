@@ -28,7 +28,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two arrays are apart.
+    """How far apart two arrays are.
 
     Attributes:
         name: Of what was compared.
@@ -64,7 +64,7 @@ def differences(one: Mapping[str, Array], other: Mapping[str, Array]) -> Iterato
 
 
 def flatten(output: ModelOutput) -> dict[str, Any]:
-    """The tensors of an output by name, those of a field with several numbered."""
+    """The tensors of an output by name; a field with several numbers them."""
     flat: dict[str, Any] = {}
     for name, value in output.items():
         if isinstance(value, tuple):
@@ -75,5 +75,5 @@ def flatten(output: ModelOutput) -> dict[str, Any]:
 
 
 def probe(shape: tuple[int, ...]) -> Array:
-    """Fixed factors that make one number of many, so that each has a gradient of its own."""
+    """Fixed factors that sum many numbers into one, so that each has a gradient of its own."""
     return np.random.default_rng(0).standard_normal(shape)

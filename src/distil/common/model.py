@@ -1,7 +1,7 @@
-"""What the model classes of both frameworks can do besides computing.
+"""What the model classes of both frameworks share besides the forward pass.
 
-A framework says how one weight is put into a model and taken out of it; filling, reading,
-pruning and resizing follow from that, and from the table of weights in `distil.common.spec`.
+A framework says how to set and get one weight; filling, reading, pruning and resizing follow
+from that and from the table of weights in `distil.common.spec`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _FILLED_LATER = ContextVar("_FILLED_LATER", default=False)
 class Model:
     """Base of all model classes; `distil.pt.model` and `distil.tf.model` complete it."""
 
-    task: ClassVar[str] = "base"  # a subclass with layers of its own is an encoder with more
+    task: ClassVar[str] = "base"  # a subclass that adds layers is still an encoder
     framework: ClassVar[str]
     config: DistilBertConfig
 
-    # What each framework says in its own words.
+    # What each framework implements.
 
     @classmethod
     def make(
@@ -55,7 +55,7 @@ class Model:
         raise NotImplementedError
 
     def put(self, weight: Weight, array: Array, **options: Any) -> None:
-        """Give one weight its values, of whatever shape; they come in PyTorch's orientation."""
+        """Set the values of one weight, of any shape, given in PyTorch's orientation."""
         raise NotImplementedError
 
     def take(self, weight: Weight) -> Array:
@@ -63,7 +63,7 @@ class Model:
         raise NotImplementedError
 
     def new_seed(self) -> int:
-        """A seed from the framework's own source of them."""
+        """A seed drawn from the framework's own generator."""
         raise NotImplementedError
 
     @property
@@ -82,25 +82,25 @@ class Model:
         raise NotImplementedError
 
     def own_weights(self) -> Mapping[str, Any]:
-        """The weights that a subclass has besides those of its task, by name."""
+        """The weights that a subclass adds to those of its task, by name."""
         raise NotImplementedError
 
     def put_own(self, name: str, array: Array) -> None:
-        """Give one of these its values."""
+        """Set the values of one of these."""
         raise NotImplementedError
 
     def tie_weights(self) -> None:
-        """Share the weights that the configuration says are one."""
+        """Tie the weights that the configuration says are shared."""
 
     def forget_graphs(self) -> None:
         """Drop compiled graphs, which hold weights of the old shape."""
 
-    # What follows from that.
+    # What follows from these.
 
     def fill(
         self, read: Mapping[str, Callable[[], Array]], *, seed: int | None = None, **options: Any
     ) -> None:
-        """Give every weight its values, those of `read` or new ones.
+        """Set every weight, from `read` or to new values.
 
         Args:
             read: As in `make`.
@@ -115,10 +115,10 @@ class Model:
         self.tie_weights()
 
     def begin(self, seed: int | None) -> None:
-        """Fill a model that has just been made, unless it is to be filled later.
+        """Fill a model that has just been made, unless it will be filled later.
 
         A subclass that makes its layers after `super().__init__()` has none yet; the encoder
-        that it makes then fills itself.
+        that it then makes fills itself.
         """
         if not _FILLED_LATER.get() and hasattr(encoder_of(self), "embeddings"):
             self.fill({}, seed=seed)
@@ -129,7 +129,7 @@ class Model:
             yield weight.name, self.take(weight)
 
     def chosen(self, flag: str, asked: bool | None) -> bool:
-        """A flag of the call, or where that leaves it open the configuration's."""
+        """A flag of the call, or the configuration's where the call leaves it open."""
         return bool(getattr(self.config, flag) if asked is None else asked)
 
     def finish(self, output: ModelOutput, return_dict: bool | None) -> Any:
@@ -137,7 +137,7 @@ class Model:
         return output if self.chosen("return_dict", return_dict) else output.to_tuple()
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Any = None) -> None:
-        """Save memory in training: keep only the input of each layer, and compute the rest twice.
+        """Save memory in training: keep only each layer's input, and recompute the rest.
 
         Args:
             gradient_checkpointing_kwargs: Accepted because transformers has it; there is one way.
@@ -214,7 +214,7 @@ class Model:
     def _reshape(
         self, config: DistilBertConfig, seed: int | None, *, around_mean: bool = False
     ) -> None:
-        """Become a model of another configuration, with what fits of the weights there are."""
+        """Take on another configuration, keeping the weights that fit."""
         seed = self.new_seed() if seed is None else seed
         for weight in surgery.changed(self.config, config, self.task):
             array = surgery.adapted(
@@ -228,7 +228,7 @@ class Model:
 
 @contextmanager
 def filled_later() -> Iterator[None]:
-    """Leave the weights of models that are made here unset, whatever their __init__ takes."""
+    """Leave the weights of models made in this block unset, whatever their __init__ takes."""
     token = _FILLED_LATER.set(True)
     try:
         yield
@@ -238,5 +238,5 @@ def filled_later() -> Iterator[None]:
 
 def encoder_of(model: Any) -> Any:
     """The model without its head."""
-    # No property: Keras saves what a model's attributes hold, and would save the encoder twice.
+    # Not a property: Keras saves a model's attributes, and would save the encoder twice.
     return getattr(model, "distilbert", model)

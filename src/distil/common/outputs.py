@@ -5,8 +5,8 @@ runs unchanged: ``output.logits``, ``output["logits"]``, ``output[0]``, ``loss, 
 output.to_tuple()``, ``dict(output)``.  Fields that are None are left out of the tuple and
 of the mapping.
 
-It is a dict because others ask whether it is one: transformers' Trainer, accelerate,
-DataParallel and torch.jit take it apart as one, and make another of its type.
+They are dicts because others check for one: transformers' Trainer, accelerate, DataParallel
+and torch.jit take outputs apart as dicts, and build new ones of the same type.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ModelOutput(OrderedDict[str, Any]):
     def __post_init__(self) -> None:
         names = [item.name for item in fields(self)]
         first: Any = getattr(self, names[0]) if names else None
-        # Made of a mapping or of pairs, as a dict can be.
+        # Made from a mapping or from pairs, like a dict.
         if isinstance(first, Mapping) or hasattr(first, "__next__"):
             object.__setattr__(self, names[0], None)
             for name, value in dict(first).items():

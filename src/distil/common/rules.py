@@ -1,7 +1,7 @@
-"""What a value that somebody wrote down may be: each rule in words, and as a test.
+"""Rules for values that a user writes: each in words, and as a test.
 
-A configuration and a recipe are made of fields with such rules; what they alone have stands
-with them, in `distil.common.config_rules` and `distil.common.steps.recipe_rules`.
+Configurations and recipes are made of fields with such rules; the rules that only one of them
+needs are in `distil.common.config_rules` and `distil.common.steps.recipe_rules`.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ class Rule:
 
 
 def is_integer(value: Any) -> bool:
-    """Whether `value` is an integer, and no truth value, which Python counts among them."""
+    """Whether `value` is an integer, and not a bool, which Python counts as one."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_number(value: Any) -> bool:
-    """Whether `value` is a number that a float can hold, and finite."""
+    """Whether `value` is a finite number that a float can hold."""
     is_one = isinstance(value, int | float) and not isinstance(value, bool)
     return is_one and -float_info.max <= value <= float_info.max
 
 
 def is_text(value: Any) -> bool:
-    """Whether `value` is a string with something in it."""
+    """Whether `value` is a string that is not empty."""
     return isinstance(value, str) and bool(value)
 
 
@@ -51,7 +51,7 @@ def one_of(choices: tuple[str, ...], *, or_none: bool = False) -> Rule:
 
 
 def or_none(rule: Rule) -> Rule:
-    """The rule that a value keeps `rule`, or is not given."""
+    """The rule that a value satisfies `rule`, or is None."""
     return Rule(f"{rule.words}, or null", lambda v: v is None or rule.holds(v))
 
 

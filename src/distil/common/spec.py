@@ -1,4 +1,4 @@
-"""What a DistilBERT is made of: one row a module, and everything else follows.
+"""What a DistilBERT is made of: one row per module, from which everything else follows.
 
 Both directions of conversion, shape checks, parameter counts, initial weights and the
 names in every file format derive from the tables here.  Names are matched exactly; no
@@ -23,19 +23,19 @@ WORD_EMBEDDINGS = "embeddings.word_embeddings"
 POSITION_EMBEDDINGS = "embeddings.position_embeddings"
 VOCAB_PROJECTOR = "vocab_projector"
 
-# How the encoder is called inside a model with a head; a base model has no prefix.
+# The encoder's name inside a model with a head; a base model has no prefix.
 ENCODER_PREFIX = "distilbert"
 BERT_PREFIX = "bert"
 
 # What every LayerNorm adds to a variance.  Source: Devlin et al. 2018's code, and every port.
 NORM_EPSILON = 1e-12
 
-# In place of the name of a function: the one that the configuration names.
+# Stands for the activation that the configuration names.
 OF_CONFIG = "activation of the configuration"
 
 
 class Architecture(Protocol):
-    """What of a configuration decides which tensors there are; see `DistilBertConfig`."""
+    """The part of a configuration that decides which tensors there are; see `DistilBertConfig`."""
 
     @property
     def vocab_size(self) -> int: ...  # noqa: D102
@@ -63,8 +63,7 @@ class Row:
         kind: Which leaves it has (see `LEAVES`) and how they are laid out.
         shape: The letters of its weight, output first as PyTorch has it.
         bert: The path of the same module in a BERT checkpoint, "" where BERT has none.
-        activation: What its output goes through next: `OF_CONFIG`, the name of a function, or ""
-            for nothing.
+        activation: Applied to its output: `OF_CONFIG`, the name of a function, or "" for none.
     """
 
     name: str
@@ -74,7 +73,7 @@ class Row:
     activation: str = ""
 
     def at(self, layer: int | None) -> str:
-        """Its path in the encoder (or beside it, of a head), in the layer of that number."""
+        """Its path in the encoder (or beside it, for a head), in the layer of that number."""
         return self.name if layer is None else self.name.format(layer)
 
 
@@ -96,12 +95,12 @@ LAYER = (
     Row(_LAYER + "ffn.lin2", "linear", "D F", _BERT + "output.dense"),
     Row(_LAYER + "output_layer_norm", "norm", "D", _BERT + "output.LayerNorm"),
 )
-# The same rows by what they do.
+# The same rows by their role.
 QUERY, KEY, VALUE, ATTENTION_OUT, ATTENTION_NORM, FFN_IN, FFN_OUT, OUTPUT_NORM = LAYER
 ATTENTION = LAYER[:4]
 
-# BERT pools through a tanh layer before it classifies whole sequences and choices; those
-# two heads are another function than DistilBERT's and have no row to fold from.
+# BERT pools through a tanh layer before it classifies sequences and choices; its two heads
+# compute another function than DistilBERT's, so there is no row to fold from.
 HEADS: Mapping[str, tuple[Row, ...]] = {
     "base": (),
     "masked-lm": (
@@ -217,7 +216,7 @@ class Weight:
     def tf_name(self) -> str:
         """Its name in a TensorFlow file, without the leading name of the model.
 
-        The encoder of a base model, too, stands under "distilbert" there.
+        There the encoder of a base model is under "distilbert", too.
         Source: tf_model.h5 as written by transformers 4.
         """
         prefix = f"{ENCODER_PREFIX}/" if self.in_encoder else ""
@@ -268,7 +267,7 @@ def weights(config: Architecture, task: str) -> dict[str, Weight]:
 
 
 def _sizes(config: Architecture, layer: int | None = None) -> dict[str, int]:
-    """What the letters of shapes stand for, in a layer or outside of them."""
+    """The sizes that the shape letters stand for, in one layer or outside of them."""
     return {
         "V": config.vocab_size,
         "P": config.max_position_embeddings,
@@ -283,7 +282,7 @@ def _sizes(config: Architecture, layer: int | None = None) -> dict[str, int]:
 def split_at_layer(name: str) -> tuple[str, int | None, str]:
     """A name of either layout before, at and after the number of its layer, if it has one.
 
-    For messages alone: it takes names from files, and nothing is found by it.
+    For messages only: it takes names from files, and nothing is looked up by it.
     """
     for mark, end in ((".layer.", "."), ("/layer_._", "/")):
         before, found, rest = name.partition(mark)
@@ -294,7 +293,7 @@ def split_at_layer(name: str) -> tuple[str, int | None, str]:
 
 
 def parameters(config: Architecture, task: str) -> Iterator[Weight]:
-    """The weights of `weights` that are parameters of their own, tied ones left out."""
+    """Those of `weights` that are parameters of their own; tied ones are left out."""
     return (weight for weight in weights(config, task).values() if weight.tied_to is None)
 
 

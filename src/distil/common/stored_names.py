@@ -1,7 +1,7 @@
-"""Under which names the weights of a model may stand in a checkpoint.
+"""The names under which a checkpoint may store the weights of a model.
 
-Everything is put together from the tables of `distil.common.spec`: the names are looked for
-in the file, and those of the file are never taken apart.
+They are built from the tables of `distil.common.spec` and looked up in the file; names found in
+the file are never taken apart.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from distil.storage.formats import Layout
 
 Family = Literal["distilbert", "bert"]
 
-# BERT's masked-LM bias stands on its own, and again beside the decoder in newer files.
+# BERT's masked-LM bias is on its own, and in newer files also beside the decoder.
 _MLM = "cls.predictions"
 _MLM_DECODER = f"{_MLM}.decoder"
 
@@ -57,7 +57,7 @@ class Naming:
         return self._stored(self._prefix() + TOKEN_TYPE_EMBEDDINGS, leaf)
 
     def tolerated(self) -> Iterator[str]:
-        """Names of what no model needs: position numbers, BERT's pooler and sentence head."""
+        """Names of tensors that no model needs: position ids, BERT's pooler and sentence head."""
         yield self._stored(self._prefix() + "embeddings", "position_ids")
         if self.family == "bert":
             for leaf in spec.LEAVES[self.layout]["linear"].values():
@@ -81,8 +81,8 @@ class Naming:
 def naming_of(names: Collection[str], weights: Collection[Weight], layout: Layout) -> Naming:
     """The naming under which most of the encoder is found.
 
-    One naming has to do for the whole checkpoint: an encoder put together from two halves
-    that are named differently is no encoder that anybody saved.
+    One naming must serve the whole checkpoint: an encoder whose halves are named differently
+    was never saved as one.
     """
     families: tuple[Family, ...] = ("distilbert", "bert")
     candidates = [

@@ -1,4 +1,4 @@
-"""What happens to weights when a model loses heads or changes the size of a table."""
+"""What happens to the weights when heads are pruned or a table is resized."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def without_heads(config: DistilBertConfig, heads: Mapping[int, Sequence[int]]) 
 
 
 def changed(before: DistilBertConfig, after: DistilBertConfig, task: str) -> Iterator[Weight]:
-    """The weights whose shape is another one after the change."""
+    """The weights whose shape changes."""
     old = weights(before, task)
     return (w for w in parameters(after, task) if w.shape != old[w.name].shape)
 
@@ -46,8 +46,8 @@ def adapted(
 ) -> NDArray[Any]:
     """The values of `weight` after the change.
 
-    Axes of attention heads keep what belongs to the heads that are left.  Tables are cut
-    short, or go on with rows as a new model has them: new words and learned positions are
+    Axes of attention heads keep what belongs to the remaining heads.  Tables are cut short, or
+    extended with rows like a new model's: new words and learned positions are
     drawn, new sinusoidal positions computed.
 
     Args:
@@ -73,10 +73,10 @@ def adapted(
 
 
 def rounded_up(size: Any, factor: Any) -> int:
-    """The least multiple of `factor` that is not below `size`.
+    """The smallest multiple of `factor` that is at least `size`.
 
     Raises:
-        ConfigError: They are no positive integers.
+        ConfigError: One is not a positive integer.
     """
     for name, value in (("new_num_tokens", size), ("pad_to_multiple_of", factor)):
         if not COUNT.holds(value):

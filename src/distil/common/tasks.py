@@ -1,4 +1,4 @@
-"""The six things a DistilBERT is loaded for: one row each, which says what else depends on it."""
+"""The six tasks a DistilBERT is loaded for: one row each, with everything that depends on it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TaskName = Literal[
     "question-answering",
 ]  # fmt: skip
 
-# What callers may name each by, for type checkers too; its own name first.
+# The names that callers may use, for type checkers too; its own name first.
 Features = Literal["feature-extraction"]
 Embeddings = Literal["embeddings", "sentence-embeddings", "sentence-similarity"]
 Base = Literal["base", Features, Embeddings]
@@ -54,12 +54,12 @@ class Task:
         tf_model: What transformers calls the model in the names of a tf_model.h5.
         output: What its models return.
         targets: Arguments of the model that hold what it is to learn; none for the base model.
-        metric: What tells the better of two models in training.
-        reads_first: Whether its head looks at the first token of a sequence and nothing else.
-        scores_tokens: Whether its head gives every token a prediction of its own.
+        metric: Decides which of two models is better in training.
+        reads_first: Whether its head reads only the first token of a sequence.
+        scores_tokens: Whether its head makes a prediction for every token.
         has_choices: Whether its inputs have an axis of choices: (batch, choices, length).
-        masks_words: Whether it learns from words that are hidden in the text itself.
-        class_column: What holds the names of its classes in rows of data; None without classes.
+        masks_words: Whether it learns from words masked in the text itself.
+        class_column: The column that names the classes in rows of data; None without classes.
         has_problem_type: Whether `problem_type` may turn it into a regression, or give a text
             several labels.
         num_labels: How many labels its head must have, None where the configuration says.
@@ -178,7 +178,7 @@ def find_task(name: str) -> Task:
     """The task called `name`, by its own name or an alias.
 
     Raises:
-        InputError: No task is called so; the message names the nearest one.
+        InputError: There is no such task; the message names the nearest one.
     """
     task = _BY_ANY_NAME.get(name.replace("_", "-").lower()) if isinstance(name, str) else None
     if task is None:
@@ -202,7 +202,7 @@ def task_of_checkpoint(config: DistilBertConfig, name: str | Path) -> Task:
     """The task that a checkpoint was saved for; the encoder alone where it does not say.
 
     Raises:
-        InputError: It was saved from a class that is not known here.
+        InputError: It was saved from an unknown class.
     """
     if not config.architectures:
         return TASKS["base"]

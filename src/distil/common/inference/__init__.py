@@ -1,1 +1,1 @@
-"""What every form of a model for inference alone has in common."""
+"""What all inference-only forms of a model share."""

@@ -1,12 +1,12 @@
-"""Calibration: finding the ranges that int8 needs, for every framework and engine in one way.
+"""Calibration: finding the activation ranges for int8, the same way in every framework and engine.
 
 Ranges are taken from the first of these that has them: the checkpoint (unless the user gave texts),
-the user's cache, a measurement on the texts.  A form for inference gives only the measurement: it
-runs the model in float32 and tells what goes into the linear layers.
+the user's cache, a measurement on the texts.  An inference form only measures: it
+runs the model in float32 and reports the inputs of the linear layers.
 
-Graphs of engines are not kept.  Making one from the weights takes less time than making sure that
-a kept one is still that of these weights (0.2 s against 0.3 s for DistilBERT-base), and so no graph
-is ever run that somebody else may have put there.
+Engines' graphs are not cached.  Building one from the weights takes less time than checking that a
+cached one still belongs to them (0.2 s against 0.3 s for DistilBERT-base), and a graph that someone
+planted in the cache is never run.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from distil.common.spec import KEY, QUERY, VALUE
 from distil.errors import DistilError, InputError
 from distil.storage.files import read_json, write_json
 
-# Name of a linear layer, lowest and highest input: of some of the sequences, then of others.
-# Of layers with the same input, the first stands for all.
+# Name of a linear layer, lowest and highest input, for one group of sequences after another.
+# Of layers that share an input only the first is reported.
 Observations = Iterable[tuple[str, float, float]]
 
 
@@ -46,19 +46,19 @@ def default_cache() -> Path:
 
 
 def sample_texts() -> list[str]:
-    """Sentences of many kinds, to calibrate on where the user's own texts are not at hand."""
+    """Sentences of many kinds, to calibrate on when the user gives no texts."""
     file = resources.files("distil.common.inference").joinpath("calibration_sample.txt")
     return file.read_text(encoding="utf-8").splitlines()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What int8 is calibrated on, and where ranges measured before are found.
+    """What int8 is calibrated on, and where earlier measurements are kept.
 
     Attributes:
-        sequences: Gives token ids like those that will come; called only if need be.
+        sequences: Gives token ids like those of later inputs; called only if needed.
         checkpoint: A folder whose own ranges are used, if it has them; None does not look.
-        cache: Where ranges that were measured are kept; None keeps them nowhere.
+        cache: Where ranges that were measured are kept; None does not keep them.
     """
 
     sequences: Callable[[], Sequence[Any]]
@@ -80,8 +80,8 @@ class Calibration:
             weights: By canonical name, in PyTorch's orientation.
             config: Of the model.
             task: Of the model.
-            by: What measures.  Each keeps its own: their last bits differ, and a result must not
-                depend on what was run before.
+            by: Which form measures.  Each keeps its own ranges: their last bits differ, and a
+                result must not depend on what was run before.
             observe: Measures.
 
         Raises:
@@ -102,7 +102,7 @@ class Calibration:
         if self.cache is None:
             return _merged(observe(sequences), config)
         path = self.cache / f"{_key(encoder, by, sequences)}.json"
-        with suppress(DistilError):  # none there, or damaged: it is written anew
+        with suppress(DistilError):  # missing or damaged: written again
             return read_ranges(read_json(path), config, where=path)
         ranges = _merged(observe(sequences), config)
         with suppress(OSError):  # a cache that cannot be written to is no reason to fail
@@ -124,7 +124,7 @@ def _merged(observations: Observations, config: DistilBertConfig) -> ActivationR
 
 
 def _key(encoder: str, by: str, sequences: Sequence[Any]) -> str:
-    """A digest of all that ranges follow from."""
+    """A digest of everything that the ranges depend on."""
     digest = hashlib.sha256(f"{encoder} {by}\n".encode())
     for sequence in sequences:
         digest.update(np.asarray([len(sequence), *sequence], np.int64).tobytes())

@@ -1,7 +1,7 @@
-"""Models for inference alone: sequences of any lengths in, arrays out, and no padding computed.
+"""Inference-only models: sequences of any length in, arrays out, and no padding computed.
 
-`InferenceModel` is what all of them have in common, whatever computes: PyTorch, TensorFlow or an
-engine.  Shapes: b rows, s length of the longest, n sequences, t tokens scored of one.
+`InferenceModel` is the interface of all of them, whether PyTorch, TensorFlow or an engine
+computes.  Shapes: b rows, s length of the longest, n sequences, t tokens scored of one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from distil.common.outputs import ModelOutput
 from distil.common.tasks import TASKS
 from distil.errors import InputError
 
-# What can compute it: the framework that the model is of ("packed"), or an engine.  "auto" stands
-# for the fastest that is installed, see `distil.frameworks.choose_engine`.
+# What computes: the model's own framework ("packed"), or an engine.  "auto" is the fastest that is
+# installed, see `distil.frameworks.choose_engine`.
 PACKED = "packed"
 AUTO = "auto"
 Engine = Literal["packed", "openvino", "onnxruntime", "auto"]
@@ -32,7 +32,7 @@ class InferenceModel(ABC):
 
     Attributes:
         framework: What computes: "pt", "tf", "openvino" or "onnxruntime".
-        engine: "packed" if that is a framework, else its name once more.
+        engine: "packed" if that is a framework, else the same name.
         config: Of the model.
         task: Of the model, a name of `distil.common.tasks`.
         dtype: What it computes in: "float32", "bfloat16", "float16" or "int8".
@@ -79,7 +79,7 @@ class InferenceModel(ABC):
         return task.output(**{name: self._own(array) for name, array in fields.items()})
 
     def _own(self, array: Array) -> Any:
-        """An array as this form gives it."""
+        """An array in this form's own type."""
         return array
 
     @abstractmethod
@@ -97,11 +97,11 @@ class InferenceModel(ABC):
                 longer than the model has positions.
             positions: Of the tokens of each; None counts from 0.
             wanted: Which tokens of each are to be scored, by number; None scores all.  Heads
-                that look at the first token alone take no notice.
+                that read only the first token ignore it.
 
         Returns:
             For each sequence, in the order given, its logits (of the base model its hidden
-            states) in float32: (labels) where the head looks at the first token alone, else
+            states) in float32: (labels) where the head reads only the first token, else
             (t, labels); labels are start and end for question answering.
         """
 
@@ -145,10 +145,10 @@ def _to_array(x: Any) -> Array:
 
 
 def find_engine(name: str | None) -> str | None:
-    """`name`, if there is such an engine.
+    """`name`, if it names an engine.
 
     Raises:
-        InputError: There is none of that name.
+        InputError: It does not.
     """
     if name is not None and name not in ENGINES:
         raise InputError(

@@ -1,8 +1,8 @@
-"""Sequences without padding: whole ones, one after another, as many as a budget of tokens allows.
+"""Packing: whole sequences end to end, without padding, as many as a budget of tokens allows.
 
 Linear layers, norms and activations treat every token alike, so they take a pack as one long
 row.  Attention does not: it is computed within each sequence, and sequences of equal length
-stand together in a pack so that one product serves them all.
+are adjacent in a pack so that one product serves them all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOKENS_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class Group:
-    """Sequences of equal length that stand together in a pack.
+    """Sequences of equal length that are adjacent in a pack.
 
     Attributes:
         first: Number of the first of them in the pack.

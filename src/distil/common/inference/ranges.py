@@ -1,7 +1,7 @@
-"""The ranges of what goes into linear layers: what int8 has to know of a model besides its weights.
+"""Ranges of the inputs of linear layers: what int8 needs to know besides the weights.
 
-They are kept in two places, by one kind of key, a fingerprint of the encoder's weights: beside the
-checkpoint (`save_ranges`), and in the user's cache under what they were measured on
+They are kept in two places under the same kind of key, a fingerprint of the encoder's weights:
+beside the checkpoint (`save_ranges`), and in the user's cache under what they were measured on
 (`distil.common.inference.calibration`).
 """
 
@@ -21,18 +21,18 @@ from distil.common.spec import LAYER, parameters
 from distil.errors import CheckpointError, CheckpointWarning, shorten, shown
 from distil.storage.files import read_json, write_json
 
-# By the module's name in the encoder ("transformer.layer.0.ffn.lin1"), whatever head is on it:
-# the lowest and the highest input.  q_lin, k_lin and v_lin of a layer have the same input.
+# The lowest and the highest input, by the module's name in the encoder
+# ("transformer.layer.0.ffn.lin1"), whatever the head.  q_lin, k_lin and v_lin share an input.
 ActivationRanges = Mapping[str, tuple[float, float]]
 
 FILE_NAME = "activation_ranges.json"
 
-# Rows of a matrix that tell it from others: training changes every one.
+# Rows of a matrix that identify it: training changes every one.
 _ROWS_LOOKED_AT = 8
 
 
 def linear_layers(config: DistilBertConfig) -> tuple[str, ...]:
-    """Names of the encoder's linear layers: those that ranges are for."""
+    """Names of the encoder's linear layers, each of which has a range."""
     return tuple(
         row.at(layer) for layer in range(config.n_layers) for row in LAYER if row.kind == "linear"
     )
@@ -72,10 +72,10 @@ def _is_range(values: Any) -> bool:
 
 
 def fingerprint(weights: Mapping[str, Any], config: DistilBertConfig, task: str) -> str:
-    """A digest that tells a model's encoder from others, the same in every framework.
+    """A digest that identifies a model's encoder, the same in every framework.
 
-    It covers biases and norms in full and some rows of every matrix.  The head has no part in it:
-    ranges are the same whatever is on the encoder.
+    It covers biases and norms in full and some rows of every matrix.  The head is left out:
+    ranges do not depend on it.
 
     Args:
         weights: Arrays by canonical name, in PyTorch's orientation.
@@ -98,7 +98,7 @@ def save_ranges(folder: str | Path, ranges: ActivationRanges, *, fingerprint: st
     Args:
         folder: Where config.json is.
         ranges: By name of the linear layer.
-        fingerprint: Of the model that they were measured on.
+        fingerprint: Of the model on which they were measured.
     """
     table = {name: list(values) for name, values in ranges.items()}
     write_json(Path(folder) / FILE_NAME, {"fingerprint": fingerprint, "ranges": table})
@@ -107,12 +107,12 @@ def save_ranges(folder: str | Path, ranges: ActivationRanges, *, fingerprint: st
 def load_ranges(
     folder: str | Path, config: DistilBertConfig, *, fingerprint: str
 ) -> ActivationRanges | None:
-    """Ranges that were kept beside a checkpoint.
+    """Read the ranges beside a checkpoint.
 
     Args:
         folder: Where config.json is.
         config: Of the model.
-        fingerprint: Of the model that they are wanted for.
+        fingerprint: Of the model that needs them.
 
     Returns:
         None if there are none, or, with a warning, if they were measured on other weights.
@@ -134,7 +134,7 @@ def load_ranges(
     table = stored.get("ranges")
     if not isinstance(table, dict):
         raise CheckpointError(
-            "the file holds no ranges of activations", expected='{"ranges": {name: [low, high]}}',
+            "not a file of activation ranges", expected='{"ranges": {name: [low, high]}}',
             found=type(table).__name__, where=path, fix="calibrate again",
         )  # fmt: skip
     return read_ranges(table, config, where=path)
@@ -143,7 +143,7 @@ def load_ranges(
 def read_ranges(
     table: Mapping[str, Any], config: DistilBertConfig, *, where: Path
 ) -> ActivationRanges:
-    """The ranges in a table of a JSON file.
+    """The ranges in a table from a JSON file.
 
     Raises:
         CheckpointError: They are not those of this model.

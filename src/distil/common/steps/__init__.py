@@ -1,1 +1,1 @@
-"""What a training step needs, said once for both frameworks."""
+"""What a training step needs, shared by both frameworks."""

@@ -1,7 +1,7 @@
-"""Batches of rows of like length, the same in both frameworks, and made ahead of their use.
+"""Batches of rows of similar length, the same in both frameworks, prepared ahead of use.
 
-Everything here is a function of the data, the seed and the place in the data: training that was
-interrupted goes on with the batch that would have come next, whatever has been forgotten.
+Everything here is a function of the data, the seed and the position in the data: training that
+was interrupted continues with exactly the batch that would have come next.
 
 Shapes: b rows of a batch, s length of its longest, n examples, t tokens of all of them.
 """
@@ -28,7 +28,7 @@ _AHEAD = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Examples as numbers, one after another without padding.
+    """Examples as numbers, concatenated without padding.
 
     Attributes:
         ids: Token ids of all sequences (t), int32; may be mapped from a file.
@@ -57,7 +57,7 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What a model is given at once.
+    """The inputs of one forward pass.
 
     Attributes:
         inputs: Its arguments by name; no attention_mask where there is no padding.

@@ -1,7 +1,7 @@
-"""Which tokens a masked-language model has to guess (Devlin et al. 2018; Sanh et al. 2019).
+"""Which tokens a masked language model has to predict (Devlin et al. 2018; Sanh et al. 2019).
 
-Drawn with numpy, so that both frameworks guess the same tokens, and anew for every batch from
-its place in the training: the seed, the epoch and the number of the batch.
+Drawn with numpy, so that both frameworks predict the same tokens, and drawn again for every batch
+from its position in the training: the seed, the epoch and the number of the batch.
 
 Shapes: b rows, s length, m tokens to be guessed.
 """
@@ -26,7 +26,7 @@ _COUNTED_AT_ONCE = 2**24
 
 @dataclass(frozen=True, kw_only=True)
 class Masking:
-    """How tokens are drawn and hidden.
+    """How tokens are drawn and masked.
 
     Attributes:
         section: Of the recipe.
@@ -64,7 +64,7 @@ class Masking:
         return cls(section=section, weights=weights, mask=mask)
 
     def apply(self, batch: Batch, place: Sequence[int]) -> Batch:
-        """Hide tokens of a batch.
+        """Mask tokens of a batch.
 
         Args:
             batch: With `input_ids` (b, s) alone, or with their mask.

@@ -1,4 +1,4 @@
-"""A batch cut into slices, one for each of those who compute it together.
+"""A batch cut into slices, one for each worker or replica that computes it.
 
 Shapes: b rows of a batch, s length, m tokens to be guessed.
 """

@@ -1,4 +1,4 @@
-"""What a framework does in training: one step.  Everything around it is the same for both.
+"""What a framework does in training: one step.  Everything around it is shared.
 
 `distil.pt.training.step` and `distil.tf.training.step` each have a `Step`.
 """
@@ -15,14 +15,14 @@ from distil.arrays import Array
 from distil.common.spec import Weight
 from distil.common.steps.batching import Batch
 
-# Names in a step's state: what stands before the canonical name of a weight.
+# Names in a step's state: the prefix of a weight's canonical name.
 WEIGHT, MEAN, SQUARE = "weight/", "mean/", "square/"
 STEPS = "steps"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a model makes of a batch.
+    """What a model computes for a batch.
 
     Attributes:
         loss: The mean over the labels that count.
@@ -40,7 +40,7 @@ class Step(Protocol):
     def train(
         self, parts: Sequence[Batch], learning_rate: float, place: Sequence[int]
     ) -> dict[str, float]:
-        """Change the weights once.
+        """Update the weights once.
 
         Every worker is given the same batches, and computes its slices of them.
 
@@ -58,17 +58,17 @@ class Step(Protocol):
         """Run the model without dropout."""
 
     def state(self) -> dict[str, Array]:
-        """All that the steps so far have left: weights and the optimizer's means.
+        """The state after the steps so far: weights and the optimizer's running means.
 
         By canonical name and in PyTorch's orientation, in either framework.
         """
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Go back to where `state` was taken."""
+        """Return to the point where `state` was taken."""
 
 
 def decays(weight: Weight) -> bool:
-    """Whether weight decay applies: not to biases, nor to any LayerNorm."""
+    """Whether weight decay applies: not to biases or LayerNorms."""
     return weight.leaf != "bias" and weight.row.kind != "norm"
 
 

@@ -1,4 +1,4 @@
-"""Who trains together: processes that share the work of every step, and what they agree on.
+"""Workers: processes that share the work of every training step, and how they agree.
 
 A batch of the recipe is one of all workers: each makes the whole of it, from the same data and
 the same seed, and computes a slice of its rows (`distil.common.steps.slicing`).  So the
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Which of how many processes this one is.
+    """This process's rank among all of them.
 
     Attributes:
         rank: Its number.
@@ -48,7 +48,7 @@ class Workers(Place):
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the one that writes, and speaks for all."""
+        """Whether this is the worker that writes files and reports."""
         return self.rank == 0
 
     @property
@@ -70,9 +70,9 @@ class Workers(Place):
         return [value]
 
     def together(self, function: Callable[[], Result]) -> Result:
-        """Call `function` in every worker; what goes wrong in one of them is raised in all.
+        """Call `function` in every worker; an error in one of them is raised in all.
 
-        Else the others would wait for ever for one that has given up.
+        Otherwise the others would wait for ever for one that has given up.
 
         Raises:
             DistilError: Its own, or else that of the first worker, by rank, that has one.
@@ -109,7 +109,7 @@ class Workers(Place):
 
 
 def find_place(framework: str) -> Place:
-    """This process's place, by what started it: torchrun for PyTorch, TF_CONFIG for TensorFlow.
+    """This process's place, as told by torchrun for PyTorch and by TF_CONFIG for TensorFlow.
 
     Args:
         framework: "pt" or "tf".
@@ -131,7 +131,7 @@ def find_place(framework: str) -> Place:
 
 
 def lost_another(place: Place) -> TrainingError:
-    """The error of a worker that waits in vain for one of the others.
+    """The error of a worker that has lost one of the others.
 
     Args:
         place: Of this process.
@@ -143,12 +143,12 @@ def lost_another(place: Place) -> TrainingError:
         fix="look at the output of the others; then start all of them with the same command, which "
         "continues from the last checkpoint",
     )
-    error.shared = False  # those that have ended cannot say it
+    error.shared = False  # a worker that has ended cannot report it
     return error
 
 
 def _nothing() -> None:
-    """What those do who wait for another."""
+    """What the waiting workers call."""
 
 
 def _of_torchrun(environment: Mapping[str, str]) -> Place:
