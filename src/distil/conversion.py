@@ -71,10 +71,10 @@ class Conversion:
         renamed: Number of tensors that have another name now.
         transposed: Number of tensors whose axes were swapped.
         folded: Tensors that were added to another one: a BERT's token types.
-        dropped: Tensors that the model has no place for, and that were left out: those that
-            loading warns of, and a BERT's pooler, which it does not.
-        not_copied: What else lies beside the source, and was not copied.
-        comparison: What `distil.compare` says of the target, None if that was not asked for.
+        dropped: Tensors that the model does not have and that were left out: those that loading
+            warns about, and a BERT's pooler, about which it does not.
+        not_copied: Other files beside the source, which were not copied.
+        comparison: The result of `distil.compare` for the target, None if not asked for.
     """
 
     source: str
@@ -95,7 +95,7 @@ class Conversion:
 
     @property
     def agrees(self) -> bool:
-        """Whether the frameworks agree on the target; true if they were not asked."""
+        """Whether the frameworks agree on the target; true if that was not checked."""
         return self.comparison is None or self.comparison.agrees
 
     def to_dict(self) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def _dtype_called(name: str | None) -> np.dtype[Any] | None:
 
 
 def _check_target(target: Path, *, force: bool) -> None:
-    """Refuse a target that is no folder, or that holds a checkpoint which nobody gave up."""
+    """Refuse a target that is not a folder, or that holds a checkpoint, without `force`."""
     if target.exists() and not target.is_dir():
         raise CheckpointError("target is not a folder", where=target, fix="name another one")
     names = (FILE_NAME, *TOKENIZER_FILES)
@@ -303,7 +303,7 @@ def _changes(
     format_name: str,
     dtype: np.dtype[Any] | None,
 ) -> dict[str, Any]:
-    """What became of the tensors, as fields of a `Conversion`."""
+    """What happened to the tensors, as fields of a `Conversion`."""
     layout = layout_of(format_name)
     checkpoint, table = found.checkpoint, weights(found.config, task.name)
     sources = match.sources.values()

@@ -13,8 +13,8 @@ from typing import Any, Self
 
 _MAX_NAME_IN_MESSAGE = 200
 
-# What would move a terminal's cursor, set its title or clipboard, or reverse the reading
-# direction, and what cannot be encoded: C0 and C1 controls (but tab and line feed),
+# Characters that would move a terminal's cursor, set its title or clipboard, or reverse the
+# reading direction, or that cannot be encoded: C0 and C1 controls (except tab and line feed),
 # line separators, bidirectional marks, and lone surrogates.
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -34,7 +34,7 @@ class DistilError(Exception):
         fix: What the reader can do about it.
 
     Attributes:
-        shared: Whether all of those who train together have it, so that one may speak for all.
+        shared: Whether every worker of a training has it, so that one can report it for all.
     """
 
     shared = False
@@ -130,7 +130,7 @@ def not_installed(
 
 
 class TrainingError(DistilError, RuntimeError):
-    """Training has to stop, or cannot be resumed."""
+    """Training had to stop, or cannot be resumed."""
 
     shared = True
 
@@ -153,11 +153,11 @@ class CheckpointWarning(UserWarning):
 
 
 class FallbackWarning(UserWarning):
-    """What was asked for cannot be had on this machine, and something slower stands in for it."""
+    """What was asked for is not available on this machine; something slower is used instead."""
 
 
 class _ShortRepr(Repr):
-    """`repr`, cut off, also of integers that Python refuses to write in decimal."""
+    """`repr`, cut short; also for integers that Python refuses to write in decimal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ def printable(text: str) -> str:
 
 
 def shorten(text: str) -> str:
-    """`text` fit for a message: on one line, printable, and not of absurd length."""
+    """`text` made fit for a message: on one line, printable, and not absurdly long."""
     characters = text[:_MAX_NAME_IN_MESSAGE]
     start = "".join(one if " " <= one <= "~" else "?" for one in characters)
     if len(text) > _MAX_NAME_IN_MESSAGE:

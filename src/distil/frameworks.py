@@ -1,4 +1,4 @@
-"""What computes a model: the frameworks and engines there are, and what is chosen of them."""
+"""What computes a model: the available frameworks and engines, and which one is chosen."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Framework:
     """A framework that models are written in.
 
     Attributes:
-        name: What it is called in arguments, and its package below `distil`.
-        title: What it is called in text.
-        packages: What it is imported from, the framework itself first.
-        aliases: Other names that arguments may call it by.
-        class_prefix: What the names of its model classes begin with.
-        old_format: What it wrote checkpoints in before safetensors.
+        name: Its name in arguments, and its package below `distil`.
+        title: Its name in text.
+        packages: The packages it needs, the framework itself first.
+        aliases: Other names accepted for it.
+        class_prefix: The prefix of its model classes' names.
+        old_format: The format of its checkpoints before safetensors.
         maps_files: Whether its weights may be views of a file's memory map.
-        dtype_of_bfloat16: The type that a model to be trained in bfloat16 is loaded in.
+        dtype_of_bfloat16: The type in which a model to be trained in bfloat16 is loaded.
     """
 
     name: str
@@ -73,11 +73,11 @@ _FRAMEWORKS = (
     ),
 )
 FRAMEWORKS: Mapping[str, Framework] = {framework.name: framework for framework in _FRAMEWORKS}
-# What each engine is imported from.
+# The packages that each engine needs.
 ENGINE_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx"),
 }  # fmt: skip
-# What engines are called in text.
+# The engines' names in text.
 ENGINE_TITLES: Mapping[str, str] = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
 _BY_ANY_NAME = {
     name: framework.name

@@ -1,4 +1,4 @@
-"""Which weights a checkpoint lacks or has too many of, and how that is worded."""
+"""Which weights a checkpoint lacks or has in excess, and the message that says so."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
-    """How the tensors of a checkpoint and the weights of a model went together.
+    """How the tensors of a checkpoint were matched with the weights of a model.
 
     Attributes:
         matched: Canonical names of the weights that the checkpoint holds.
         missing: Weights of the model that it does not hold.
-        unexpected: Tensors of it that the model has no place for.
+        unexpected: Its tensors that the model does not have.
         mismatched: Weights that it holds in another shape.
-        encoder_found: Whether any weight of the encoder stands in it under a known name.
+        encoder_found: Whether it has any weight of the encoder under a known name.
         files: The files, for messages.
     """
 
@@ -52,7 +52,7 @@ class LoadReport:
 
     @property
     def new_head(self) -> bool:
-        """Whether weights of the head have to be drawn anew."""
+        """Whether weights of the head have to be newly initialized."""
         return any(not finding.in_encoder for finding in (*self.missing, *self.mismatched))
 
     def as_lists(self) -> dict[str, list[Any]]:
@@ -70,7 +70,7 @@ class LoadReport:
         Args:
             name: The checkpoint, as its user called it.
             ignore_mismatched_sizes: Whether weights of the head may have another shape in the
-                checkpoint, and are drawn anew then.
+                checkpoint, and are then newly initialized.
 
         Raises:
             WeightsError: No weight of the encoder was found, or not all of them, or a weight
@@ -109,7 +109,7 @@ class LoadReport:
         return self._lines((*self.missing, *self.unexpected, *self.mismatched))
 
     def _lines(self, findings: Iterable[Finding]) -> str:
-        """One line a finding: - missing, + unexpected, ! different shape."""
+        """One line per finding: - missing, + unexpected, ! different shape."""
         lines = list(_fold(findings))
         if len(lines) > _MOST_LINES:
             lines[_MOST_LINES:] = [f"... and {len(lines) - _MOST_LINES} more"]

@@ -1,7 +1,7 @@
-"""A checkpoint that has been found: what everything that reads one is handed.
+"""A checkpoint that has been found, as it is passed to everything that reads one.
 
-It is asked for by name once, its config.json is read once, and its files are opened once, when
-they are first needed.
+Its name is resolved once, its config.json is read once, and its files are opened once, when they
+are first needed.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from distil.storage.tensors import Checkpoint, StoredTensor
 class Located:
     """A checkpoint on this machine, to be used in a ``with`` statement, which closes its files.
 
-    Weights that were read stay valid after that.
+    Weights that were read stay valid afterwards.
 
     Attributes:
-        name: What it was asked for by.
+        name: The name it was asked for by.
         folder: Where it is.
         config: Its configuration.
         model_type: "distilbert", or "bert" for one that is folded into a DistilBERT.
-        variant: Of its weights' file, as in `open_checkpoint`.
+        variant: Of its weight file, as in `open_checkpoint`.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Located:
 
     @property
     def task(self) -> Task:
-        """What it was saved for; the encoder alone where it does not say.
+        """The task it was saved for; the encoder alone where it does not say.
 
         Raises:
             InputError: It was saved from a class that is not known here.
@@ -83,7 +83,7 @@ class Located:
             return None
 
     def match(self, task: str, config: DistilBertConfig | None = None) -> Match:
-        """Its weights held against those of the model for a task; see `match_weights`.
+        """Its weights matched with those of the model for a task; see `match_weights`.
 
         Args:
             task: Name of the task.
@@ -130,7 +130,7 @@ def in_memory(
 
 
 def _nothing() -> None:
-    """What there is to close."""
+    """What has to be closed."""
 
 
 def locate(
@@ -149,7 +149,7 @@ def locate(
         config: Instead of its config.json, which is then not read.
 
     Raises:
-        CheckpointNotFoundError: There is none of that name.
+        CheckpointNotFoundError: There is no checkpoint of that name.
         HubError: The hub cannot be reached, or does not have it.
         ConfigError: Its configuration is not valid.
     """

@@ -1,8 +1,8 @@
 """Which tensor of a checkpoint is which weight of a model, by exact names.
 
-For every weight the tables of `distil.common.spec` say under which names it may be stored; a
-tensor is taken if it has one of these names and exactly the shape that the config implies.
-Nothing is reshaped, and no pattern is run over names from a file.
+The tables of `distil.common.spec` say under which names each weight may be stored; a tensor is
+taken if it has one of these names and exactly the shape that the config implies.  Nothing is
+reshaped, and no pattern is applied to names from a file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from distil.common.stored_names import Naming, naming_of
 from distil.errors import CheckpointError, WeightsError, shorten
 from distil.storage.tensors import FLOATS, Checkpoint, StoredTensor, same_values
 
-# What DistributedDataParallel and torch.compile put before the names of what they wrap.
+# Prefixes that DistributedDataParallel and torch.compile add to the names of what they wrap.
 _WRAPPERS = ("module.", "_orig_mod.")
 _WRAPPED_AT_MOST = len(_WRAPPERS)  # each around the other, at most
 
@@ -37,7 +37,7 @@ class Source:
         name: Canonical name of the weight.
         tensor: The stored tensor.
         transposed: Whether it is stored with its axes swapped.
-        added: A stored tensor whose row 0 belongs to every row: BERT's token types.
+        added: A stored tensor whose row 0 is added to every row: BERT's token types.
     """
 
     name: str
@@ -64,10 +64,10 @@ class Source:
     ) -> Array:
         """The values, in PyTorch's orientation.
 
-        A sum is worked out in float64 and rounded once, to the type asked for.
+        A sum is computed in float64 and rounded once, to the requested type.
 
         Args:
-            dtype: Type to give them in; None keeps the stored one.
+            dtype: Type to return them in; None keeps the stored one.
             check_finite: Refuse infinity and NaN.
             mapped: Give a view of the file's memory map (a transposed one for a TensorFlow
                 kernel) where nothing has to be computed; False always gives a copy, of which
@@ -100,7 +100,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Match:
-    """A checkpoint held against the weights of a model.
+    """A checkpoint matched with the weights of a model.
 
     Attributes:
         sources: Where each weight comes from, by canonical name, in the model's order. Without
@@ -128,9 +128,9 @@ def match_weights(checkpoint: Checkpoint, config: DistilBertConfig, task: str) -
         The sources of the weights, and a report to `check` before using them.
 
     Raises:
-        CheckpointError: Two tensors have names that come to the same.
-        WeightsError: A weight is stored as something else than floating-point numbers, or a
-            BERT's token types cannot be added to its positions.
+        CheckpointError: Two tensors have equivalent names.
+        WeightsError: A weight is not stored as floating-point numbers, or a BERT's token types
+            cannot be added to its positions.
     """
     stored = _unwrapped(checkpoint)
     table = spec.weights(config, task)

@@ -1,4 +1,4 @@
-"""Opening a checkpoint: which files, in which format, with whose names."""
+"""Opening a checkpoint: which files, in which format, under whose names."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def open_checkpoint(
     Where the folder holds several kinds of file, the first of these is taken: safetensors,
     PyTorch's .bin, TensorFlow's .h5, each as one file before shards.
 
-    Whether a safetensors file has PyTorch's names or TensorFlow's is seen from the names: the
-    one set has dots, the other slashes and ":0", so that none can be taken for another.  The
-    metadata, which should say the same, is left out by some tools and wrong in some files.
+    Whether a safetensors file has PyTorch's or TensorFlow's names is told by the names themselves:
+    PyTorch's have dots, TensorFlow's slashes and ":0", so they cannot be confused.  The metadata
+    that should say so is omitted by some tools and wrong in some files.
 
     Args:
         folder: The folder.
@@ -56,7 +56,7 @@ def open_checkpoint(
     Raises:
         CheckpointNotFoundError: There are no weights in the folder, or not of that format.
         CheckpointError: A file is damaged, or shards do not fit together.
-        UnsafeCheckpointError: A file asks for more than to be read.
+        UnsafeCheckpointError: A file would do more than be read.
         FrameworkError: It is a .bin file and PyTorch is not installed.
     """
     folder = Path(folder)
@@ -100,7 +100,7 @@ def open_files(
     """Open the files of a checkpoint, whatever they are called.
 
     Args:
-        folder: The folder that they lie in.
+        folder: The folder that holds them.
         kind: What kind they are.
         files: For each file the names of its weights, as an index has them; None for the only
             file of a checkpoint.
@@ -113,7 +113,7 @@ def open_files(
         for file, names in files.items():
             found, close = _read(kind, file)
             opened.callback(close)
-            # Keras puts the weights of a whole model into one group a layer.
+            # Keras stores the weights of a whole model in one group per layer.
             in_layers = kind.suffix == ".h5" and names is None
             found = _by_own_names(found, file, in_layers=in_layers)
             if names is not None:
@@ -157,7 +157,7 @@ def _find(folder: Path, variant: str | None, format_name: str | None) -> tuple[F
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """What tells a file from the one that replaces it, None if there is none."""
+    """What distinguishes a file from one that replaces it; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -221,7 +221,7 @@ def _by_own_names(
 
 
 def _check_shard(file: Path, found: Mapping[str, StoredTensor], expected: frozenset[str]) -> None:
-    """Hold a shard against the index: it has the tensors that the index says, and no other.
+    """Check a shard against the index: it has the tensors that the index says, and no others.
 
     With that, and no name twice in the index, each tensor is in exactly one shard.
     """

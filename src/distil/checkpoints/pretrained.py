@@ -69,8 +69,8 @@ class Pretrained(Model):
             device: Where the weights go; None leaves it to the framework.
             seed: For the weights of a new head.
             variant: Of the weights' file: model.<variant>.safetensors.
-            ignore_mismatched_sizes: Make the head's weights anew where shapes differ,
-                rather than refuse.
+            ignore_mismatched_sizes: Initialize the head's weights where shapes differ, instead
+                of refusing.
             state_dict: Weights by name, instead of a checkpoint: `name` is None then, and
                 `config` needed.
             output_loading_info: Give a pair of the model and lists of the weights that the
@@ -82,7 +82,7 @@ class Pretrained(Model):
                 the configuration.
 
         Raises:
-            CheckpointNotFoundError: There is none of that name.
+            CheckpointNotFoundError: There is no checkpoint of that name.
             HubError: The hub cannot be reached, or does not have it.
             CheckpointError: Its files are damaged, or not those of this model.
             ConfigError: Its configuration, or an override, is not valid.
@@ -140,7 +140,7 @@ class Pretrained(Model):
             )  # fmt: skip
         match = found.match(cls.task, config)
         report = match.report
-        # None of our own classes has weights besides; of a subclass that is known once it is made.
+        # Our own classes have no other weights; a subclass's are known once it is made.
         extended = not cls.__module__.startswith("distil.")
         checked = replace(report, unexpected=()) if extended else report
         checked.check(name=found.name, ignore_mismatched_sizes=ignore_mismatched_sizes)
@@ -159,7 +159,7 @@ class Pretrained(Model):
         return model
 
     def _take_own(self, found: Located, report: LoadReport) -> None:
-        """Read the weights that a subclass has besides, and warn about those that are not there."""
+        """Read the weights that a subclass adds, and warn about missing ones."""
         unexpected = {finding.name: finding for finding in report.unexpected}
         missing = []
         for name, value in self.own_weights().items():

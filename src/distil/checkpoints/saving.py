@@ -1,4 +1,4 @@
-"""A checkpoint that is being saved: files under temporary names, then the rename that counts.
+"""A checkpoint being saved: files under temporary names, then the rename that makes it current.
 
 `distil.checkpoints.writing` says in which order, and what each step is for.
 """
@@ -40,7 +40,7 @@ class Writer(Protocol):
         """Complete and close the file; `alone` if it holds all the weights."""
 
     def abandon(self) -> None:
-        """Let go of the file, complete or not; raises no error."""
+        """Close the file, complete or not; raises no error."""
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Saving:
         """Write one weight into the last shard, or into a new one if that is full."""
         weight = self._weights.get(name)
         if weight is not None and weight.tied_to is not None:
-            return  # its values are those of the weight that it is tied to
+            return  # it shares the values of the weight that it is tied to
         if self._missing.pop(name, None) is None or weight is None:
             problem = "is not one of this model" if weight is None else "was given twice"
             raise CheckpointError(f"weight {problem}", found=shorten(name), where=self._folder)

@@ -1,4 +1,4 @@
-"""What lies beside the weights of a checkpoint: its tokenizer's files, and others."""
+"""The files beside the weights of a checkpoint: its tokenizer's, and others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def tokenizer_files(folder: Path) -> list[Path]:
     """The tokenizer's files in a checkpoint.
 
     Raises:
-        CheckpointError: One is no plain file of the checkpoint's own.
+        CheckpointError: One is not a regular file within the checkpoint.
     """
     files = [folder / name for name in TOKENIZER_FILES if os.path.lexists(folder / name)]
     for file in files:
@@ -46,7 +46,7 @@ def copy_files(files: Sequence[Path], target: Path) -> list[Path]:
 
 
 def not_copied(folder: Path, target: Path) -> Iterator[str]:
-    """What lies in the source and is no part of the checkpoint, nothing if it stays there."""
+    """Files in the source that are not part of the checkpoint; none if it stays there."""
     if target.exists() and target.samefile(folder):
         return
     known = {FILE_NAME, *TOKENIZER_FILES, *(path.name for path in weight_files(folder))}

@@ -1,4 +1,4 @@
-"""Is there a trained head for a task, and what becomes of a checkpoint that is loaded for it?"""
+"""Whether a checkpoint has a trained head for a task, and what loading it for the task would do."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def missing_head(found: Located, task: Task) -> str | None:
     """Why a checkpoint has no trained head for `task`; None if it has one.
 
     A head of another task can have weights of the same names and shapes: a token classifier's
-    are among those of a sequence classifier.  Such a head leaves weights over.
+    are among those of a sequence classifier.  Such a checkpoint has weights left over.
     """
     status, reason = status_of(found, task)
     return None if status == LOADS else reason
 
 
 def status_of(found: Located, task: Task) -> tuple[str, str]:
-    """What becomes of a checkpoint that is loaded for a task, and why."""
+    """What happens when a checkpoint is loaded for a task, and why."""
     needed, labels = task.num_labels, found.config.num_labels
     if needed is not None and labels != needed:
         return NO, f"needs num_labels={needed}, config.json has {labels}"

@@ -1,4 +1,4 @@
-"""Weights from one checkpoint to another, one at a time, and compared once they are there."""
+"""Copying weights from one checkpoint to another, one at a time, and comparing the result."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from distil.errors import CheckpointError, WeightsError, shorten
 
 _ROWS_AT_ONCE = 1024
 
-# Called with the bytes that have been dealt with and those there are; reading back counts too.
+# Called with the bytes processed and the total; reading back counts, too.
 Progress = Callable[[int, int], None]
 
 
 class Transfer:
-    """The weights on their way.
+    """The weights being copied.
 
     Args:
         sources: Where each comes from, by canonical name.
@@ -88,7 +88,7 @@ class Transfer:
         for rows in _rows_of(expected):
             if expected[rows].tobytes() != found[rows].tobytes():
                 return False
-            # What is read from a file stays in memory until it is given back.
+            # Pages read from a file stay in memory until they are released.
             source.tensor.release()
             copy.tensor.release()
         return True

@@ -1,4 +1,4 @@
-"""Saving a checkpoint so that a reader finds the old one or the new one, whole, at any moment.
+"""Saving a checkpoint so that at any moment a reader finds the old one or the new one, complete.
 
 1. The weights are written beside the old ones under temporary names, and flushed to disk.
 2. The caller's `verify` may read them back, and refuse them.  Shards get their names, names
@@ -7,7 +7,7 @@
 3. One rename puts the new checkpoint in place: of the only file, or of the index.
 4. What is left of the old checkpoint is removed, the most preferred first: as long as one of
    its files is there for a reader to prefer, it is there whole.
-5. config.json is replaced, and the announcement goes.
+5. config.json is replaced, and the announcement is removed.
 
 From the names of the shards on, others that save into the folder wait
 (`distil.storage.files.lock`).
@@ -91,7 +91,7 @@ def save_checkpoint(
         if verify is not None:
             with saving.opened() as checkpoint:
                 verify(checkpoint)
-        # Of two that save at once, one would remove what the other has just put in place.
+        # If two processes save at once, one would remove what the other has just put in place.
         with lock(folder):
             written = saving.switch(before_switch, write_config=write_config)
             _remove_others(folder, written)
@@ -120,13 +120,13 @@ def weight_files(folder: Path) -> Iterator[Path]:
 
 
 def _remove_others(folder: Path, written: list[Path]) -> None:
-    """Remove the weights in `folder` that are not among `written`, and what kills left over."""
+    """Remove the weights in `folder` that are not among `written`, and leftovers of kills."""
     for path in weight_files(folder):
         if path not in written:
             path.unlink(missing_ok=True)
     for kind in FILE_KINDS:
         for path in folder.glob(f".{kind.stem}.*.tmp"):
-            # A younger one may belong to somebody who is saving at this moment.
+            # A younger one may belong to a process that is saving right now.
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _SECONDS_TO_KEEP_LEFTOVERS:
                     path.unlink()

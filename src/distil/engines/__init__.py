@@ -1,8 +1,8 @@
 """OpenVINO and ONNX Runtime behind `InferenceModel`, without any framework.
 
-Graphs are made of the weights themselves, in each engine's own operators (`graph` says the model
-once for both), so that nothing is traced or exported, nothing is padded, and what no head reads is
-not computed.  An engine is imported when it is asked for.
+Graphs are built from the weights, in each engine's own operators (`graph` defines the model once
+for both), so that nothing is traced or exported, nothing is padded, and what no head reads is not
+computed.  An engine is imported when it is asked for.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def load(
     threads: int | None = None,
     calibration: Calibration | None = None,
 ) -> InferenceModel:
-    """A checkpoint, computed by an engine; a head that the checkpoint lacks starts at random.
+    """A checkpoint as an engine's model; a head that it lacks is initialized at random.
 
     Args:
         found: The checkpoint, in any format.
@@ -78,7 +78,7 @@ def from_weights(
     threads: int | None = None,
     calibration: Calibration | None = None,
 ) -> InferenceModel:
-    """A model in memory, computed by an engine.
+    """A model in memory as an engine's model.
 
     Args:
         weights: By canonical name, in PyTorch's orientation, as `named_arrays` of a model gives
@@ -111,7 +111,7 @@ def _made(
     threads: int | None,
     calibration: Calibration | None,
 ) -> InferenceModel:
-    """As `from_weights`, of arrays that nobody will change: a file's, or copies."""
+    """As `from_weights`, for arrays that nothing will change: a file's, or copies."""
     module = _check(engine, dtype)
     dtype = module.supported(dtype)
     own = Weights(weights, config, task)
@@ -137,7 +137,7 @@ def _made(
 
 
 def _check(engine: str, dtype: str) -> ModuleType:
-    """The module of an engine, once it is clear that it can be had.
+    """The module of an engine, once it is known to be installed.
 
     Raises:
         InputError: There is no such engine or dtype.

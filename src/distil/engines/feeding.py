@@ -1,4 +1,4 @@
-"""Sequences of any lengths as the inputs of an engine's graph: no padding but in attention.
+"""Sequences of any length as the inputs of an engine's graph: padded only for attention.
 
 Shapes: as in `distil.engines.graph`.
 """
@@ -78,7 +78,7 @@ def feeds(
 
 
 def _grid(counts: Array) -> tuple[Array, Array, Array]:
-    """Items that stand in a row, laid out with one owner a line.
+    """Concatenated items, laid out with one row per owner.
 
     Args:
         counts: How many items each owner has, (n); not all are 0.

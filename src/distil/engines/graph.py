@@ -1,8 +1,8 @@
-"""What an engine computes, said once: the model over a pack of sequences, operator by operator.
+"""The model over a pack of sequences, operator by operator, defined once for all engines.
 
 Linear layers, norms and activations see the tokens of all sequences in one row.  For attention
-they are laid out as a batch of padded sequences and taken back, by indexes that come with the
-tokens.  The last layer, and the head, are computed for the tokens that are to be scored alone.
+they are gathered into a batch of padded sequences and back, by indexes that come with the tokens.
+The last layer and the head are computed only for the tokens to be scored.
 
 Shapes: t tokens of a pack, n its sequences, s length of the longest, m tokens to score, r the most
 of one sequence, d dim, a attention width of a layer.  `Value` is whatever an engine's operators
@@ -78,7 +78,7 @@ class Operators(ABC, Generic[Value]):
     def __init__(self, weights: Weights, ranges: ActivationRanges | None) -> None:
         self.weights = weights
         self.ranges = ranges
-        # The inputs of the encoder's linear layers, for whoever wants to see them.
+        # The inputs of the encoder's linear layers, for calibration.
         self.inputs: dict[str, Value] = {}
 
     def range_of(self, reader: str | None) -> tuple[float, float] | None:
@@ -173,7 +173,7 @@ def build(ops: Operators[Value], config: DistilBertConfig, task: str) -> Value:
         hidden = ops.linear(ops.quantize(hidden, lin2), [root + lin2], lin2)
         following = None if last else spec.QUERY.at(layer + 1)
         x, read = ops.norm(ops.add(hidden, x), root + spec.OUTPUT_NORM.at(layer), following)
-    # The head in floating point: few numbers, and those that decide.
+    # The head stays in floating point: it is small, and it decides.
     for row in spec.HEADS[task]:
         if row.kind == "norm":
             x, _ = ops.norm(x, row.name)

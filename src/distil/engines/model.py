@@ -1,4 +1,4 @@
-"""A model that an engine computes."""
+"""A model computed by an engine."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class EngineModel(InferenceModel):
         return found
 
     def _check(self, feed: Feed) -> None:
-        """Refuse what lies beyond a table: engines read past its end without a word."""
+        """Refuse indices beyond a table: engines silently read past its end."""
         for name, values, limit, what in (
             ("ids", feed.pack.ids, self.config.vocab_size, "the vocabulary"),
             (

@@ -1,9 +1,9 @@
 """The graph in ONNX's operators.
 
-Of onnxruntime's own operators two are used, which its optimizer does not find by itself: attention,
-and the int8 product that gives floating point.  The rest it fuses from ONNX's.
+Two of ONNX Runtime's own operators are used, which its optimizer does not find by itself:
+attention, and the int8 product that returns floating point.  The rest it fuses from ONNX's.
 
-Shapes: as in `distil.engines.graph`, but tokens stand in (t d): products are faster so.
+Shapes: as in `distil.engines.graph`, but tokens are (t d), which makes products faster.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ONNX Runtime runs the graph of `distil.engines.onnx_graph` with."""
+"""Running the graph of `distil.engines.onnx_graph` in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Session", "supported", "to_graph", "to_observer"]
 
 
 def supported(dtype: str) -> str:
-    """`dtype`, or what stands in for it, with a warning, where there is no such type here."""
+    """`dtype`, or, with a warning, its replacement where the engine lacks it."""
     if dtype == "bfloat16":
         warnings.warn(
             "ONNX Runtime does not compute in bfloat16 on a CPU: float32 instead",

@@ -179,7 +179,7 @@ def to_observer(weights: Weights, config: DistilBertConfig, task: str) -> openvi
 
 
 def supported(dtype: str) -> str:
-    """`dtype`, or what stands in for it, with a warning, where the processor has no such type."""
+    """`dtype`, or, with a warning, its replacement where the processor lacks it."""
     if dtype == "bfloat16" and not _has_bfloat16():
         warnings.warn(
             "this processor does not compute in bfloat16: float32 instead", FallbackWarning,

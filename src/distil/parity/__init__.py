@@ -108,7 +108,7 @@ class Comparison:
 
     @property
     def first_disagreement(self) -> Finding | None:
-        """Where the frameworks part: the first output, or else the first gradient on its way back.
+        """Where the frameworks diverge: the first output, or else the first gradient backwards.
 
         Everything computed from it differs as well, and says less about the cause.
         """
@@ -301,12 +301,12 @@ def _chosen(texts: Sequence[str], rows: int | None) -> list[str]:
 def _measure(
     form: Form, found: Located, task: Task, batch: Mapping[str, Array], **options: Any
 ) -> Measurement:
-    """What one framework computes; the model is gone again when this returns."""
+    """What one framework computes; the model is freed when this returns."""
     framework = str(form.framework)
     module = part(framework, "measure")
     with warnings.catch_warnings():
         if framework != next(iter(FRAMEWORKS)):
-            # The first has just said what both would say about the checkpoint.
+            # The first framework has already given the warnings that both would.
             warnings.simplefilter("ignore", CheckpointWarning)
         model = api.load_located(found, task, form, **options)
     with _on_the_cpu(framework):

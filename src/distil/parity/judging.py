@@ -31,7 +31,7 @@ from distil.common.measurement import Difference, Measurement, differences
 from distil.common.spec import Weight
 from distil.common.tasks import Task
 
-# What is put after the name of an output that was computed along with attention weights.
+# Suffix for outputs that were computed along with attention weights.
 WITH_ATTENTION = " (with attention weights)"
 
 
@@ -212,6 +212,6 @@ def _part_of_output(name: str) -> str:
 
 
 def _place(part: str) -> int:
-    """Where a part stands in the model."""
+    """The position of a part in the model."""
     kind, _, number = part.partition(" ")
     return {"embeddings": -1, "layer": int(number or 0)}.get(kind, 2**31)
