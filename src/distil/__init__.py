@@ -35,6 +35,7 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, "distil.errors"),
     **dict.fromkeys(_TOKENIZERS, "distil.common.tokenizer"),
     "DistilBertConfig": "distil.common.config",
+    "SentenceEncoding": "distil.common.sentences",
     "bench": "distil.benchmarking",
     "calibrate": "distil.optimization",
     "compare": "distil.parity",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:  # each name as itself: that is how checkers know that it is e
     from distil.api import save as save
     from distil.benchmarking import bench as bench
     from distil.common.config import DistilBertConfig as DistilBertConfig
+    from distil.common.sentences import SentenceEncoding as SentenceEncoding
     from distil.common.tokenizer import BatchEncoding as BatchEncoding
     from distil.common.tokenizer import DistilBertTokenizer as DistilBertTokenizer
     from distil.common.tokenizer import DistilBertTokenizerFast as DistilBertTokenizerFast

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from distil.checkpoints.located import Located, locate
+from distil.checkpoints.sentence_files import write_encoding
 from distil.common import tasks
 from distil.common.inference.model import Engine, InferenceModel
+from distil.common.sentences import SentenceEncoding
 from distil.common.tasks import AnyTask, Task, find_task
 from distil.frameworks import Form, PyTorch, TensorFlow, choose_form, model_class
 from distil.optimization import load_with_engine, pack
@@ -212,13 +214,22 @@ def load_tokenizer(
     return cls.from_pretrained(name, **options)
 
 
-def save(model: Any, folder: str | Path, *, tokenizer: Any = None, **options: Any) -> None:
+def save(
+    model: Any,
+    folder: str | Path,
+    *,
+    tokenizer: Any = None,
+    encoding: SentenceEncoding | None = None,
+    **options: Any,
+) -> None:
     """Write a model, and its tokenizer if given, to a folder that `load` reads.
 
     Args:
         model: A model of this library, of either framework.
         folder: The folder to write; created if need be.
         tokenizer: Of the model.
+        encoding: How it embeds sentences, which makes the folder one of sentence-transformers.
+            None leaves what the folder says of that as it is.
         **options: `format` and `max_shard_size`, see `save_pretrained`.
 
     Raises:
@@ -227,3 +238,5 @@ def save(model: Any, folder: str | Path, *, tokenizer: Any = None, **options: An
     model.save_pretrained(folder, **options)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
+    if encoding is not None:
+        write_encoding(Path(folder), encoding, dim=model.config.dim)

@@ -18,9 +18,9 @@ import numpy as np
 
 from distil import api
 from distil.checkpoints import FORMATS, save_checkpoint
+from distil.checkpoints.beside import Beside
 from distil.checkpoints.located import Located, locate
 from distil.checkpoints.matching import Match
-from distil.checkpoints.tokenizer_files import copy_files, not_copied, tokenizer_files
 from distil.checkpoints.trained_head import missing_head
 from distil.checkpoints.transfer import Progress, Transfer
 from distil.checkpoints.writing import weight_files
@@ -123,7 +123,7 @@ def convert(
     local_files_only: bool = False,
     token: str | bool | None = None,
 ) -> Conversion:
-    """Write a checkpoint in another format: config.json, weights and tokenizer.
+    """Write a checkpoint in another format: config.json, weights, tokenizer, sentence encoding.
 
     Neither framework is imported, unless a .bin is read or written or `check` is set.  What was
     written is read back and compared with the source, bit for bit, before it replaces anything:
@@ -178,8 +178,8 @@ def convert(
         match = _whole(found, chosen)
         config = _config_of_target(found.config, chosen, match, wanted)
         transfer = Transfer(match.sources, wanted, check_finite, progress)
-        tokenizer = tokenizer_files(found.folder)
-        left = tuple(not_copied(found.folder, target))
+        beside = Beside.of(found)
+        left = tuple(beside.not_copied(target))
         copied: list[Path] = []
         with _no_new_folder_on_error(target):
             written = save_checkpoint(
@@ -190,7 +190,7 @@ def convert(
                 format=format_name,
                 max_shard_size=max_shard_size,
                 verify=lambda files: transfer.verify(files, config, chosen.name),
-                before_switch=lambda: copied.extend(copy_files(tokenizer, target)),
+                before_switch=lambda: copied.extend(beside.copy(target, dim=config.dim)),
                 write_config=True,
             )
         changes = _changes(found, match, chosen, format_name, wanted)
@@ -200,7 +200,7 @@ def convert(
         format=format_name,
         task=chosen.name,
         files=tuple(
-            WrittenFile(name=file.name, bytes=file.stat().st_size)
+            WrittenFile(name=file.relative_to(target).as_posix(), bytes=file.stat().st_size)
             for file in (*written, target / FILE_NAME, *copied)
         ),
         **changes,

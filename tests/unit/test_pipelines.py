@@ -105,7 +105,7 @@ class TestOneAndMany:
             ("question-answering", {"doc_stride": -1}, "at least 0"),
             ("masked-lm", {"top_k": None}, "at least 1"),
             ("masked-lm", {"targets": []}, "there is no target"),
-            ("base", {"pooling": "max"}, "mean or cls"),
+            ("base", {"pooling": "last"}, "mean or cls or max"),
         ],
     )
     def test_options_that_cannot_be_meant(self, tokenizer, task, options, problem):

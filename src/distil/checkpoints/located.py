@@ -17,12 +17,15 @@ import numpy as np
 from distil.arrays import Array
 from distil.checkpoints.matching import Match, match_weights
 from distil.checkpoints.opening import open_checkpoint
+from distil.checkpoints.sentence_files import read_encoding
 from distil.common.config import MODEL_TYPE, DistilBertConfig, read_config
+from distil.common.sentences import SentenceEncoding
 from distil.common.tasks import Task, task_of_checkpoint
 from distil.errors import InputError
 from distil.storage import hub
 from distil.storage.formats import layout_of
 from distil.storage.hub import HubOptions
+from distil.storage.modules import home_of
 from distil.storage.tensors import Checkpoint, StoredTensor
 
 
@@ -64,6 +67,16 @@ class Located:
             CheckpointError: As `open_checkpoint`.
         """
         return open_checkpoint(self.folder, variant=self.variant)
+
+    @cached_property
+    def encoding(self) -> SentenceEncoding | None:
+        """How it embeds texts, where its folder is one of sentence-transformers.
+
+        Raises:
+            ConfigError: It asks for what there is not here, such as a dense layer.
+            CheckpointError: A file is damaged.
+        """
+        return read_encoding(home_of(self.folder))
 
     @property
     def task(self) -> Task:

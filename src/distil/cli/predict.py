@@ -10,6 +10,7 @@ from typing import Any
 from distil.cli import _output
 from distil.cli._output import BAD, GOOD
 from distil.cli._results_file import ResultsFile
+from distil.common.sentences import POOLINGS
 from distil.errors import InputError, Interrupted
 from distil.reading import FORMATS, RowFile
 from distil.storage.hub import can_be_name
@@ -173,7 +174,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="read long texts in windows that share N tokens, instead of cutting them",
     )
-    parser.add_argument("--pooling", choices=("mean", "cls"), help="pooling of embeddings (mean)")
+    parser.add_argument(
+        "--pooling", choices=POOLINGS, help="pooling of embeddings (the model's own, or mean)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -123,7 +123,8 @@ def pipeline(
         cache_dir: Where files from the hub are kept.
         local_files_only: Do not ask the hub.
         token: For the hub.
-        **options: Of every call, unless the call gives others: see the pipeline's `Options`.
+        **options: Of every call, unless the call gives others: see the pipeline's `Options`.  A
+            folder of sentence-transformers has its own for embeddings: pooling, length, prompts.
 
     Returns:
         What is called with texts, see `distil.pipelines.base.Pipeline`.
@@ -158,6 +159,8 @@ def pipeline(
             asked = asked or found.task
             _check_head(found, asked)
             tokenizer = tokenizer or api.load_tokenizer(found.folder)
+            if _kind(task, asked.name) is SentenceEmbeddingsPipeline and found.encoding is not None:
+                options = {**vars(found.encoding), **options}
             model = api.load_located(found, asked, form, calibration=calibration)
     elif not isinstance(model, InferenceModel):
         from distil.optimization import optimize  # noqa: PLC0415 - after names are checked
@@ -178,11 +181,15 @@ def pipeline(
             "a model in memory has no tokenizer", where="tokenizer",
             fix="pass tokenizer=distil.load_tokenizer(...)",
         )  # fmt: skip
-    features = task is not None and task.replace("_", "-").lower() == _FEATURES
-    kind = FeatureExtractionPipeline if features else PIPELINES[asked.name if asked else model.task]
-    made = kind(model, tokenizer, **options)
+    made = _kind(task, asked.name if asked else model.task)(model, tokenizer, **options)
     made.origin = origin
     return made
+
+
+def _kind(asked: str | None, task: str) -> type[Pipeline]:
+    """The pipeline for a task, by what it was asked for as."""
+    features = asked is not None and asked.replace("_", "-").lower() == _FEATURES
+    return FeatureExtractionPipeline if features else PIPELINES[task]
 
 
 def _own(tokenizer: Any) -> Any:

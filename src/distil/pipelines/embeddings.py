@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 import numpy as np
 
 from distil.arrays import Array
+from distil.common.sentences import POOLINGS, check_prompt
 from distil.errors import InputError
 from distil.pipelines import base
 from distil.pipelines.checks import check_choice
 from distil.pipelines.encoding import Encoded, Encoder
 from distil.pipelines.rows import check_text
-
-POOLINGS = ("mean", "cls")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,26 +67,51 @@ class FeatureExtractionPipeline(base.Pipeline):
         return features
 
 
+# One vector (d) of the last hidden states (t d) of a sequence.
+_POOLED: Mapping[str, Callable[[Array], Array]] = {
+    "mean": lambda states: states.mean(axis=0, dtype=np.float64),
+    "cls": lambda states: states[0].astype(np.float64),
+    "max": lambda states: states.max(axis=0).astype(np.float64),
+    "mean_sqrt_len": lambda states: states.sum(axis=0, dtype=np.float64) / sqrt(len(states)),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingOptions(base.Options):
-    """Options of sentence embeddings.
+    """Options of sentence embeddings; a folder of sentence-transformers has its own defaults.
 
     Attributes:
-        pooling: "mean" of the last hidden states of all tokens, or that of "cls", the first.
+        pooling: "mean" of the last hidden states of all tokens, "cls" (that of the first), "max" of
+            each number, or "mean_sqrt_len" (their sum over the square root of their number).
         normalize: Scale vectors to length one, so that their products are cosines.
         stride: Read a long text in windows that share so many tokens; its vector is the mean
             of theirs, weighted by tokens.  None cuts it.
         as_array: Give one array (n, d) for a list of n texts, rather than a list of arrays.
+        lowercase: Read texts in lower case, whatever the tokenizer does.
+        prompts: Texts that may stand before what is embedded, by name.
+        prompt_name: The one that does; None for none.
+        prompt: What does, in its own words, instead.
     """
 
     pooling: str = "mean"
     normalize: bool = True
     stride: int | None = None
     as_array: bool = False
+    lowercase: bool = False
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    prompt_name: str | None = None
+    prompt: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice(self.pooling, POOLINGS, "pooling")
+        check_prompt(self.prompt_name, self.prompts)
+
+    @property
+    def begin(self) -> str:
+        """What stands before every text."""
+        named = "" if self.prompt_name is None else self.prompts[self.prompt_name]
+        return named if self.prompt is None else self.prompt
 
 
 class SentenceEmbeddingsPipeline(base.Pipeline):
@@ -99,12 +124,13 @@ class SentenceEmbeddingsPipeline(base.Pipeline):
 
     def read(self, row: Any, where: str, options: EmbeddingOptions) -> str:
         """A row is a text."""
-        return check_text(row, where)
+        text = options.begin + check_text(row, where)
+        return text.lower() if options.lowercase else text
 
     def encoder(self, options: EmbeddingOptions) -> Callable[..., Encoded]:
         """Only first tokens are to be scored where no other is read."""
         encoder = Encoder(self.tokenizer, self.limit_of(options), stride=options.stride)
-        if options.pooling == "mean":
+        if options.pooling != "cls":
             return encoder
         first = np.zeros(1, np.int64)
 
@@ -116,8 +142,8 @@ class SentenceEmbeddingsPipeline(base.Pipeline):
         return encode
 
     def digest(self, options: EmbeddingOptions) -> Callable[[Array], Array]:
-        """The mean of the states that were scored."""
-        return lambda states: states.mean(axis=0, dtype=np.float64)
+        """The pooled states."""
+        return _POOLED[options.pooling]
 
     def results(
         self, items: Sequence[Any], encoded: Encoded, scores: Sequence[Array],

@@ -139,12 +139,12 @@ class _Strict(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def json_text(value: dict[str, Any]) -> str:
+def json_text(value: Any) -> str:
     """`value` as the hub's files are written: indented by two, keys sorted."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write `value` to `path`, as `json_text` gives it."""
     with atomic_write(path) as temporary:
         temporary.write_text(json_text(value), encoding="utf-8")

@@ -18,6 +18,7 @@ from threading import Lock
 from typing import Any
 
 from distil.errors import CheckpointNotFoundError, CheckpointWarning, HubError
+from distil.storage import modules
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILES = (
@@ -94,8 +95,9 @@ def snapshot(
 ) -> Path:
     """A folder that holds the checkpoint called `name`, downloaded if need be.
 
-    Of a repository on the hub, config.json, the tokenizer's files and the weights in one
-    format are downloaded: the one that `open_checkpoint` prefers of those that are there.
+    Of a repository on the hub, config.json, the files of the tokenizer and of
+    sentence-transformers, and the weights in one format are downloaded: the one that
+    `open_checkpoint` prefers of those that are there.
     If the hub cannot be reached, what the cache has is used.
 
     Args:
@@ -107,10 +109,11 @@ def snapshot(
         variant: Of the weights' files, as in `open_checkpoint`.
 
     Returns:
-        The folder.
+        The folder; of an old one of sentence-transformers, that of the encoder in it.
 
     Raises:
         CheckpointNotFoundError: `name` looks like a path, and no folder is there.
+        CheckpointError: The folder's modules.json, which says where the encoder is, is damaged.
         HubError: The hub has no such repository or revision, wants a token, or cannot be
             reached while the cache lacks the files.
     """
@@ -118,7 +121,7 @@ def snapshot(
     try:
         if name != "" and path.is_dir():
             _check_shadow(name, path)
-            return path
+            return modules.encoder_folder(path)
         is_path = isinstance(name, Path) or path.is_file() or _looks_like_path(name)
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
         is_path = True
@@ -176,7 +179,8 @@ class _Repository:
         self._check("commit", _COMMIT, info.sha)
         there = {sibling.rfilename for sibling in info.siblings or ()}
         if files is None:
-            wanted = [file for file in (CONFIG_FILE, *TOKENIZER_FILES) if file in there]
+            small = (CONFIG_FILE, *TOKENIZER_FILES, *modules.FILES)
+            wanted = [file for file in small if file in there]
             wanted += self._weight_files(there, variant, info.sha)
         else:
             wanted = [file for file in files if file in there]

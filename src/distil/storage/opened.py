@@ -94,9 +94,10 @@ def _root_of(target: Path, path: Path) -> Path:
     folder = path.parent.resolve()
     if target.is_relative_to(folder):
         return folder
-    blobs = folder.parent.parent / "blobs"
-    if folder.parent.name == "snapshots" and target.is_relative_to(blobs):
-        return blobs
+    for above in folder.parents:
+        blobs = above.parent / "blobs"
+        if above.name == "snapshots" and target.is_relative_to(blobs):
+            return blobs
     raise UnsafeCheckpointError(
         f"{path.name} leaves the checkpoint's folder",
         expected=f"a file in {folder}", found=target, where=path,

@@ -240,6 +240,30 @@ def test_similarities_and_retrieval():
     assert found.metrics["recall@1"].value == np.mean([rank == 1 for rank in ranks])
 
 
+@pytest.mark.parametrize("number", [1.0, float("nan")])
+def test_a_model_that_tells_nothing_apart_finds_nothing(number):
+    model = FakeModel("base", given=lambda ids: np.full((len(ids), 32), number))
+    embed = PIPELINES["base"](model, make_tokenizer())
+    rows = [{"text": f"film {a}", "text_pair": f"paris {a}"} for a in "abcdefghijklmnop"]
+    metrics = evaluate(embed, rows, task="retrieval").metrics
+    assert metrics["recall@10"].value == metrics["mrr@10"].value == 0
+
+
+def test_cosines_whatever_the_length_of_vectors():
+    rows = [{"text": a, "text_pair": b, "label": n} for n, (a, b) in enumerate(
+        [("the good film", "the bad film"), ("who was born", "born"), ("it is", "is it bad")]
+    )]  # fmt: skip
+    for task in ("sentence-embeddings", "retrieval"):
+        plain, scaled = (
+            evaluate(
+                PIPELINES["base"](FakeModel("base"), make_tokenizer(), normalize=normalize),
+                rows, task=task, columns=None,
+            ).metrics
+            for normalize in (True, False)
+        )  # fmt: skip
+        assert plain == scaled
+
+
 def test_hidden_words_by_hand():
     model = FakeModel("masked-lm")
     tokenizer = make_tokenizer()

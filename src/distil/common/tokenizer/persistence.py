@@ -13,6 +13,7 @@ from distil.common.tokenizer import files
 from distil.common.tokenizer.definition import Definition, read_definition
 from distil.common.tokenizer.vocabulary import ALL_NAMES, Vocabulary
 from distil.errors import InputError, TokenizerError, shown
+from distil.storage.modules import encoder_folder
 from distil.storage.opened import check_own_file
 
 # What each option may be; a token is a text, or a table of a text and how it matches.
@@ -61,7 +62,7 @@ def find_folder(name: str | os.PathLike[str], subfolder: str = "", **hub_options
     """
     folder = Path(name)
     if folder.is_dir():
-        return folder / subfolder
+        return folder / subfolder if subfolder else encoder_folder(folder)
     if subfolder:
         raise InputError(
             "a subfolder of a repository cannot be loaded", found=shown(subfolder),

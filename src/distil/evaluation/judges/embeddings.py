@@ -23,11 +23,15 @@ from distil.pipelines.base import Pipeline
 # Ranks below this count for nothing.
 _RANKS = 10
 
+# Products of vectors of length one are cosines, whatever the model's own vectors are like.
+_COSINES = {"normalize": True}
+
 
 class Similarities(Judge):
     """Sentence embeddings: how well the cosine of two texts goes with a score of people's."""
 
     fields = ("text", "text_pair", "label")
+    options: ClassVar[Mapping[str, Any]] = _COSINES
     metrics: ClassVar[Mapping[str, Metric]] = {
         "pearson": metrics.pearson(),
         "spearman": metrics.spearman(),
@@ -50,6 +54,7 @@ class Retrieval(Judge):
     """
 
     fields = ("text", "text_pair")
+    options: ClassVar[Mapping[str, Any]] = _COSINES
     metrics: ClassVar[Mapping[str, Metric]] = {
         "mrr@10": metrics.mean("score"),
         "recall@1": metrics.share("at_1"),
@@ -85,7 +90,9 @@ class Retrieval(Judge):
             else:
                 similarities = documents @ vectors.predicted[0]
                 right = similarities[places[vectors.expected]]
-                rank = 1 + int((similarities > right).sum())
+                # A text that is no more alike than another is not found before it: a model that
+                # gives every text the same vector finds nothing, nor does one that gives NaN.
+                rank = int((~(similarities < right)).sum())
                 yield number, _found(vectors.expected, texts[int(similarities.argmax())], rank)
 
 
