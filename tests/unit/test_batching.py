@@ -15,7 +15,7 @@ from distil.common.steps.batching import (
     plan_evaluation,
     prefetched,
 )
-from distil.common.steps.recipe import BatchSection
+from distil.common.steps.recipe_data import BatchSection
 
 
 def ragged(rows=2000, seed=0):

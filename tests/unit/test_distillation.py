@@ -6,7 +6,7 @@ import yaml
 
 import distil
 from distil.cli import main
-from distil.common.steps.recipe import DistillationSection
+from distil.common.steps.recipe_model import DistillationSection
 from distil.common.steps.teaching import check_labels, check_pair, matched_layers
 from distil.errors import ConfigError, InputError
 from distil.training.log import read_log

@@ -5,7 +5,7 @@ import pytest
 
 from distil.common.steps.batching import Batch
 from distil.common.steps.masking import PLACES, Masking, draw
-from distil.common.steps.recipe import MaskingSection
+from distil.common.steps.recipe_data import MaskingSection
 
 VOCABULARY, MASK, SPECIAL = 50, 4, (0, 2, 3)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from distil.common.steps.recipe import FORMATS
+from distil.common.steps.recipe_data import FORMATS
 from distil.errors import InputError
 from distil.reading import RowFile, files, formats, read_lines, rows_of, sound, to_inputs
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from distil.common.steps.recipe import DistillationSection, Recipe, ScheduleSection, read_recipe
+from distil.common.steps.recipe import Recipe, read_recipe
+from distil.common.steps.recipe_course import ScheduleSection
+from distil.common.steps.recipe_model import DistillationSection
 from distil.common.steps.recipe_rules import differences, read_assignments
 from distil.errors import CheckpointNotFoundError, ConfigError
 from distil.training.schedule import rate_factor

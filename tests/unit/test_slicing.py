@@ -5,7 +5,8 @@ import pytest
 
 from distil.common.steps.batching import Features, collate
 from distil.common.steps.masking import PLACES, Masking
-from distil.common.steps.recipe import DistillationSection, MaskingSection
+from distil.common.steps.recipe_data import MaskingSection
+from distil.common.steps.recipe_model import DistillationSection
 from distil.common.steps.slicing import slice_of
 from distil.common.steps.stepping import shares_of, summed
 from distil.common.steps.teaching import LOSSES, counts_of

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from distil.common.labels import IGNORED
-from distil.common.steps.recipe import DataSection
+from distil.common.steps.recipe_data import DataSection
 from distil.common.tokenizer import DistilBertTokenizerFast
 from distil.errors import FrameworkError, InputError
 from distil.reading import Row

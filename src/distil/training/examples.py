@@ -19,7 +19,7 @@ import numpy as np
 
 from distil.common.config_rules import MOST_LABELS
 from distil.common.steps.batching import Features
-from distil.common.steps.recipe import FORMATS, DataSection
+from distil.common.steps.recipe_data import FORMATS, DataSection
 from distil.errors import InputError, shown
 from distil.reading import Row, RowFile, data_set, format_of, rows_of, sound
 from distil.training.cache import IdsFile

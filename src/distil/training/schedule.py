@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from distil.common.steps.recipe import ScheduleSection
+from distil.common.steps.recipe_course import ScheduleSection
 
 
 def rate_factor(schedule: ScheduleSection, step: int, total: int) -> float:

@@ -7,7 +7,8 @@ from typing import Any
 from distil.api import load_located, load_tokenizer
 from distil.checkpoints.located import Located, locate
 from distil.checkpoints.trained_head import missing_head
-from distil.common.steps.recipe import Recipe, TeacherSection
+from distil.common.steps.recipe import Recipe
+from distil.common.steps.recipe_model import TeacherSection
 from distil.common.steps.teaching import check_labels, check_pair
 from distil.common.tasks import TASKS
 from distil.errors import ConfigError

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from distil.arrays import Array
 from distil.common.labels import IGNORED
-from distil.common.steps.recipe import BatchSection
+from distil.common.steps.recipe_data import BatchSection
 
 Integers = NDArray[np.int64]
 Prepared = TypeVar("Prepared")

@@ -16,7 +16,7 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.common.steps.batching import Batch
-from distil.common.steps.recipe import MaskingSection
+from distil.common.steps.recipe_data import MaskingSection
 
 # The argument that says where the labels are; labels and places are lists (m).
 PLACES = "places"

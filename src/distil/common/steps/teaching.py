@@ -18,7 +18,8 @@ import numpy as np
 from distil.common.config import DistilBertConfig
 from distil.common.model import Model
 from distil.common.steps.batching import Batch
-from distil.common.steps.recipe import DistillationSection, Recipe
+from distil.common.steps.recipe import Recipe
+from distil.common.steps.recipe_model import DistillationSection
 from distil.errors import ConfigError
 
 # In place of an answer's scores at padding, where there is nothing to be learned: e to this is 0.

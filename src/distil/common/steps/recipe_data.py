@@ -1,0 +1,109 @@
+"""What a recipe says of the data: where they are, and how they become batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from distil.common.rules import AMOUNT, COUNT, FLAG, NATURAL, SHARE, TEXT, one_of, or_none
+from distil.common.steps.recipe_rules import COLUMNS, FILES, NAMES, Section, refused, setting
+
+FORMATS = ("tsv", "csv", "jsonl", "parquet", "text", "conll", "squad")
+UNITS = ("line", "paragraph")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSection(Section):
+    """The data: local files, or a data set on the hub.
+
+    Attributes:
+        folder: Folder of the files.
+        train: Training files.
+        dev: Files to evaluate on.
+        format: Format of the files; None goes by their names (.tsv, .csv, .jsonl, .parquet,
+            .txt, .conll, .json for SQuAD), with or without .gz.
+        hub: Name of a data set on the hub, instead of files; needs the package `datasets`.
+        subset: Which of its configurations to use.
+        train_split: Its split to train on.
+        dev_split: Its split to evaluate on, or null.
+        columns: Names of columns in the files, where they differ from the usual ones: text,
+            text_pair, choices, words, tags, label, id, question, context, answers.
+        header: Names of the columns of a tsv or csv file without a header row.
+        quoting: Whether quotation marks enclose values in tsv and csv files.
+        labels: Names of the classes, in order; None takes those in the training rows, sorted.
+        unit: What counts as one text in a text file: a line, or a paragraph (up to a blank line).
+        max_length: Longest sequence, in tokens.
+        stride: Overlap, in tokens, of two windows of a long context (question answering).
+        max_train_rows: Use only the first so many rows.
+        max_dev_rows: Likewise.
+        cache: Folder that keeps the tokenized data, which is memory-mapped from there; needed for
+            data larger than memory.
+    """
+
+    folder: str = setting(TEXT, ".")
+    train: tuple[str, ...] | None = setting(or_none(FILES), None)
+    dev: tuple[str, ...] | None = setting(or_none(FILES), None)
+    format: str | None = setting(one_of(FORMATS, or_none=True), None)
+    hub: str | None = setting(or_none(TEXT), None)
+    subset: str | None = setting(or_none(TEXT), None)
+    train_split: str = setting(TEXT, "train")
+    dev_split: str | None = setting(or_none(TEXT), "validation")
+    columns: dict[str, Any] = field(default_factory=dict, metadata={"rule": COLUMNS})
+    header: tuple[str, ...] | None = setting(or_none(NAMES), None)
+    quoting: bool = setting(FLAG, True)
+    labels: tuple[str, ...] | None = setting(or_none(NAMES), None)
+    unit: str = setting(one_of(UNITS), "line")
+    max_length: int = setting(COUNT, 128)
+    stride: int = setting(NATURAL, 128)
+    max_train_rows: int | None = setting(or_none(COUNT), None)
+    max_dev_rows: int | None = setting(or_none(COUNT), None)
+    cache: str | None = setting(or_none(TEXT), None)
+
+    def check_together(self) -> None:  # noqa: D102
+        if (self.train is None) == (self.hub is None):
+            raise refused("train", "either files to train on, or `hub`", self.train)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSection(Section):
+    """Batch size, as either `examples` or `tokens`.
+
+    Attributes:
+        examples: Rows in a batch.
+        tokens: Tokens in a batch, padding included; as many rows as fit.
+        accumulation: Batches whose gradients are accumulated for one step.
+        window: Batches cut from one run of rows sorted by length; 1 does not sort.
+    """
+
+    examples: int | None = setting(or_none(COUNT), None)
+    tokens: int | None = setting(or_none(COUNT), None)
+    accumulation: int = setting(COUNT, 1)
+    window: int = setting(COUNT, 100)
+
+    def check_together(self) -> None:  # noqa: D102
+        if (self.examples is None) == (self.tokens is None):
+            raise refused("examples", "either examples or tokens", (self.examples, self.tokens))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskingSection(Section):
+    """Masking for masked-LM, drawn anew for each batch.
+
+    Attributes:
+        share: Fraction of the tokens to predict.
+        word_mask: Fraction of these that is replaced by [MASK].
+        word_keep: Fraction that is kept as it is.
+        word_random: Fraction that is replaced by a random token.
+        smoothing: A token that occurs n times in the data is drawn with weight n^-smoothing.
+    """
+
+    share: float = setting(SHARE, 0.15)
+    word_mask: float = setting(SHARE, 0.8)
+    word_keep: float = setting(SHARE, 0.1)
+    word_random: float = setting(SHARE, 0.1)
+    smoothing: float = setting(AMOUNT, 0.7)
+
+    def check_together(self) -> None:  # noqa: D102
+        total = self.word_mask + self.word_keep + self.word_random
+        if abs(total - 1) > 1e-6:
+            raise refused("word_mask", "word_mask + word_keep + word_random = 1", total)

@@ -1,0 +1,113 @@
+"""What a recipe says of the models: the one that is trained, and its teacher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+from distil.common.config import DistilBertConfig
+from distil.common.config_values import ALIASES
+from distil.common.rules import AMOUNT, COUNT, FLAG, POSITIVE, TEXT, one_of, or_none
+from distil.common.steps.recipe_rules import NUMBERS, OPTIONS, Section, refused, setting
+from distil.errors import ConfigError, shown
+
+# Fields of the configuration that other parts of a recipe decide.
+_SAID_ELSEWHERE = {
+    "dtype": "precision", "num_labels": "data.labels", "id2label": "data.labels",
+    "label2id": "data.labels", "architectures": "task",
+}  # fmt: skip
+_CONFIG_FIELDS = tuple(f.name for f in fields(DistilBertConfig) if f.name != "extra")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSection(Section):
+    """The model to train.
+
+    Attributes:
+        name: A folder, a bundled checkpoint, or a name on the hub; None makes a student from the
+            recipe's teacher.
+        framework: "pt" or "tf"; None chooses as `distil.load` does.
+        revision: Branch, tag or commit on the hub.
+        config: Fields of the configuration to override (`dropout: 0.0`).
+        new_head: Replace the checkpoint's head if it has one for other labels.
+        new_weights: Start from random weights: only the configuration and the tokenizer of `name`
+            are used, or only the size of a student made from its teacher.
+        vocabulary: Size to shrink the vocabulary to: special tokens and single characters stay,
+            then the tokens that are most frequent in the training rows.  None keeps all.
+    """
+
+    name: str | None = setting(or_none(TEXT), None)
+    framework: str | None = setting(one_of(("pt", "tf"), or_none=True), None)
+    revision: str | None = setting(or_none(TEXT), None)
+    config: dict[str, Any] = field(default_factory=dict, metadata={"rule": OPTIONS})
+    new_head: bool = setting(FLAG, False)
+    new_weights: bool = setting(FLAG, False)
+    vocabulary: int | None = setting(or_none(COUNT), None)
+
+    def check_together(self) -> None:  # noqa: D102
+        for given in self.config:
+            name = ALIASES.get(given, given)
+            if name in _SAID_ELSEWHERE:
+                raise refused(
+                    "config", f"no {name}, which {_SAID_ELSEWHERE[name]} decides", self.config
+                )
+            if name not in _CONFIG_FIELDS:
+                near = get_close_matches(name, _CONFIG_FIELDS, n=1)
+                raise ConfigError(
+                    "config has an unknown field",
+                    expected="fields of DistilBertConfig", found=shown(given), where="config",
+                    fix=f"did you mean {near[0]}?" if near else None,
+                )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSection(Section):
+    """The teacher, for distillation.
+
+    Attributes:
+        name: A folder, a bundled checkpoint, or a name on the hub: a model trained for the
+            recipe's task.
+        revision: Branch, tag or commit on the hub.
+        layers: The teacher's layers that initialise the student; None takes every other one,
+            starting with the first.
+    """
+
+    name: str = setting(TEXT)
+    revision: str | None = setting(or_none(TEXT), None)
+    layers: tuple[int, ...] | None = setting(or_none(NUMBERS), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationSection(Section):
+    """The distillation loss: a weighted sum of up to five losses.
+
+    A loss of weight 0 is not computed.  The defaults are the triple loss of Sanh et al. 2019, with
+    its weights.
+
+    Attributes:
+        temperature: Softmax temperature of L_ce.
+        alpha_ce: Weight of L_ce, between the predictions of student and teacher; for regression,
+            of the mean squared error between their scores.
+        alpha_task: Weight of the loss on the labels; for masked-LM that is L_mlm.
+        alpha_cos: Weight of L_cos, the cosine distance between the last hidden states.
+        alpha_hidden: Weight of the mean squared error between hidden states, layer by layer.
+        alpha_attention: Weight of the mean squared error between attention weights (in training
+            those after dropout).
+        restrict_to_mask: Compute L_ce of masked-LM at the masked tokens only, not at all tokens.
+    """
+
+    temperature: float = setting(POSITIVE, 2.0)
+    alpha_ce: float = setting(AMOUNT, 5.0)
+    alpha_task: float = setting(AMOUNT, 2.0)
+    alpha_cos: float = setting(AMOUNT, 1.0)
+    alpha_hidden: float = setting(AMOUNT, 0.0)
+    alpha_attention: float = setting(AMOUNT, 0.0)
+    restrict_to_mask: bool = setting(FLAG, False)
+
+    def check_together(self) -> None:  # noqa: D102
+        weights = (
+            self.alpha_ce, self.alpha_task, self.alpha_cos, self.alpha_hidden, self.alpha_attention
+        )  # fmt: skip
+        if not any(weights):
+            raise refused("alpha_ce", "one of the weights above 0", self.alpha_ce)
