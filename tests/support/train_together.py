@@ -15,7 +15,7 @@ os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # no other network is needed, nor alway
 
 from distil.cli import main as command_line
 from distil.training import cache, distill, examples, train
-from distil.training.run import open_workers
+from distil.training.session import open_workers
 
 
 class IdsFile(cache.IdsFile):

@@ -16,8 +16,7 @@ import pytest
 from distil import benchmarking
 from distil.benchmarking.entrants import ways
 from distil.cli import main, make_parser
-from distil.common.steps.recipe import read_recipe
-from distil.common.steps.recipe_rules import read_assignments
+from distil.cli._training import recipe_of_command
 from support.models import build, config_for
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +131,7 @@ def check_distil(words):
     """A command of ours: its options exist, and a recipe takes the keys that are set."""
     arguments = make_parser().parse_args(words)
     if words[0] in ("train", "distill"):
-        recipe = read_recipe(arguments.recipe, read_assignments(arguments.assignments))
+        recipe = recipe_of_command(arguments)
         assert (recipe.teacher is not None) == (words[0] == "distill")
 
 

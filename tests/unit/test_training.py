@@ -8,7 +8,7 @@ import pytest
 
 import distil
 from distil.errors import CheckpointError, InputError, TrainingError
-from distil.training import metrics, run, train
+from distil.training import metrics, session, train
 from distil.training.log import read_log
 from support.training import TASKS, make_recipe
 
@@ -193,7 +193,7 @@ def test_too_long_for_the_model_is_an_error(tmp_path):
 @pytest.mark.pt
 def test_an_unknown_metric_is_an_error_before_anything_is_read(tmp_path, monkeypatch):
     recipe = make_recipe(tmp_path, "sequence-classification", "pt")
-    monkeypatch.setattr(run, "prepare", None)
+    monkeypatch.setattr(session, "prepare", None)
     with pytest.raises(TrainingError, match=r"accuracy, f1[\s\S]*did you mean accuracy"):
         train(recipe, **{"evaluation.metric": "acuracy", "schedule.steps": 1})
     regression = {"model.config": {"problem_type": "regression"}}

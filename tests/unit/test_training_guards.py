@@ -30,7 +30,8 @@ from distil.training import (
     log,
     metrics,
     preparing,
-    run,
+    result,
+    session,
     train,
 )
 from distil.training.cache import load_features
@@ -189,9 +190,9 @@ class TestIdentity:
     def test_a_result_that_is_none(self, tmp_path, content, monkeypatch):
         path = tmp_path / "training.json"
         path.write_text(content, encoding="latin-1")
-        monkeypatch.setattr(run, "check_same", lambda *_: None)
+        monkeypatch.setattr(result, "check_same", lambda *_: None)
         with pytest.raises(CheckpointError, match=r"training\.json"):
-            run._finished(tmp_path, {"recipe": {}})
+            result.finished(tmp_path, {"recipe": {}})
 
 
 class TestTokenizedData:
@@ -431,14 +432,14 @@ class TestInterrupts:
 
         path = tmp_path / "recipe.yaml"
         path.write_text(json.dumps(recipe.to_table()))
-        trained = run.Loop._tell
+        trained = session.Loop._tell
 
         def tell(self, *arguments):
             trained(self, *arguments)
             if self.position.step == 2:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        monkeypatch.setattr(run.Loop, "_tell", tell)
+        monkeypatch.setattr(session.Loop, "_tell", tell)
         assert main(["train", str(path)]) == 143
         out, err = capsys.readouterr()
         assert out == ""
@@ -539,7 +540,7 @@ def test_a_missing_package_is_said_first(task, changes, package, named, monkeypa
 @pytest.mark.pt
 def test_packages_are_looked_for_before_anything_is_read(recipe, monkeypatch):
     monkeypatch.setattr(metrics, "find_spec", lambda name: None)
-    monkeypatch.setattr(run, "prepare", None)
+    monkeypatch.setattr(session, "prepare", None)
     with pytest.raises(FrameworkError, match="matplotlib"):
         train(recipe)
     assert not Path(recipe.output).exists()

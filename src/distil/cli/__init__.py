@@ -29,7 +29,7 @@ COMMANDS = {
     "evaluate": "measure a model on rows with right answers; compare it with another",
     "serve": "serve models over HTTP",
     "bench": "measure which framework, engine and type is fastest for a model on this machine",
-    "train": "train a model by a recipe, in either framework",
+    "train": "train a model on your rows, in either framework",
     "distill": "teach a smaller model what a larger one knows",
 }
 

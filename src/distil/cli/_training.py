@@ -8,9 +8,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distil.cli import _output
+from distil.cli import _arguments, _output
 from distil.cli._progress import Tell, progress
 from distil.errors import DistilError
 
@@ -25,13 +26,24 @@ _FAILED = 2  # see `distil.cli`
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("recipe", metavar="RECIPE", help="a YAML file")
+    parser.add_argument(
+        "recipe", nargs="?", metavar="RECIPE", help="a YAML file; none where options say it all"
+    )
     parser.add_argument(
         "assignments",
         nargs="*",
         metavar="KEY=VALUE",
         help="settings to change, such as batch.examples=16",
     )
+    parser.add_argument("--task", help="task to train for")
+    parser.add_argument("--model", metavar="NAME", help="model to begin with")
+    parser.add_argument("--data", metavar="FILE", help="rows to learn from")
+    parser.add_argument(
+        "--dev", metavar="FILE", help="rows to judge by (a tenth of the others, held out)"
+    )
+    parser.add_argument("--output", metavar="FOLDER", help="folder for the model")
+    _arguments.add_columns(parser, "text", "text_pair", "context", "choices", "label")
+    _arguments.add_other_columns(parser)
     parser.add_argument("--framework", choices=("pt", "tf"), help="to train in")
     parser.add_argument(
         "--force", action="store_true", help="write into an output folder that holds something else"
@@ -41,15 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
     """Train by `train`, and show what it came to; gives the exit status."""
-    from distil.common.steps.recipe import read_recipe  # noqa: PLC0415
-    from distil.common.steps.recipe_rules import read_assignments  # noqa: PLC0415
     from distil.frameworks import find_framework  # noqa: PLC0415 - after --help
-    from distil.training.run import open_workers  # noqa: PLC0415
+    from distil.training.session import open_workers  # noqa: PLC0415
 
-    assignments = read_assignments(arguments.assignments)
-    if arguments.framework is not None:
-        assignments["model.framework"] = arguments.framework
-    recipe = read_recipe(arguments.recipe, assignments)
+    recipe = recipe_of_command(arguments)
     framework = find_framework(recipe.model.framework)
     if framework == "tf":
         _output.start_tensorflow()
@@ -68,6 +75,26 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
         if workers.is_first:
             _show(result, as_json=arguments.json)
     return 0
+
+
+def recipe_of_command(arguments: argparse.Namespace) -> Recipe:
+    """The recipe that a command line comes to."""
+    from distil.common.steps.recipe_rules import read_assignments  # noqa: PLC0415 - after --help
+    from distil.training.given import recipe_of  # noqa: PLC0415
+
+    texts, source = list(arguments.assignments), arguments.recipe
+    if source is not None and "=" in source and not Path(source).exists():
+        texts.insert(0, source)
+        source = None
+    assignments = read_assignments(texts)
+    if arguments.framework is not None:
+        assignments["model.framework"] = arguments.framework
+    given = {
+        name: getattr(arguments, name, None)
+        for name in ("task", "model", "teacher", "data", "dev", "output")
+    }
+    columns = _arguments.columns_of(arguments) or None
+    return recipe_of(source, assignments, columns=columns, **given).recipe
 
 
 def _keep_freed_memory() -> None:

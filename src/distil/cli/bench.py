@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from distil.cli import _output
+from distil.cli import _arguments, _output
 from distil.cli._output import BAD, FAINT, GOOD
 from distil.errors import InputError
 from distil.reading import RowFile, to_inputs
@@ -40,8 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file", type=Path, help="texts to measure on: lines, .jsonl, .csv, .tsv, ..."
     )
-    parser.add_argument("--text-column", metavar="NAME", help="column of the text")
-    parser.add_argument("--label-column", metavar="NAME", help="column of the right answer")
+    _arguments.add_columns(parser, "text", "label")
     parser.add_argument(
         "--rows", type=int, default=256, metavar="N", help="use the first N rows (256)"
     )

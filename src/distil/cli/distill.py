@@ -25,12 +25,21 @@ EXAMPLES = (
         "distil distill configs/distill/sst2.yaml model.name=null output=half --framework tf",
     ),
     (
+        "half of your own model, on your own table",
+        "distil distill --task sequence-classification --teacher ./my-model --data reviews.csv "
+        "--text-column review --output half",
+    ),
+    (
         "from the teacher's predictions alone, for a program",
         "distil distill configs/distill/sst2.yaml distillation.alpha_task=0 output=soft --json",
     ),
 )
 
-add_arguments = _training.add_arguments
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    _training.add_arguments(parser)
+    parser.add_argument("--teacher", metavar="NAME", help="model to learn from")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from distil.cli import _output
+from distil.cli import _arguments, _output
 from distil.cli._output import BAD, FAINT, GOOD
 from distil.cli._progress import progress
-from distil.errors import InputError
 
 DESCRIPTION = """\
 Answer every row of a file and compare with the right answers: the metrics of
@@ -34,32 +33,18 @@ EXAMPLES = (
     ),
 )
 
-# Options that name a column, and the field that it holds.
-_COLUMNS = {"text_column": "text", "pair_column": "text_pair", "label_column": "label"}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     _output.add_name(parser)
     parser.add_argument("file", metavar="FILE", help=".csv, .tsv, .jsonl, .parquet, .conll, ...")
     parser.add_argument("--task", help="task to load the model for (its own)")
-    parser.add_argument("--text-column", metavar="NAME", help="column of the texts (text)")
-    parser.add_argument("--pair-column", metavar="NAME", help="column of second texts")
-    parser.add_argument(
-        "--label-column",
-        metavar="NAME",
-        help="column of the right labels, or their numbers (label)",
-    )
-    parser.add_argument(
-        "--columns", nargs="+", default=[], metavar="FIELD=NAME",
-        help="columns of other fields: prompt, choices, words, tags, question, context, answers",
-    )  # fmt: skip
+    _arguments.add_columns(parser, "text", "text_pair", "label")
+    _arguments.add_other_columns(parser)
     parser.add_argument(
         "--against", metavar="OTHER", help="a second model, or another form of this one: int8, ..."
     )
-    parser.add_argument("--framework", help="pt or tf")
-    parser.add_argument("--engine", help="packed, openvino or onnxruntime")
-    parser.add_argument("--dtype", help="float32, bfloat16 or int8")
+    _arguments.add_form(parser, dtype=None)
     parser.add_argument(
         "--slices", nargs="+", default=[], metavar="NAME",
         help='measure parts of the rows separately: "length", or columns',
@@ -89,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
             framework=arguments.framework,
             engine=arguments.engine,
             dtype=arguments.dtype,
-            columns=_columns(arguments),
+            columns=_arguments.columns_of(arguments),
             slices=arguments.slices,
             seed=arguments.seed,
             max_rows=arguments.rows,
@@ -104,21 +89,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(found)
     return 0
-
-
-def _columns(arguments: argparse.Namespace) -> dict[str, str]:
-    """The columns that were named, by field."""
-    found = {
-        field: getattr(arguments, option)
-        for option, field in _COLUMNS.items()
-        if getattr(arguments, option) is not None
-    }
-    for assignment in arguments.columns:
-        field, equals, name = assignment.partition("=")
-        if not equals:
-            raise InputError("not FIELD=NAME", found=repr(assignment), where="--columns")
-        found[field] = name
-    return found
 
 
 def _print(found: Any) -> None:

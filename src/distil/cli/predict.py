@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from distil.cli import _output
+from distil.cli import _arguments, _output
 from distil.cli._output import BAD, GOOD
 from distil.cli._results_file import ResultsFile
 from distil.common.sentences import POOLINGS
@@ -108,12 +108,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         type=lambda name: "text" if name == "lines" else name,
         help="format of the file (default: by its suffix)",
     )
-    parser.add_argument(
-        "--text-column", metavar="NAME", help="column of the text, question or prompt"
-    )
-    parser.add_argument("--pair-column", metavar="NAME", help="column of the second text")
-    parser.add_argument("--context-column", metavar="NAME", help="column of the context")
-    parser.add_argument("--choices-column", metavar="NAME", help="column of the list of choices")
+    _arguments.add_columns(parser, "text", "text_pair", "context", "choices")
     parser.add_argument(
         "--skip-bad-rows",
         action="store_true",
@@ -140,20 +135,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the model, instead of NAME; every other argument is then a text",
     )
-    parser.add_argument(
-        "--framework", choices=("pt", "tf", "both"), help="PyTorch, TensorFlow, or both compared"
-    )
-    parser.add_argument(
-        "--dtype",
-        choices=("float32", "bfloat16", "int8"),
-        default="float32",
-        help="type to compute in (float32)",
-    )
-    parser.add_argument(
-        "--engine",
-        choices=("packed", "openvino", "onnxruntime"),
-        help="what computes (packed: the framework itself)",
-    )
+    _arguments.add_form(parser, "both")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

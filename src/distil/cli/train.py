@@ -7,16 +7,23 @@ import argparse
 from distil.cli import _training
 
 DESCRIPTION = """\
-Train a model for one of five tasks by a recipe: a YAML file that names the
-model, the data and every setting.  The same recipe gives the same batches and
-the same curve in both frameworks.
+Train a model for one of five tasks on a file of rows, or by a recipe: a YAML file
+that names the model, the data and every setting.  The same recipe gives the same
+batches and the same curve in both frameworks.  Without dev rows a tenth of the
+training rows is held out to judge the model by.
 
 The output folder gets the model, which `distil.load` and `distil predict` take,
-its card (README.md), its curves (curves.png) and its log (log.jsonl).  After an
+its card (README.md), its curves (curves.png), its log (log.jsonl), and the recipe
+that all this came to (recipe.yaml).  After an
 interruption, even a kill, the same command continues.  Ctrl-C finishes the step
 and saves a checkpoint; a second Ctrl-C ends at once."""
 EXAMPLES = (
-    ("a sentiment classifier", "distil train configs/finetune/sst2.yaml data.folder=./data"),
+    (
+        "a classifier of your own table",
+        "distil train --task sequence-classification --model distilbert-base-uncased "
+        "--data reviews.csv --text-column review --output reviews",
+    ),
+    ("by a recipe", "distil train configs/finetune/sst2.yaml data.folder=./data"),
     (
         "in TensorFlow, with other settings",
         "distil train configs/finetune/sst2.yaml optimizer.learning_rate=1e-4 output=sst2-tf "

@@ -99,7 +99,7 @@ def cache_path(recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ..
     stats = [(Path(data.folder) / name).stat() for name in names]
     table = recipe.to_table()["data"]
     described = [
-        recipe.task, split, labels,
+        recipe.task, split, labels, recipe.data.dev_share and recipe.seed,
         {name: value for name, value in table.items() if name not in ("cache", "labels")},
         [(stat.st_size, stat.st_mtime_ns) for stat in stats],
         tokenizer.backend_tokenizer.to_str(),

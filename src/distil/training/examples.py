@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from distil.arrays import Array
 from distil.common.config_rules import MOST_LABELS
 from distil.common.steps.batching import Features
 from distil.common.steps.recipe_data import FORMATS, DataSection
@@ -105,13 +106,22 @@ class Reader:
         return self.tokenizer(texts, pairs, return_attention_mask=False, **options)
 
 
-def read_split(data: DataSection, split: str) -> Iterator[Row]:
+def read_split(data: DataSection, split: str, held: Array | None = None) -> Iterator[Row]:
     """The rows of a split, "train" or "dev"; none where the recipe has no such split.
+
+    Args:
+        data: Of the recipe.
+        split: Which.
+        held: Which of the training rows are dev rows; None for none of them.
 
     Raises:
         InputError: A file is missing or of an unknown format, or a row cannot be read.
         FrameworkError: The package that reads them is not installed.
     """
+    if held is not None:
+        wanted = held if split == "dev" else ~held
+        rows = compress(read_split(data, "train"), wanted.tolist())
+        return islice(rows, data.max_dev_rows if split == "dev" else None)
     limit = {"train": data.max_train_rows, "dev": data.max_dev_rows}[split]
     return islice(sound(_rows(data, split)), limit)
 

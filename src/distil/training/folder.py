@@ -12,9 +12,11 @@ from distil.storage.files import claim
 from distil.training import checkpoints, log
 
 RESULT = "training.json"
+RECIPE = "recipe.yaml"
+DATA = "data"
 
 # The folder of a training has at least one of these.
-_MARKS = (log.FILE_NAME, checkpoints.FILE_NAME, RESULT)
+_MARKS = (log.FILE_NAME, checkpoints.FILE_NAME, RESULT, RECIPE)
 _LOCK = ".training.lock"
 
 

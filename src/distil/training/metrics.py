@@ -178,10 +178,9 @@ def check_packages(recipe: Recipe) -> None:
     Raises:
         FrameworkError: A package is not installed.
     """
-    task, data = TASKS[recipe.task], recipe.data
-    has_dev = data.dev or (data.hub and data.dev_split)
+    task = TASKS[recipe.task]
     needed = ["matplotlib"]
-    if has_dev and task.class_column is not None:
+    if recipe.data.has_dev and task.class_column is not None:
         is_regression = recipe.model.config.get("problem_type") == REGRESSION
         scores = "scipy" if is_regression else "scikit-learn"
         needed.append("seqeval" if task.scores_tokens else scores)

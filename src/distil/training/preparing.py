@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from distil.api import load_located, load_tokenizer
+from distil.arrays import Array
 from distil.checkpoints.located import locate
 from distil.common.config import DistilBertConfig
 from distil.common.labels import BINARY, REGRESSION
 from distil.common.steps.masking import Masking, token_counts
 from distil.common.steps.recipe import Recipe
 from distil.common.tasks import TASKS
-from distil.errors import ConfigError, InputError, printable, shown
+from distil.errors import ConfigError, InputError, WeightsError, printable, shown
 from distil.frameworks import FRAMEWORKS, choose_form, model_class
 from distil.storage.hub import HubOptions
 from distil.training.cache import cache_path, load_features, save_features
 from distil.training.examples import Examples, Reader, check_some, labels_of, read_split
 from distil.training.features import BUILDERS
+from distil.training.splitting import held_out
 from distil.training.student import make_student, smaller_vocabulary
 
 # Rows of a class that is common; classes that are named at most, and characters of each.
@@ -39,6 +41,7 @@ class Prepared:
         dev: Examples to be judged by, or None.
         masking: Of masked-LM, else None.
         tokens: Ids that the model has for those that it keeps; None where it keeps all.
+        held: Number of training rows that were held out as dev rows.
     """
 
     tokenizer: Any
@@ -47,6 +50,7 @@ class Prepared:
     dev: Examples | None
     masking: Masking | None
     tokens: tuple[int, ...] | None = None
+    held: int = 0
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -73,15 +77,14 @@ def prepare(recipe: Recipe) -> Prepared:
         TokenizerError: The model has no tokenizer.
     """
     tokenizer = load_tokenizer(str(recipe.origin.name), revision=recipe.origin.revision)
-    counts = _classes(recipe, tokenizer)
+    held = held_out(recipe)
+    counts = _classes(recipe, tokenizer, held)
     labels = tuple(counts)
-    tokens = _tokens_to_keep(recipe, tokenizer, labels)
+    tokens = _tokens_to_keep(recipe, tokenizer, labels, held)
     if tokens is not None:
         tokenizer = tokenizer.keep_tokens(tokens)
-    splits = ["train"]
-    if recipe.data.dev or (recipe.data.hub and recipe.data.dev_split):
-        splits.append("dev")
-    examples = {split: _examples(recipe, split, tokenizer, labels) for split in splits}
+    splits = ["train", "dev"] if recipe.data.has_dev else ["train"]
+    examples = {split: _examples(recipe, split, tokenizer, labels, held) for split in splits}
     masking = None
     if TASKS[recipe.task].masks_words:
         masking = Masking.over(
@@ -98,23 +101,26 @@ def prepare(recipe: Recipe) -> Prepared:
         dev=examples.get("dev"),
         masking=masking,
         tokens=tokens,
+        held=0 if held is None else int(held.sum()),
     )
 
 
 def _tokens_to_keep(
-    recipe: Recipe, tokenizer: Any, labels: tuple[str, ...]
+    recipe: Recipe, tokenizer: Any, labels: tuple[str, ...], held: Array | None
 ) -> tuple[int, ...] | None:
     """Ids of the tokens that a smaller vocabulary keeps; None if that would be all."""
     size = recipe.model.vocabulary
     if size is None or size >= len(tokenizer):
         return None
-    ids = _examples(recipe, "train", tokenizer, labels).features.ids
+    ids = _examples(recipe, "train", tokenizer, labels, held).features.ids
     special = (*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder)
     counts = token_counts(ids, len(tokenizer))
     return tuple(smaller_vocabulary(tokenizer.get_vocab(), special, counts, size))
 
 
-def _examples(recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ...]) -> Examples:
+def _examples(
+    recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ...], held: Array | None
+) -> Examples:
     """The examples of a split, tokenized now or before."""
     path = cache_path(recipe, split, tokenizer, labels)
     # What is on the hub may change without anybody here noticing.
@@ -123,7 +129,7 @@ def _examples(recipe: Recipe, split: str, tokenizer: Any, labels: tuple[str, ...
     if found is not None:
         return Examples(features=found)
     reader = Reader(data=recipe.data, tokenizer=tokenizer, labels=labels, ids_path=path)
-    rows = read_split(recipe.data, split)
+    rows = read_split(recipe.data, split, held)
     examples = check_some(BUILDERS[recipe.task](rows, reader), split)
     if kept is not None and examples.details is None:
         save_features(kept, examples.features)
@@ -169,10 +175,18 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
     else:
         form = choose_form(framework=framework, dtype=dtype)
         with locate(recipe.model.name, HubOptions(revision=recipe.model.revision)) as found:
-            model = load_located(
-                found, TASKS[recipe.task], form, seed=recipe.seed,
-                ignore_mismatched_sizes=recipe.model.new_head, **config,
-            )  # fmt: skip
+            try:
+                model = load_located(
+                    found, TASKS[recipe.task], form, seed=recipe.seed,
+                    ignore_mismatched_sizes=recipe.model.new_head, **config,
+                )  # fmt: skip
+            except WeightsError as error:
+                if "ignore_mismatched_sizes" not in str(error.fix):
+                    raise
+                fix = "set model.new_head=true to train a new head"
+                raise WeightsError(
+                    error.problem, found=error.found, where=error.where, fix=fix
+                ) from None
     if prepared.tokens is not None:
         every = range(model.config.n_layers)
         model = make_student(model, layers=every, tokens=prepared.tokens, dtype=dtype)
@@ -201,7 +215,7 @@ def check_length(recipe: Recipe, config: DistilBertConfig) -> None:
         )  # fmt: skip
 
 
-def _classes(recipe: Recipe, tokenizer: Any) -> Mapping[str, int | None]:
+def _classes(recipe: Recipe, tokenizer: Any, held: Array | None) -> Mapping[str, int | None]:
     """The classes, from the recipe or else from the training rows, and how often they are there."""
     kind = recipe.model.config.get("problem_type")
     column = TASKS[recipe.task].class_column
@@ -217,7 +231,7 @@ def _classes(recipe: Recipe, tokenizer: Any) -> Mapping[str, int | None]:
         found = dict.fromkeys(recipe.data.labels)
     else:
         reader = Reader(data=recipe.data, tokenizer=tokenizer)
-        counts = labels_of(read_split(recipe.data, "train"), reader, column)
+        counts = labels_of(read_split(recipe.data, "train", held), reader, column)
         _warn_of_rare(counts)
         found = dict(counts)
     if len(found) == 1:  # which the model would take for regression

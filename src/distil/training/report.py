@@ -109,6 +109,20 @@ def _distance(curves: Sequence[Curve]) -> str:
     return f"\nlargest difference {most:.1g}"
 
 
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe, every default written out.
+
+    Raises:
+        CheckpointError: It cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(
+            f"# distil {'train' if recipe.teacher is None else 'distill'} {path}\n"
+            + yaml.safe_dump(recipe.to_table(), sort_keys=False),
+            encoding="utf-8",
+        )
+
+
 def write_card(
     folder: Path,
     recipe: Recipe,

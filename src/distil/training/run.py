@@ -2,86 +2,58 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distil.api import save
-from distil.common.steps.recipe import Recipe, read_recipe
-from distil.common.steps.stepping import Step
-from distil.common.steps.workers import Workers, find_place
-from distil.errors import CheckpointError, ConfigError
-from distil.frameworks import find_framework, import_framework, part
-from distil.storage.files import read_json, write_json
-from distil.training import checkpoints
-from distil.training.evaluation import Judge
-from distil.training.folder import RESULT, check_output, claimed
-from distil.training.identity import check_all_alike, check_same, contents_of, settings_of
-from distil.training.interrupts import LOGGER, Stop, watched
-from distil.training.log import Log, read_log
-from distil.training.loop import Listener, Loop
-from distil.training.metrics import check_metric, check_packages
-from distil.training.position import Position
-from distil.training.preparing import Prepared, described, load_model, prepare
-from distil.training.report import CURVES, draw_curves, write_card
-from distil.training.teacher import check_lesson, load_teacher
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingResult:
-    """The result of a training.
-
-    Attributes:
-        folder: Where the model is, with its tokenizer, its card, its curves and its log.
-        framework: It was trained in.
-        steps: How many there were.
-        metrics: Of the model that was kept, on the dev rows; none if there are no such rows.
-        metric: Which of them decided; None likewise.
-        best_step: After which step the model was as it was kept.
-        examples: To learn from, an epoch.
-        tokens: Seen in training, padding not counted.
-        seconds: It took; of training that was interrupted, since then.
-        labels: Names of the classes; none where the task has none.
-        trained: False where it was finished before, and nothing was trained by this call.
-    """
-
-    folder: Path
-    framework: str
-    steps: int
-    metrics: Mapping[str, float]
-    metric: str | None
-    best_step: int
-    examples: int
-    tokens: int
-    seconds: float
-    labels: tuple[str, ...] = ()
-    trained: bool = field(default=True, compare=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as plain data."""
-        return {**asdict(self), "folder": str(self.folder)}
+from distil.common.steps.recipe import Recipe
+from distil.common.steps.workers import Workers
+from distil.errors import ConfigError
+from distil.training.given import recipe_of
+from distil.training.loop import Listener
+from distil.training.result import TrainingResult
+from distil.training.session import run
 
 
 def train(
-    recipe: str | Path | Mapping[str, Any] | Recipe,
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
     *,
+    task: str | None = None,
+    model: str | Path | Mapping[str, Any] | None = None,
+    data: Any = None,
+    dev: Any = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    output: str | Path | None = None,
     listener: Listener | None = None,
     workers: Workers | None = None,
     force: bool = False,
     **assignments: Any,
 ) -> TrainingResult:
-    """Train a model by a recipe, without a teacher; `distil.distill` is for those with one.
+    """Train a model, without a teacher; `distil.distill` is for those with one.
+
+        distil.train("sst2.yaml", **{"optimizer.learning_rate": 1e-4})
+        distil.train(task="sequence-classification", model="distilbert-base-uncased",
+                     data=frame, columns={"text": "review"}, output="reviews")
 
     The same call continues training that was interrupted, to the weights that it would have ended
     with; once it is done, the same call gives its result again.  Ctrl-C and SIGTERM let one
     process finish its step, and keep what it has.
 
     Args:
-        recipe: A YAML file (see `distil.common.steps.recipe`), or its contents.
+        recipe: A YAML file (see `distil.common.steps.recipe`), or its contents; None where the
+            other arguments say what is needed.  The recipe that they come to is written into the
+            folder, as recipe.yaml.
+        task: As in `distil.load`.
+        model: The name of the model to begin with, as in `distil.load`.
+        data: Rows to learn from: a pandas or polars frame, a data set of the package `datasets`,
+            an Arrow table, a list of dicts; or a file, or several.  A DatasetDict, or another
+            mapping, has them under "train", and dev rows under "dev" or "validation".  Rows in
+            memory are written into the output folder.
+        dev: Rows to judge the model by, likewise.  Without any, a tenth of the training rows is
+            held out for it (`data.dev_share`).
+        columns: Names of columns, where they differ from those of docs/training.md: {"text":
+            "review"}.
+        output: The folder to write into.
         listener: Called after every step with a `distil.training.loop.Progress`, in the first
             worker.
         workers: Who train together; None finds out what has started this process: torchrun,
@@ -103,29 +75,49 @@ def train(
         FrameworkError: A package that this needs is not installed.
         Interrupted: By Ctrl-C or SIGTERM, with what is needed to continue on disk.
     """
-    recipe = read_recipe(recipe, assignments)
-    if recipe.teacher is not None:
+    given = recipe_of(
+        recipe, assignments, task=task, model=model, data=data, dev=dev, columns=columns,
+        output=output,
+    )  # fmt: skip
+    teacher = given.recipe.teacher
+    if teacher is not None:
         raise ConfigError(
-            "the recipe has a teacher", found=f"teacher {recipe.teacher.name!r}",
+            "the recipe has a teacher", found=f"teacher {teacher.name!r}",
             where="teacher", fix="use `distil distill`, in Python distil.distill",
         )  # fmt: skip
-    return _run(recipe, listener, workers, force=force)
+    return run(given, listener, workers, force=force)
 
 
 def distill(
-    recipe: str | Path | Mapping[str, Any] | Recipe,
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
     *,
+    teacher: str | Path | Mapping[str, Any] | None = None,
+    task: str | None = None,
+    model: str | Path | Mapping[str, Any] | None = None,
+    data: Any = None,
+    dev: Any = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    output: str | Path | None = None,
     listener: Listener | None = None,
     workers: Workers | None = None,
     force: bool = False,
     **assignments: Any,
 ) -> TrainingResult:
-    """Train a student by a recipe that names its teacher.
+    """Train a student with a teacher.
+
+        distil.distill(teacher="reviews", data=frame, columns={"text": "review"}, output="small")
 
     Everything else works as in `train`.
 
     Args:
         recipe: As of `train`, with a section `teacher`.
+        teacher: The name of the teacher, a model trained for the task, as in `distil.load`.
+        task: As of `train`; None takes the teacher's, where there is no recipe.
+        model: The student to begin with; None makes one of some of the teacher's layers.
+        data: As of `train`.
+        dev: As of `train`.
+        columns: As of `train`.
+        output: As of `train`.
         listener: As of `train`.
         workers: As of `train`.
         force: As of `train`.
@@ -141,219 +133,13 @@ def distill(
         CheckpointError: As of `train`.
         FrameworkError: As of `train`.
     """
-    recipe = read_recipe(recipe, assignments)
-    if recipe.teacher is None:
+    given = recipe_of(
+        recipe, assignments, task=task, model=model, teacher=teacher, data=data, dev=dev,
+        columns=columns, output=output,
+    )  # fmt: skip
+    if given.recipe.teacher is None:
         raise ConfigError(
             "the recipe has no teacher", expected="a section `teacher`", where="teacher",
             fix="use `distil train`, in Python distil.train, or set teacher.name",
         )  # fmt: skip
-    return _run(recipe, listener, workers, force=force)
-
-
-def open_workers(framework: str) -> AbstractContextManager[Workers]:
-    """Those who train together, connected until the context ends.
-
-    Args:
-        framework: "pt" or "tf".
-
-    Raises:
-        ConfigError: The variables that say who they are do not fit, or not the framework.
-        FrameworkError: The framework is not installed.
-    """
-    import_framework(framework)
-    module = part(framework, "training.workers")
-    opened: AbstractContextManager[Workers] = module.open_workers(find_place(framework))
-    return opened
-
-
-def _run(
-    recipe: Recipe, listener: Listener | None, workers: Workers | None, *, force: bool
-) -> TrainingResult:
-    framework = find_framework(recipe.model.framework)
-    import_framework(framework)
-    with nullcontext(workers) if workers is not None else open_workers(framework) as opened:
-        folder = opened.together(lambda: check_output(recipe, force=force))
-        files = opened.together(lambda: contents_of(recipe))
-        settings = {"recipe": settings_of(recipe, framework), "files": files}
-        finished = opened.together(lambda: _finished(folder, settings))
-        if finished is not None:
-            return finished
-        opened.together(lambda: check_metric(recipe))
-        opened.together(lambda: check_packages(recipe))
-        with ExitStack() as stack:
-            opened.by_first(lambda: stack.enter_context(claimed(folder)))
-            return _run_together(recipe, framework, listener, opened, settings)
-
-
-def _run_together(
-    recipe: Recipe,
-    framework: str,
-    listener: Listener | None,
-    workers: Workers,
-    settings: Mapping[str, Any],
-) -> TrainingResult:
-    """Every worker does this; what is written, the first one writes."""
-    start = time.monotonic()
-    folder = Path(recipe.output)
-    prepared = workers.in_turn(lambda: prepare(recipe))
-    identity = {**settings, "data": prepared.fingerprint}
-    saved = workers.together(lambda: _saved(folder, identity))
-    model, step = workers.together(lambda: _model_and_step(recipe, framework, prepared, workers))
-    position = Position()
-    if saved is not None:
-        arrays, info = saved
-        workers.together(lambda: checkpoints.check_arrays(folder, arrays, step.state()))
-        position = workers.together(lambda: Position.read(info["position"]))
-        step.restore(arrays)
-    check_all_alike(workers, {**identity, "step": position.step})
-    log = workers.together(lambda: _log(recipe, position, workers))
-    judge = _judge(recipe, prepared)
-
-    def save_model() -> None:
-        save(model, folder, tokenizer=prepared.tokenizer)
-
-    if prepared.labels and workers.is_first:
-        LOGGER.info("classes: %s", described(prepared))
-    loop = Loop(
-        recipe=recipe,
-        step=step,
-        features=prepared.train.features,
-        pad=prepared.tokenizer.pad_token_id,
-        folder=folder,
-        log=log,
-        judge=judge,
-        masking=prepared.masking,
-        save_model=save_model,
-        identity=identity,
-        workers=workers,
-        stop=Stop(),
-        listener=listener if workers.is_first else None,
-        position=position,
-    )
-    try:
-        with watched(wanted=workers.size == 1) as loop.stop:
-            position = loop.run()
-    finally:
-        if log is not None:
-            log.close()
-    keeps_last = judge is None or recipe.checkpoints.model == "last"
-    result = TrainingResult(
-        folder=folder,
-        framework=framework,
-        steps=position.step,
-        metrics=position.metrics if keeps_last else position.best_metrics,
-        metric=None if judge is None else judge.metric,
-        best_step=position.step if keeps_last else position.best_step,
-        examples=len(prepared.train.features),
-        tokens=position.tokens,
-        seconds=round(time.monotonic() - start, 1),
-        labels=prepared.labels,
-    )
-
-    def finish() -> None:
-        if keeps_last:
-            save_model()
-        try:
-            _report(result, recipe, prepared)
-            write_json(folder / RESULT, {"result": result.to_dict(), **settings})
-        except OSError as error:
-            raise CheckpointError(
-                "training report cannot be written", found=error, where=folder,
-                fix="free some space and run it again: the training itself is done",
-            ) from None  # fmt: skip
-        checkpoints.remove_state(folder)
-
-    workers.by_first(finish)
-    return result
-
-
-def _model_and_step(
-    recipe: Recipe, framework: str, prepared: Prepared, workers: Workers
-) -> tuple[Any, Step]:
-    """The model to train, and what trains it."""
-    if recipe.teacher is None:
-        model = load_model(recipe, framework, prepared)
-        module = part(framework, "training.step")
-        return model, module.Step(model, recipe, workers)
-    teacher = load_teacher(recipe, recipe.teacher, framework, prepared)
-    model = load_model(recipe, framework, prepared, teacher)
-    check_lesson(recipe, model, teacher, prepared.labels)
-    module = part(framework, "training.teaching")
-    return model, module.TeachingStep(model, recipe, teacher, workers)
-
-
-def _log(recipe: Recipe, position: Position, workers: Workers) -> Log | None:
-    """The log of the training's folder; None where another worker writes it."""
-    if not workers.is_first:
-        return None
-    folder = Path(recipe.output)
-    checkpoints.remove_leftovers(folder)
-    return Log(
-        folder,
-        step=position.step,
-        judged=not position.to_judge,
-        tensorboard=recipe.log.tensorboard,
-    )
-
-
-def _judge(recipe: Recipe, prepared: Prepared) -> Judge | None:
-    if prepared.dev is None:
-        return None
-    return Judge(
-        recipe=recipe,
-        examples=prepared.dev,
-        labels=prepared.labels,
-        pad=prepared.tokenizer.pad_token_id,
-        masking=prepared.masking,
-    )
-
-
-def _finished(folder: Path, settings: Mapping[str, Any]) -> TrainingResult | None:
-    """The result that is in the folder already, if there is one.
-
-    Raises:
-        TrainingError: It is that of another recipe, or of other files.
-        CheckpointError: It is damaged.
-    """
-    path = folder / RESULT
-    if not path.exists():
-        return None
-    found = read_json(path)
-    check_same({name: found.get(name) for name in settings}, settings, folder)
-    try:
-        result = {**found["result"], "labels": tuple(found["result"]["labels"])}
-        return TrainingResult(**{**result, "folder": folder, "trained": False})
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(
-            "training result is damaged", found=repr(error), where=path,
-            fix="remove it to train again",
-        ) from None  # fmt: skip
-
-
-def _saved(folder: Path, identity: Mapping[str, Any]) -> Any:
-    """What a training that was interrupted has left, if there is something.
-
-    Raises:
-        TrainingError: It was another training.
-        CheckpointError: It is damaged.
-    """
-    saved = checkpoints.load_state(folder)
-    if saved is not None:
-        check_same(saved[1]["identity"], identity, folder)
-    return saved
-
-
-def _report(result: TrainingResult, recipe: Recipe, prepared: Prepared) -> None:
-    curves = result.folder / CURVES
-    draw_curves({result.framework: read_log(result.folder)}, curves, metric=result.metric)
-    features = prepared.train.features
-    facts = {
-        "examples": f"{result.examples:,} of {len(features.ids):,} tokens",
-        "steps": f"{result.steps:,}, {result.tokens:,} tokens seen",
-        "model kept": f"after step {result.best_step:,}",
-        "time": f"{result.seconds:,.0f} s",
-    }
-    write_card(
-        result.folder, recipe, framework=result.framework, metrics=result.metrics, facts=facts,
-        version=version("distil"),
-    )  # fmt: skip
+    return run(given, listener, workers, force=force)

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
-from distil.common.rules import AMOUNT, COUNT, FLAG, NATURAL, SHARE, TEXT, one_of, or_none
+from distil.common.rules import (
+    AMOUNT,
+    COUNT,
+    FLAG,
+    NATURAL,
+    SHARE,
+    TEXT,
+    Rule,
+    is_number,
+    one_of,
+    or_none,
+)
 from distil.common.steps.recipe_rules import COLUMNS, FILES, NAMES, Section, refused, setting
+from distil.errors import ConfigError, shown
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet", "text", "conll", "squad")
 UNITS = ("line", "paragraph")
+# What tasks read, each from the column of its name, or from the one that `data.columns` names.
+FIELDS = (
+    "text", "text_pair", "choices", "words", "tags", "label", "id", "question", "context",
+    "answers",
+)  # fmt: skip
+_PART = Rule("a number above 0 and below 1", lambda v: is_number(v) and 0 < v < 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +39,8 @@ class DataSection(Section):
         folder: Folder of the files.
         train: Training files.
         dev: Files to evaluate on.
+        dev_share: Fraction of the training rows to hold out and evaluate on, where there are no
+            other rows for it: drawn by `seed`, with every class's share.
         format: Format of the files; None goes by their names (.tsv, .csv, .jsonl, .parquet,
             .txt, .conll, .json for SQuAD), with or without .gz.
         hub: Name of a data set on the hub, instead of files; needs the package `datasets`.
@@ -43,6 +64,7 @@ class DataSection(Section):
     folder: str = setting(TEXT, ".")
     train: tuple[str, ...] | None = setting(or_none(FILES), None)
     dev: tuple[str, ...] | None = setting(or_none(FILES), None)
+    dev_share: float | None = setting(or_none(_PART), None)
     format: str | None = setting(one_of(FORMATS, or_none=True), None)
     hub: str | None = setting(or_none(TEXT), None)
     subset: str | None = setting(or_none(TEXT), None)
@@ -62,6 +84,29 @@ class DataSection(Section):
     def check_together(self) -> None:  # noqa: D102
         if (self.train is None) == (self.hub is None):
             raise refused("train", "either files to train on, or `hub`", self.train)
+        if self.dev_share is not None and (self.dev or (self.hub and self.dev_split)):
+            raise refused("dev_share", "null, as there are dev rows", self.dev_share)
+        for name in self.columns:
+            if name not in FIELDS:
+                near = get_close_matches(name, FIELDS, n=1)
+                raise ConfigError(
+                    "columns has an unknown field", expected=", ".join(FIELDS), found=shown(name),
+                    where="columns", fix=f"did you mean {near[0]}?" if near else None,
+                )  # fmt: skip
+
+    @property
+    def has_dev(self) -> bool:
+        """Whether there are rows to evaluate on."""
+        return bool(self.dev or self.dev_share or (self.hub and self.dev_split))
+
+    @property
+    def columns_read(self) -> frozenset[str]:
+        """The columns that a task may read."""
+        found: set[str] = set()
+        for field_name in FIELDS:
+            column = self.columns.get(field_name, field_name)
+            found |= {column} if isinstance(column, str) else {*column}
+        return frozenset(found)
 
 
 @dataclass(frozen=True, kw_only=True)

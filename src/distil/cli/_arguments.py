@@ -1,0 +1,82 @@
+"""Options that several commands have, declared once."""
+
+from __future__ import annotations
+
+import argparse
+
+from distil.errors import InputError
+
+# What holds a row's fields: option, field, and what the help says.
+_COLUMNS = (
+    ("--text-column", "text", "column of the text, question or prompt"),
+    ("--pair-column", "text_pair", "column of the second text"),
+    ("--context-column", "context", "column of the context"),
+    ("--choices-column", "choices", "column of the list of choices"),
+    ("--label-column", "label", "column of the label, by its name or number"),
+)
+
+
+def add_columns(parser: argparse.ArgumentParser, *fields: str) -> None:
+    """The options that name columns.
+
+    Args:
+        parser: Of the command.
+        *fields: Those that it reads.
+    """
+    for option, field, words in _COLUMNS:
+        if field in fields:
+            parser.add_argument(option, metavar="NAME", help=words)
+
+
+def add_other_columns(parser: argparse.ArgumentParser) -> None:
+    """The option for columns that have none of their own."""
+    parser.add_argument(
+        "--columns", nargs="+", default=[], metavar="FIELD=NAME",
+        help="columns of other fields: choices, words, tags, question, context, answers, ...",
+    )  # fmt: skip
+
+
+def columns_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """The columns that were named, by field.
+
+    Raises:
+        InputError: What follows --columns is no FIELD=NAME.
+    """
+    found = {}
+    for option, field, _ in _COLUMNS:
+        column = getattr(arguments, option[2:].replace("-", "_"), None)
+        if column is not None:
+            found[field] = column
+    for assignment in getattr(arguments, "columns", ()):
+        field, equals, name = assignment.partition("=")
+        if not equals:
+            raise InputError("not FIELD=NAME", found=repr(assignment), where="--columns")
+        found[field] = name
+    return found
+
+
+def add_form(
+    parser: argparse.ArgumentParser, *frameworks: str, dtype: str | None = "float32"
+) -> None:
+    """The options that say what computes.
+
+    Args:
+        parser: Of the command.
+        *frameworks: What else --framework takes, beside "pt" and "tf".
+        dtype: What is usual; None where that is for the function to say.
+    """
+    both = ", or both compared" if "both" in frameworks else ""
+    parser.add_argument(
+        "--framework", choices=("pt", "tf", *frameworks), help=f"PyTorch, TensorFlow{both}"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16", "int8"),
+        default=dtype,
+        help="type to compute in (float32)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("packed", "openvino", "onnxruntime"),
+        help="what computes (packed: the framework itself)",
+    )

@@ -1,0 +1,247 @@
+"""A training that is said without a recipe, or on data in memory: the recipe that it comes to.
+
+Rows in memory are written into the output folder first, in a file that is named by what it holds.
+From there on they are data like any other: the same call continues or repeats the training, and
+so does `distil train` with the recipe that the folder has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distil.common.config import DistilBertConfig
+from distil.common.steps.recipe import Recipe, read_recipe
+from distil.common.tasks import TASKS, find_task, task_of_checkpoint
+from distil.errors import ConfigError, TrainingError
+from distil.reading import rows_from
+from distil.storage.files import atomic_write
+from distil.training import checkpoints
+from distil.training.folder import DATA, RESULT
+
+# What a recipe has to say, and a call need not.
+_BATCH, _DEV_SHARE = 32, 0.1
+
+# How the splits of a mapping may be called.
+_TRAIN, _DEV = ("train",), ("dev", "validation", "valid", "val")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A recipe, and the data that it reads from files which may not be written yet.
+
+    Attributes:
+        recipe: The recipe.
+        tables: Rows in memory by the file for them, as `lines_of` takes them.
+    """
+
+    recipe: Recipe
+    tables: Mapping[Path, Any] = field(default_factory=dict)
+
+    def keep_rows(self, folder: Path) -> None:
+        """Write the rows in memory into their files, where these are not there.
+
+        Args:
+            folder: Of the training.
+
+        Raises:
+            TrainingError: The folder holds a training on other data.
+            InputError: A row has something that JSON cannot hold.
+            CheckpointError: They cannot be written.
+        """
+        for path, table in self.tables.items():
+            if path.exists():  # the name says what is in it
+                continue
+            if any((folder / mark).exists() for mark in (RESULT, checkpoints.FILE_NAME)):
+                raise TrainingError(
+                    "the folder holds a training on other data", where=folder,
+                    fix="choose another output, or remove the folder",
+                )  # fmt: skip
+            with atomic_write(path) as temporary:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with temporary.open("wb") as file:
+                    file.writelines(lines_of(table, self.recipe))
+
+
+def recipe_of(
+    source: str | Path | Mapping[str, Any] | Recipe | None,
+    assignments: Mapping[str, Any],
+    *,
+    task: str | None = None,
+    model: Any = None,
+    teacher: Any = None,
+    data: Any = None,
+    dev: Any = None,
+    columns: Mapping[str, Any] | None = None,
+    output: str | Path | None = None,
+) -> Given:
+    """The recipe that the arguments of `distil.train` or `distil.distill` come to.
+
+    Args:
+        source: A recipe, in which the others are set; None for one that they make up.
+        assignments: Further settings, by dotted name.
+        task: A task, by any of its names.
+        model: The name of a model, or a section of a recipe.
+        teacher: Likewise, a teacher.
+        data: Rows to learn from: a file, several, a table in memory, or these by split; or a
+            section of a recipe.
+        dev: Rows to be judged by.
+        columns: Columns by field.
+        output: A folder.
+
+    Raises:
+        ConfigError: They do not make up a valid recipe.
+        InputError: The data are nothing that has rows.
+    """
+    nothing = all(one is None for one in (source, task, model, teacher, data, output))
+    if nothing and not assignments:
+        raise ConfigError(
+            "there is nothing to train", expected="a recipe, or task, model, data and output"
+        )
+    settings: dict[str, Any] = {}
+    if task is None and source is None and isinstance(teacher, str | Path):
+        task = task_of_checkpoint(DistilBertConfig.from_pretrained(teacher), teacher).name
+    if task is not None:
+        settings["task"] = find_task(task).name
+    if output is not None:
+        settings["output"] = str(output)
+    for name, value in (("model", model), ("teacher", teacher)):
+        if isinstance(value, Mapping):
+            settings[name] = value
+        elif value is not None:
+            settings[f"{name}.name"] = str(value)
+    if source is None:
+        has_batch = any(name.startswith("batch") for name in assignments)
+        source = {} if has_batch else {"batch": {"examples": _BATCH}}
+    if columns is not None:
+        settings["data.columns"] = dict(columns)
+    if _is_section(data):
+        settings = {"data": data} | settings
+        data = None
+    if data is None and dev is None:
+        return Given(recipe=read_recipe(source, {**settings, **assignments}))
+    return _with_data(source, settings, assignments, *_splits(data, dev))
+
+
+def _with_data(
+    source: Any, settings: dict[str, Any], assignments: Mapping[str, Any], train: Any, dev: Any
+) -> Given:
+    """The recipe for these rows, in place of those that it may have named."""
+    settings |= dict.fromkeys(
+        ("data.hub", "data.dev", "data.dev_share", "data.format", "data.header")
+    )
+    settings["data.folder"] = "."
+    if train is None:
+        raise ConfigError(
+            "there is nothing to learn from", expected="data", found="dev alone", where="data"
+        )
+    if dev is None:
+        settings["data.dev_share"] = _DEV_SHARE
+    # Where rows in memory go depends on the recipe, and where they are is part of it.
+    draft = read_recipe(source, {**settings, "data.train": ["-"], **assignments})
+    labels = _class_names(train, draft)
+    if labels is not None and draft.data.labels is None:
+        settings["data.labels"] = labels
+    tables: dict[Path, Any] = {}
+    for split, table in (("train", train), ("dev", dev)):
+        if table is None:
+            continue
+        names = _files(table)
+        if names is None:
+            table = _again(table)  # noqa: PLW2901
+            path = _file_for(split, table, draft)
+            tables[path] = table
+            folder = draft.data.folder
+            names = [str(path) if folder == "." else os.path.relpath(path, folder)]
+        settings[f"data.{split}"] = names
+    return Given(recipe=read_recipe(source, {**settings, **assignments}), tables=tables)
+
+
+def lines_of(table: Any, recipe: Recipe) -> Iterator[bytes]:
+    """Rows as lines of JSON, of each the columns that a recipe may read.
+
+    Args:
+        table: As `rows_from` takes it.
+        recipe: Of the training.
+
+    Raises:
+        InputError: A value cannot be written as JSON.
+    """
+    wanted = recipe.data.columns_read
+    for row in rows_from(table):
+        values = {name: _plain(x) for name, x in row.values.items() if name in wanted}
+        try:
+            yield json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        except (TypeError, ValueError) as error:
+            raise row.problem(
+                "row cannot be kept", expected="texts, numbers, and lists of them", found=error
+            ) from None
+
+
+def _is_section(data: Any) -> bool:
+    """Whether it is a section `data` of a recipe, rather than rows by split."""
+    if not isinstance(data, Mapping):
+        return False
+    return not {*data} <= {*_TRAIN, *_DEV, "test"} or _files(data.get("train")) is not None
+
+
+def _splits(data: Any, dev: Any) -> tuple[Any, Any]:
+    """What to learn from, and what to be judged by."""
+    if not isinstance(data, Mapping):
+        return data, dev
+    if dev is None:
+        dev = next((data[name] for name in _DEV if name in data), None)
+    return data.get("train"), dev
+
+
+def _files(table: Any) -> list[str] | None:
+    """The files that data are in; None where they are in memory."""
+    if isinstance(table, str | Path):
+        return [str(table)]
+    if isinstance(table, list | tuple) and table and all(isinstance(x, str | Path) for x in table):
+        return [str(name) for name in table]
+    return None
+
+
+def _again(table: Any) -> Any:
+    """Rows that can be gone through more than once."""
+    return list(table) if isinstance(table, Iterator) else table
+
+
+def _file_for(split: str, table: Any, recipe: Recipe) -> Path:
+    """The file for rows in memory, by what they hold."""
+    digest = hashlib.sha256()
+    for line in lines_of(table, recipe):
+        digest.update(line)
+    return Path(recipe.output) / DATA / f"{split}-{digest.hexdigest()[:12]}.jsonl"
+
+
+def _class_names(table: Any, recipe: Recipe) -> list[str] | None:
+    """The names of classes that a data set of the package `datasets` has for its numbers."""
+    field_name = TASKS[recipe.task].class_column
+    features = getattr(table, "features", None)
+    if field_name is None or not isinstance(features, Mapping):
+        return None
+    column = recipe.data.columns.get(field_name, field_name)
+    feature = features.get(column) if isinstance(column, str) else None
+    while feature is not None and not hasattr(feature, "names"):
+        feature = getattr(feature, "feature", None)  # of the elements of a list
+    return None if feature is None else list(feature.names)
+
+
+def _plain(value: Any) -> Any:
+    """A value without numpy's types, and without what pandas has for a missing one."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {name: _plain(x) for name, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(x) for x in value]
+    is_missing = isinstance(value, float) and math.isnan(value)
+    return None if is_missing or type(value).__name__ == "NAType" else value

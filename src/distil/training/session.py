@@ -1,0 +1,233 @@
+"""One training: what it needs is made, the loop is run, and what it leaves is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from distil.api import save
+from distil.common.steps.recipe import Recipe
+from distil.common.steps.stepping import Step
+from distil.common.steps.workers import Workers, find_place
+from distil.errors import CheckpointError
+from distil.frameworks import find_framework, import_framework, part
+from distil.training import checkpoints
+from distil.training.evaluation import Judge
+from distil.training.folder import RECIPE, check_output, claimed
+from distil.training.given import Given
+from distil.training.identity import check_all_alike, check_same, contents_of, settings_of
+from distil.training.interrupts import LOGGER, Stop, watched
+from distil.training.log import Log, read_log
+from distil.training.loop import Listener, Loop
+from distil.training.metrics import check_metric, check_packages
+from distil.training.position import Position
+from distil.training.preparing import Prepared, described, load_model, prepare
+from distil.training.report import CURVES, draw_curves, write_card, write_recipe
+from distil.training.result import TrainingResult, finished, write_result
+from distil.training.teacher import check_lesson, load_teacher
+
+
+def open_workers(framework: str) -> AbstractContextManager[Workers]:
+    """Those who train together, connected until the context ends.
+
+    Args:
+        framework: "pt" or "tf".
+
+    Raises:
+        ConfigError: The variables that say who they are do not fit, or not the framework.
+        FrameworkError: The framework is not installed.
+    """
+    import_framework(framework)
+    module = part(framework, "training.workers")
+    opened: AbstractContextManager[Workers] = module.open_workers(find_place(framework))
+    return opened
+
+
+def run(
+    given: Given, listener: Listener | None, workers: Workers | None, *, force: bool
+) -> TrainingResult:
+    """Train, or go on, or give the result that is there; arguments and errors as of `train`."""
+    recipe = given.recipe
+    framework = find_framework(recipe.model.framework)
+    import_framework(framework)
+    with nullcontext(workers) if workers is not None else open_workers(framework) as opened:
+        folder = opened.together(lambda: check_output(recipe, force=force))
+        opened.by_first(lambda: given.keep_rows(folder))
+        files = opened.together(lambda: contents_of(recipe))
+        settings = {"recipe": settings_of(recipe, framework), "files": files}
+        result = opened.together(lambda: finished(folder, settings))
+        if result is not None:
+            return result
+        opened.together(lambda: check_metric(recipe))
+        opened.together(lambda: check_packages(recipe))
+        with ExitStack() as stack:
+            opened.by_first(lambda: stack.enter_context(claimed(folder)))
+            opened.by_first(lambda: write_recipe(recipe, folder / RECIPE))
+            return _run_together(recipe, framework, listener, opened, settings)
+
+
+def _run_together(
+    recipe: Recipe,
+    framework: str,
+    listener: Listener | None,
+    workers: Workers,
+    settings: Mapping[str, Any],
+) -> TrainingResult:
+    """Every worker does this; what is written, the first one writes."""
+    start = time.monotonic()
+    folder = Path(recipe.output)
+    prepared = workers.in_turn(lambda: prepare(recipe))
+    identity = {**settings, "data": prepared.fingerprint}
+    saved = workers.together(lambda: _saved(folder, identity))
+    model, step = workers.together(lambda: _model_and_step(recipe, framework, prepared, workers))
+    position = Position()
+    if saved is not None:
+        arrays, info = saved
+        workers.together(lambda: checkpoints.check_arrays(folder, arrays, step.state()))
+        position = workers.together(lambda: Position.read(info["position"]))
+        step.restore(arrays)
+    check_all_alike(workers, {**identity, "step": position.step})
+    log = workers.together(lambda: _log(recipe, position, workers))
+    judge = _judge(recipe, prepared)
+
+    def save_model() -> None:
+        save(model, folder, tokenizer=prepared.tokenizer)
+
+    if workers.is_first:
+        _announce(prepared)
+    loop = Loop(
+        recipe=recipe,
+        step=step,
+        features=prepared.train.features,
+        pad=prepared.tokenizer.pad_token_id,
+        folder=folder,
+        log=log,
+        judge=judge,
+        masking=prepared.masking,
+        save_model=save_model,
+        identity=identity,
+        workers=workers,
+        stop=Stop(),
+        listener=listener if workers.is_first else None,
+        position=position,
+    )
+    try:
+        with watched(wanted=workers.size == 1) as loop.stop:
+            position = loop.run()
+    finally:
+        if log is not None:
+            log.close()
+    keeps_last = judge is None or recipe.checkpoints.model == "last"
+    result = TrainingResult(
+        folder=folder,
+        framework=framework,
+        steps=position.step,
+        metrics=position.metrics if keeps_last else position.best_metrics,
+        metric=None if judge is None else judge.metric,
+        best_step=position.step if keeps_last else position.best_step,
+        examples=len(prepared.train.features),
+        tokens=position.tokens,
+        seconds=round(time.monotonic() - start, 1),
+        labels=prepared.labels,
+    )
+
+    def finish() -> None:
+        if keeps_last:
+            save_model()
+        try:
+            _report(result, recipe, prepared)
+            write_result(result, settings)
+        except OSError as error:
+            raise CheckpointError(
+                "training report cannot be written", found=error, where=folder,
+                fix="free some space and run it again: the training itself is done",
+            ) from None  # fmt: skip
+        checkpoints.remove_state(folder)
+
+    workers.by_first(finish)
+    return result
+
+
+def _model_and_step(
+    recipe: Recipe, framework: str, prepared: Prepared, workers: Workers
+) -> tuple[Any, Step]:
+    """The model to train, and what trains it."""
+    if recipe.teacher is None:
+        model = load_model(recipe, framework, prepared)
+        module = part(framework, "training.step")
+        return model, module.Step(model, recipe, workers)
+    teacher = load_teacher(recipe, recipe.teacher, framework, prepared)
+    model = load_model(recipe, framework, prepared, teacher)
+    check_lesson(recipe, model, teacher, prepared.labels)
+    module = part(framework, "training.teaching")
+    return model, module.TeachingStep(model, recipe, teacher, workers)
+
+
+def _log(recipe: Recipe, position: Position, workers: Workers) -> Log | None:
+    """The log of the training's folder; None where another worker writes it."""
+    if not workers.is_first:
+        return None
+    folder = Path(recipe.output)
+    checkpoints.remove_leftovers(folder)
+    return Log(
+        folder,
+        step=position.step,
+        judged=not position.to_judge,
+        tensorboard=recipe.log.tensorboard,
+    )
+
+
+def _judge(recipe: Recipe, prepared: Prepared) -> Judge | None:
+    if prepared.dev is None:
+        return None
+    return Judge(
+        recipe=recipe,
+        examples=prepared.dev,
+        labels=prepared.labels,
+        pad=prepared.tokenizer.pad_token_id,
+        masking=prepared.masking,
+    )
+
+
+def _saved(folder: Path, identity: Mapping[str, Any]) -> Any:
+    """What a training that was interrupted has left, if there is something.
+
+    Raises:
+        TrainingError: It was another training.
+        CheckpointError: It is damaged.
+    """
+    saved = checkpoints.load_state(folder)
+    if saved is not None:
+        check_same(saved[1]["identity"], identity, folder)
+    return saved
+
+
+def _announce(prepared: Prepared) -> None:
+    """Say what was found in the data."""
+    if prepared.labels:
+        LOGGER.info("classes: %s", described(prepared))
+    if prepared.held:
+        LOGGER.info(
+            "dev rows: there are none, so %s of the training rows are held out",
+            f"{prepared.held:,}",
+        )
+
+
+def _report(result: TrainingResult, recipe: Recipe, prepared: Prepared) -> None:
+    curves = result.folder / CURVES
+    draw_curves({result.framework: read_log(result.folder)}, curves, metric=result.metric)
+    features = prepared.train.features
+    facts = {
+        "examples": f"{result.examples:,} of {len(features.ids):,} tokens",
+        "steps": f"{result.steps:,}, {result.tokens:,} tokens seen",
+        "model kept": f"after step {result.best_step:,}",
+        "time": f"{result.seconds:,.0f} s",
+    }
+    write_card(
+        result.folder, recipe, framework=result.framework, metrics=result.metrics, facts=facts,
+        version=version("distil"),
+    )  # fmt: skip

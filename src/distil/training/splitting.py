@@ -1,0 +1,84 @@
+"""Dev rows where a recipe has none of its own: some of the training rows, held out.
+
+They are drawn by the seed.  Classes keep their shares (by largest remainder, and a class always
+keeps a row to learn from); of questions, all on the same context go together, or the model would
+have read in training what it is asked about.
+
+Shapes: n training rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+
+from distil.arrays import Array
+from distil.common.labels import REGRESSION
+from distil.common.steps.recipe import Recipe
+from distil.common.tasks import TASKS
+from distil.errors import InputError
+from distil.training.examples import read_split
+
+# In place of the number of an epoch, where order is drawn by the seed.
+_SPLIT = 2**31 + 1
+
+
+def held_out(recipe: Recipe) -> Array | None:
+    """Which of the training rows are dev rows (n) bool; None where the recipe holds out none.
+
+    Raises:
+        InputError: A row cannot be read, or there are too few.
+    """
+    share = recipe.data.dev_share
+    if share is None:
+        return None
+    together, field = False, TASKS[recipe.task].class_column
+    if recipe.task == "question-answering":
+        together, field = True, "context"
+    elif recipe.model.config.get("problem_type") == REGRESSION:
+        field = None
+    column = None if field is None else recipe.data.columns.get(field, field)
+    numbers: dict[Hashable, int] = {}
+    found = []
+    for row in read_split(recipe.data, "train"):
+        value = row.values.get(column) if isinstance(column, str) else None
+        # Rows with lists of labels are all of one kind.
+        key = value if isinstance(value, str | int | float) else None
+        found.append(numbers.setdefault(key, len(numbers)))
+    kinds = np.array(found, np.int64)
+    random = np.random.default_rng([recipe.seed, _SPLIT])
+    total = max(1, round(len(kinds) * share))
+    held = _groups(kinds, total, random) if together else _stratified(kinds, total, random)
+    if not held.any():
+        raise InputError(
+            "too few training rows to hold some out as dev rows",
+            expected="two rows of a class" if not together else "two contexts", found=len(kinds),
+            where="data.dev_share", fix="name dev rows with data.dev, or set it to null",
+        )  # fmt: skip
+    return held
+
+
+def _stratified(kinds: Array, total: int, random: np.random.Generator) -> Array:
+    """About `total` rows, of each kind (n) its share, and never all of one."""
+    counts = np.bincount(kinds)
+    exact = counts * (total / max(1, len(kinds)))
+    taken = np.floor(exact).astype(np.int64)
+    rest = np.argsort(taken - exact, kind="stable")[: total - int(taken.sum())]
+    taken[rest] += 1
+    taken = np.minimum(taken, counts - 1)
+    order = random.permutation(len(kinds))
+    order = order[np.argsort(kinds[order], kind="stable")]
+    begins = np.cumsum(counts) - counts
+    held = np.zeros(len(kinds), bool)
+    held[order[np.arange(len(order)) - np.repeat(begins, counts) < np.repeat(taken, counts)]] = True
+    return held
+
+
+def _groups(kinds: Array, total: int, random: np.random.Generator) -> Array:
+    """Whole kinds (n), as many as it takes for `total` rows, and never all."""
+    counts = np.bincount(kinds)
+    order = random.permutation(len(counts))
+    enough = int(np.searchsorted(np.cumsum(counts[order]), total)) + 1
+    held: Array = np.isin(kinds, order[: min(enough, len(order) - 1)])
+    return held
