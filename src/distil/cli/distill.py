@@ -13,8 +13,9 @@ every other one, unless `teacher.layers` lists them.
 
 The student learns the teacher's predictions (loss_ce), the labels (loss_task)
 and the teacher's hidden states (loss_cos), weighted as the section
-`distillation` says; each loss is logged by its name.  Everything else works as
-in `distil train`."""
+`distillation` says; each loss is logged by its name.  A sentence encoder learns
+the vectors of its teacher from plain text, without labels.  Everything else works
+as in `distil train`."""
 EXAMPLES = (
     (
         "a student from a checkpoint, taught by a trained classifier",
@@ -28,6 +29,10 @@ EXAMPLES = (
         "half of your own model, on your own table",
         "distil distill --task sequence-classification --teacher ./my-model --data reviews.csv "
         "--text-column review --output half",
+    ),
+    (
+        "a sentence encoder from the lines of a text file",
+        "distil distill configs/distill/sentence-embeddings.yaml data.train=texts.txt",
     ),
     (
         "from the teacher's predictions alone, for a program",

@@ -15,10 +15,10 @@ import numpy as np
 from distil.arrays import Array
 from distil.common.steps.batching import Batch, collate, plan_evaluation, prefetched
 from distil.common.steps.masking import Masking
-from distil.common.steps.recipe import Recipe
+from distil.common.steps.recipe import EMBEDDINGS, Recipe
 from distil.common.steps.stepping import Step
 from distil.common.steps.workers import Workers
-from distil.common.tasks import TASKS
+from distil.errors import TrainingError
 from distil.training import metrics
 from distil.training.examples import Examples
 from distil.training.features import NONE, Windows
@@ -55,10 +55,26 @@ class Judge:
         """What decides which model is the best."""
         if self.recipe.evaluation.metric is not None:
             return self.recipe.evaluation.metric
-        task = TASKS[self.recipe.task]
+        if self.recipe.task == EMBEDDINGS:
+            return "cosine" if self.examples.details is None else "spearman"
+        task = self.recipe.model_task
         if task.has_problem_type and not self.labels:
             return metrics.REGRESSION_METRIC
         return str(task.metric)
+
+    def check(self) -> None:
+        """See that the examples have what the metric needs.
+
+        Raises:
+            TrainingError: They have not.
+        """
+        scored = self.recipe.task != EMBEDDINGS or self.examples.details is not None
+        if not scored and self.metric not in ("loss", "cosine"):
+            raise TrainingError(
+                "dev rows have no scores", expected="columns sentence1, sentence2 and score",
+                found=f"evaluation.metric {self.metric}", where="data.dev",
+                fix="name the columns with data.columns, or judge by the cosine",
+            )  # fmt: skip
 
     def is_better(self, found: float, best: float | None) -> bool:
         """Whether a value of the metric is better than the best so far."""
@@ -157,6 +173,14 @@ def _question_answering(judge: Judge, outputs: Sequence[Any], loss: float) -> Me
     return metrics.answers(found, windows.answers)
 
 
+def _sentence_embeddings(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+    """Cosine to the teacher's vectors, and how cosines of pairs go with their scores."""
+    found, scores = {"cosine": 1 - loss}, judge.examples.details
+    if scores is not None:
+        found |= metrics.similarities(np.stack([output["vectors"] for output in outputs]), scores)
+    return found
+
+
 def read_answers(
     start_logits: Sequence[Array], end_logits: Sequence[Array], starts: Array, windows: Windows
 ) -> list[str]:
@@ -203,4 +227,5 @@ _METRICS: dict[str, Callable[[Judge, Sequence[Any], float], Metrics]] = {
     "multiple-choice": _multiple_choice,
     "token-classification": _token_classification,
     "question-answering": _question_answering,
+    "sentence-embeddings": _sentence_embeddings,
 }

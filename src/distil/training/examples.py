@@ -53,12 +53,14 @@ class Reader:
         tokenizer: Of the model.
         labels: Names of the classes; none where a task has none, or for regression.
         ids_path: File for the token ids; None keeps them in memory.
+        split: Which rows these are: "train" or "dev".
     """
 
     data: DataSection
     tokenizer: Any
     labels: tuple[str, ...] = ()
     ids_path: Path | None = None
+    split: str = "train"
 
     def value(self, row: Row, need: str) -> Any:
         """What a row has for a need, in the column that the recipe names for it.

@@ -122,13 +122,13 @@ def masked_lm(rows: Iterable[Row], reader: Reader) -> Examples:
     return Examples(features=sequences.finish(), left_out=left_out)
 
 
-def _score(row: Row, label: Any) -> float:
+def _score(row: Row, label: Any, name: str = "label") -> float:
     try:
         number = math.nan if isinstance(label, bool) else float(label)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise row.problem("label is not a number", found=shown(label))
+        raise row.problem(f"{name} is not a number", found=shown(label))
     return number
 
 
@@ -252,6 +252,32 @@ def _tokens_of(offsets: Array, begin: int, end: int) -> tuple[int, int]:
     return (int(inside[0]), int(inside[-1])) if whole else (0, 0)
 
 
+def sentence_embeddings(rows: Iterable[Row], reader: Reader) -> Examples:
+    """Texts, of which a row may have several columns; long ones are cut.
+
+    Dev rows with a score are pairs of texts, one after the other; the scores are the details.
+    """
+    sequences = Sequences(reader.ids_path)
+    scores: list[float] | None = None
+    for number, block in enumerate(in_blocks(rows)):
+        if number == 0 and reader.split == "dev" and reader.has("score", block[0]):
+            scores = []
+        texts: list[str] = []
+        for row in block:
+            if scores is not None:
+                texts += [reader.text(row, "sentence1"), reader.text(row, "sentence2")]
+                scores.append(_score(row, reader.value(row, "score"), "score"))
+                continue
+            found = reader.value(row, "text")
+            for text in found if isinstance(found, list) else [found]:
+                if not isinstance(text, str):
+                    raise row.problem("text is not a text", found=shown(text))
+                texts.append(text)
+        sequences.add(reader.tokenize(texts)["input_ids"])
+    details = None if scores is None else np.array(scores)
+    return Examples(features=sequences.finish(), details=details)
+
+
 Builder = Callable[[Iterable[Row], Reader], Examples]
 
 BUILDERS: Mapping[str, Builder] = {
@@ -260,4 +286,5 @@ BUILDERS: Mapping[str, Builder] = {
     "multiple-choice": multiple_choice,
     "token-classification": token_classification,
     "question-answering": question_answering,
+    "sentence-embeddings": sentence_embeddings,
 }

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from distil.common.config import DistilBertConfig
-from distil.common.steps.recipe import Recipe, read_recipe
-from distil.common.tasks import TASKS, find_task, task_of_checkpoint
+from distil.common.steps.recipe import EMBEDDINGS, Recipe, read_recipe
+from distil.common.tasks import find_task, task_of_checkpoint
 from distil.errors import ConfigError, TrainingError
 from distil.reading import rows_from
 from distil.storage.files import atomic_write
@@ -27,6 +27,12 @@ from distil.training.folder import DATA, RESULT
 
 # What a recipe has to say, and a call need not.
 _BATCH, _DEV_SHARE = 32, 0.1
+
+# The losses of a sentence encoder, which has no predictions.
+_VECTORS = {
+    "distillation.alpha_ce": 0.0, "distillation.alpha_task": 0.0,
+    "distillation.alpha_vector": 1.0, "distillation.dropout": 0.0,
+}  # fmt: skip
 
 # How the splits of a mapping may be called.
 _TRAIN, _DEV = ("train",), ("dev", "validation", "valid", "val")
@@ -108,7 +114,10 @@ def recipe_of(
     if task is None and source is None and isinstance(teacher, str | Path):
         task = task_of_checkpoint(DistilBertConfig.from_pretrained(teacher), teacher).name
     if task is not None:
-        settings["task"] = find_task(task).name
+        found = find_task(task).name
+        settings["task"] = EMBEDDINGS if found == "base" else found
+        if settings["task"] == EMBEDDINGS and source is None:
+            settings |= _VECTORS
     if output is not None:
         settings["output"] = str(output)
     for name, value in (("model", model), ("teacher", teacher)):
@@ -224,7 +233,7 @@ def _file_for(split: str, table: Any, recipe: Recipe) -> Path:
 
 def _class_names(table: Any, recipe: Recipe) -> list[str] | None:
     """The names of classes that a data set of the package `datasets` has for its numbers."""
-    field_name = TASKS[recipe.task].class_column
+    field_name = recipe.model_task.class_column
     features = getattr(table, "features", None)
     if field_name is None or not isinstance(features, Mapping):
         return None

@@ -20,8 +20,7 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.common.labels import REGRESSION
-from distil.common.steps.recipe import Recipe
-from distil.common.tasks import TASKS
+from distil.common.steps.recipe import EMBEDDINGS, Recipe
 from distil.errors import TrainingError, not_installed, shown
 
 Metrics = dict[str, float]
@@ -39,6 +38,7 @@ _NAMES = {
     "multiple-choice": ("accuracy",),
     "token-classification": ("precision", "recall", "f1", "accuracy"),
     "question-answering": ("exact_match", "f1"),
+    "sentence-embeddings": ("cosine", "pearson", "spearman"),
 }
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -91,6 +91,21 @@ def regression(predicted: Array, labels: Array) -> Metrics:
         "pearson": float(stats.pearsonr(predicted, labels)[0]),
         "spearman": float(stats.spearmanr(predicted, labels)[0]),
     }
+
+
+def similarities(vectors: Array, scores: Array) -> Metrics:
+    """Correlations of cosines with scores.
+
+    Args:
+        vectors: Of the first and the second text of each pair, in turn (2n, d).
+        scores: How alike the texts are (n).
+
+    Raises:
+        FrameworkError: scipy is not installed.
+    """
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled = vectors / np.where(lengths == 0, 1, lengths)
+    return regression((scaled[::2] * scaled[1::2]).sum(-1), scores)
 
 
 def entities(predicted: Sequence[Sequence[str]], labels: Sequence[Sequence[str]]) -> Metrics:
@@ -178,8 +193,10 @@ def check_packages(recipe: Recipe) -> None:
     Raises:
         FrameworkError: A package is not installed.
     """
-    task = TASKS[recipe.task]
+    task = recipe.model_task
     needed = ["matplotlib"]
+    if recipe.data.has_dev and recipe.task == EMBEDDINGS:
+        needed.append("scipy")
     if recipe.data.has_dev and task.class_column is not None:
         is_regression = recipe.model.config.get("problem_type") == REGRESSION
         scores = "scipy" if is_regression else "scikit-learn"

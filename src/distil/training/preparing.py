@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distil.api import load_located, load_tokenizer
@@ -13,9 +13,11 @@ from distil.arrays import Array
 from distil.checkpoints.located import locate
 from distil.common.config import DistilBertConfig
 from distil.common.labels import BINARY, REGRESSION
+from distil.common.model import encoder_of
+from distil.common.spec import parameters
 from distil.common.steps.masking import Masking, token_counts
 from distil.common.steps.recipe import Recipe
-from distil.common.tasks import TASKS
+from distil.common.steps.stepping import is_frozen
 from distil.errors import ConfigError, InputError, WeightsError, printable, shown
 from distil.frameworks import FRAMEWORKS, choose_form, model_class
 from distil.storage.hub import HubOptions
@@ -24,6 +26,9 @@ from distil.training.examples import Examples, Reader, check_some, labels_of, re
 from distil.training.features import BUILDERS
 from distil.training.splitting import held_out
 from distil.training.student import make_student, smaller_vocabulary
+
+# Every kind of dropout that a configuration has.
+_DROPOUTS = ("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout")
 
 # Rows of a class that is common; classes that are named at most, and characters of each.
 _OFTEN, _NAMED, _LONGEST_NAME = 50, 20, 50
@@ -80,13 +85,21 @@ def prepare(recipe: Recipe) -> Prepared:
     held = held_out(recipe)
     counts = _classes(recipe, tokenizer, held)
     labels = tuple(counts)
+    theirs = _teachers_tokenizer(recipe, tokenizer)
     tokens = _tokens_to_keep(recipe, tokenizer, labels, held)
     if tokens is not None:
         tokenizer = tokenizer.keep_tokens(tokens)
+    if theirs is not None and theirs.get_vocab() == tokenizer.get_vocab():
+        theirs = None
     splits = ["train", "dev"] if recipe.data.has_dev else ["train"]
     examples = {split: _examples(recipe, split, tokenizer, labels, held) for split in splits}
+    if theirs is not None:
+        for split, own in examples.items():
+            other = _examples(recipe, split, theirs, labels, held)
+            features = replace(own.features, teacher=other.features)
+            examples[split] = replace(own, features=features)
     masking = None
-    if TASKS[recipe.task].masks_words:
+    if recipe.model_task.masks_words:
         masking = Masking.over(
             examples["train"].features.ids,
             recipe.masking,
@@ -103,6 +116,15 @@ def prepare(recipe: Recipe) -> Prepared:
         tokens=tokens,
         held=0 if held is None else int(held.sum()),
     )
+
+
+def _teachers_tokenizer(recipe: Recipe, tokenizer: Any) -> Any:
+    """The teacher's tokenizer, where it may be another one than the student's; else None."""
+    if recipe.teacher is None or not recipe.may_differ_in_words:
+        return None
+    if recipe.origin is recipe.teacher:
+        return tokenizer
+    return load_tokenizer(recipe.teacher.name, revision=recipe.teacher.revision)
 
 
 def _tokens_to_keep(
@@ -128,7 +150,9 @@ def _examples(
     found = None if kept is None else load_features(kept)
     if found is not None:
         return Examples(features=found)
-    reader = Reader(data=recipe.data, tokenizer=tokenizer, labels=labels, ids_path=path)
+    reader = Reader(
+        data=recipe.data, tokenizer=tokenizer, labels=labels, ids_path=path, split=split
+    )
     rows = read_split(recipe.data, split, held)
     examples = check_some(BUILDERS[recipe.task](rows, reader), split)
     if kept is not None and examples.details is None:
@@ -146,7 +170,8 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
         teacher: That a student is made of where the recipe names no model.
 
     Raises:
-        ConfigError: It has no room for sequences as long as the recipe's.
+        ConfigError: It has no room for sequences as long as the recipe's, or lacks a layer that
+            is not to be trained.
         InputError: The teacher has no such layers.
         CheckpointError: Its files are damaged or missing.
     """
@@ -157,7 +182,7 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
             "id2label": dict(enumerate(labels)),
             "label2id": {name: number for number, name in enumerate(labels)},
         }
-    elif TASKS[recipe.task].has_problem_type:
+    elif recipe.model_task.has_problem_type:
         config["num_labels"] = 1
     dtype = dtype_of(recipe, framework)
     if recipe.model.name is None:
@@ -168,7 +193,7 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
         )  # fmt: skip
     elif recipe.model.new_weights:
         name, revision = recipe.model.name, recipe.model.revision
-        model = model_class(framework, TASKS[recipe.task]).make(
+        model = model_class(framework, recipe.model_task).make(
             DistilBertConfig.from_pretrained(name, revision=revision, **config), {},
             seed=recipe.seed, dtype=dtype, device=None,
         )  # fmt: skip
@@ -177,7 +202,7 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
         with locate(recipe.model.name, HubOptions(revision=recipe.model.revision)) as found:
             try:
                 model = load_located(
-                    found, TASKS[recipe.task], form, seed=recipe.seed,
+                    found, recipe.model_task, form, seed=recipe.seed,
                     ignore_mismatched_sizes=recipe.model.new_head, **config,
                 )  # fmt: skip
             except WeightsError as error:
@@ -187,11 +212,35 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
                 raise WeightsError(
                     error.problem, found=error.found, where=error.where, fix=fix
                 ) from None
-    if prepared.tokens is not None:
+    rate = None if recipe.teacher is None else recipe.distillation.dropout
+    if prepared.tokens is not None or rate is not None:
+        own = {name: getattr(model.config, name) for name in _DROPOUTS}
+        rates: dict[str, Any] = {} if rate is None else dict.fromkeys(_DROPOUTS, rate)
         every = range(model.config.n_layers)
-        model = make_student(model, layers=every, tokens=prepared.tokens, dtype=dtype)
+        model = make_student(model, layers=every, tokens=prepared.tokens, dtype=dtype, **rates)
+        # Layers have their rates by now; what is saved is for trainings to come.
+        model.config = encoder_of(model).config = model.config.replace(**own)
     check_length(recipe, model.config)
+    _check_freeze(recipe, model)
     return model
+
+
+def _check_freeze(recipe: Recipe, model: Any) -> None:
+    """See that a model has what is not to be trained, and something else.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    freeze, layers = recipe.model.freeze or (), model.config.n_layers
+    if any(isinstance(part, int) and part >= layers for part in freeze):
+        raise ConfigError(
+            "the model has no such layer to freeze", expected=f"layers from 0 to {layers - 1}",
+            found=", ".join(map(str, freeze)), where="model.freeze",
+        )  # fmt: skip
+    if all(is_frozen(weight, freeze) for weight in parameters(model.config, model.task)):
+        raise ConfigError(
+            "nothing is left to train", found=", ".join(map(str, freeze)), where="model.freeze"
+        )
 
 
 def dtype_of(recipe: Recipe, framework: str) -> str:
@@ -218,7 +267,7 @@ def check_length(recipe: Recipe, config: DistilBertConfig) -> None:
 def _classes(recipe: Recipe, tokenizer: Any, held: Array | None) -> Mapping[str, int | None]:
     """The classes, from the recipe or else from the training rows, and how often they are there."""
     kind = recipe.model.config.get("problem_type")
-    column = TASKS[recipe.task].class_column
+    column = recipe.model_task.class_column
     if column is None or kind == REGRESSION:
         return {}
     if kind == BINARY:

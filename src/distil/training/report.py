@@ -25,6 +25,7 @@ _TITLES = {
     "loss_cos": "L_cos: last hidden states",
     "loss_hidden": "hidden states",
     "loss_attention": "attention",
+    "loss_vector": "vectors of texts",
     "learning_rate": "learning rate",
     "dev_loss": "dev loss",
 }

@@ -162,7 +162,7 @@ def _model_and_step(
         return model, module.Step(model, recipe, workers)
     teacher = load_teacher(recipe, recipe.teacher, framework, prepared)
     model = load_model(recipe, framework, prepared, teacher)
-    check_lesson(recipe, model, teacher, prepared.labels)
+    check_lesson(recipe, model, teacher, prepared)
     module = part(framework, "training.teaching")
     return model, module.TeachingStep(model, recipe, teacher, workers)
 
@@ -184,13 +184,15 @@ def _log(recipe: Recipe, position: Position, workers: Workers) -> Log | None:
 def _judge(recipe: Recipe, prepared: Prepared) -> Judge | None:
     if prepared.dev is None:
         return None
-    return Judge(
+    judge = Judge(
         recipe=recipe,
         examples=prepared.dev,
         labels=prepared.labels,
         pad=prepared.tokenizer.pad_token_id,
         masking=prepared.masking,
     )
+    judge.check()
+    return judge
 
 
 def _saved(folder: Path, identity: Mapping[str, Any]) -> Any:

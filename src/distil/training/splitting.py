@@ -16,7 +16,6 @@ import numpy as np
 from distil.arrays import Array
 from distil.common.labels import REGRESSION
 from distil.common.steps.recipe import Recipe
-from distil.common.tasks import TASKS
 from distil.errors import InputError
 from distil.training.examples import read_split
 
@@ -33,7 +32,7 @@ def held_out(recipe: Recipe) -> Array | None:
     share = recipe.data.dev_share
     if share is None:
         return None
-    together, field = False, TASKS[recipe.task].class_column
+    together, field = False, recipe.model_task.class_column
     if recipe.task == "question-answering":
         together, field = True, "context"
     elif recipe.model.config.get("problem_type") == REGRESSION:

@@ -10,7 +10,6 @@ from distil.checkpoints.trained_head import missing_head
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.recipe_model import TeacherSection
 from distil.common.steps.teaching import check_labels, check_pair
-from distil.common.tasks import TASKS
 from distil.errors import ConfigError
 from distil.frameworks import choose_form
 from distil.storage.hub import HubOptions
@@ -33,7 +32,7 @@ def load_teacher(
             sequences.
         CheckpointError: Its files are damaged or missing.
     """
-    if section is not recipe.origin:
+    if section is not recipe.origin and prepared.train.features.teacher is None:
         tokenizer = load_tokenizer(section.name, revision=section.revision)
         if tokenizer.get_vocab() != prepared.tokenizer.get_vocab():
             raise ConfigError(
@@ -45,25 +44,28 @@ def load_teacher(
     form = choose_form(framework=framework, dtype=dtype_of(recipe, framework))
     with locate(section.name, HubOptions(revision=section.revision)) as found:
         _check_head(recipe, found)
-        teacher = load_located(found, TASKS[recipe.task], form)
+        teacher = load_located(found, recipe.model_task, form)
     check_length(recipe, teacher.config)
     return teacher
 
 
-def check_lesson(recipe: Recipe, student: Any, teacher: Any, labels: tuple[str, ...]) -> None:
+def check_lesson(recipe: Recipe, student: Any, teacher: Any, prepared: Prepared) -> None:
     """See that the student can learn from the teacher what the recipe asks for.
 
     Raises:
         ConfigError: It cannot.
     """
-    check_pair(student.config, teacher.config, recipe.distillation)
-    if TASKS[recipe.task].class_column is not None:
-        check_labels(teacher.config, labels, student.config.num_labels)
+    check_pair(
+        student.config, teacher.config, recipe.distillation,
+        one_vocabulary=prepared.train.features.teacher is None,
+    )  # fmt: skip
+    if recipe.model_task.class_column is not None:
+        check_labels(teacher.config, prepared.labels, student.config.num_labels)
 
 
 def _check_head(recipe: Recipe, found: Located) -> None:
     """A new head would have nothing to teach."""
-    reason = missing_head(found, TASKS[recipe.task])
+    reason = missing_head(found, recipe.model_task)
     if reason is not None:
         raise ConfigError(
             f"the teacher was not trained for {recipe.task}",

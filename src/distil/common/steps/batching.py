@@ -25,6 +25,9 @@ Prepared = TypeVar("Prepared")
 
 _AHEAD = 4
 
+# Before the names of what a teacher with a vocabulary of its own is given.
+OF_TEACHER = "teacher_"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
@@ -36,6 +39,8 @@ class Features:
         choices: Sequences that make one example.
         targets: What is learned, by name of the model's argument, one for each example (n).
         token_targets: Likewise, one for each token (t).
+        teacher: The same examples in the tokens of a teacher that has another vocabulary; None
+            where it has the same.
     """
 
     ids: Array
@@ -43,6 +48,7 @@ class Features:
     choices: int = 1
     targets: Mapping[str, Array] = field(default_factory=dict)
     token_targets: Mapping[str, Array] = field(default_factory=dict)
+    teacher: Features | None = None
 
     def __len__(self) -> int:
         return (len(self.starts) - 1) // self.choices
@@ -141,6 +147,19 @@ def collate(features: Features, rows: Integers, *, pad: int) -> Batch:
         rows: Numbers of those wanted (b).
         pad: The padding token.
     """
+    inputs, shown = _padded(features, rows, pad)
+    tokens, size = int(shown.sum()), shown.size
+    if features.teacher is not None:
+        # What fills up is hidden; 0 is a token of any vocabulary.
+        theirs, _ = _padded(features.teacher, rows, 0)
+        inputs |= {OF_TEACHER + name: values for name, values in theirs.items()}
+    return Batch(
+        inputs=inputs, rows=rows, tokens=tokens, size=size, counted=count_labels(inputs, len(rows))
+    )  # fmt: skip
+
+
+def _padded(features: Features, rows: Integers, pad: int) -> tuple[dict[str, Array], Array]:
+    """The inputs of a batch, and which of its tokens are not padding (b * choices, s)."""
     sequences = (rows[:, None] * features.choices + np.arange(features.choices)).ravel()
     begins, ends = features.starts[sequences], features.starts[sequences + 1]
     width = int((ends - begins).max())
@@ -160,10 +179,18 @@ def collate(features: Features, rows: Integers, *, pad: int) -> Batch:
         inputs[name] = padded(values, IGNORED)
     for name, values in features.targets.items():
         inputs[name] = values[rows]
-    return Batch(
-        inputs=inputs, rows=rows, tokens=len(places), size=shown.size,
-        counted=count_labels(inputs, len(rows)),
-    )  # fmt: skip
+    return inputs, shown
+
+
+def for_each(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of a batch's inputs those of the student, and those of its teacher."""
+    own = {name: x for name, x in inputs.items() if not name.startswith(OF_TEACHER)}
+    theirs = {
+        name.removeprefix(OF_TEACHER): x
+        for name, x in inputs.items()
+        if name.startswith(OF_TEACHER)
+    }
+    return own, theirs or own
 
 
 def prefetched(

@@ -31,12 +31,14 @@ from distil.common.steps.recipe_rules import (
     setting,
     to_table,
 )
-from distil.common.tasks import TASKS
+from distil.common.tasks import TASKS, Task, find_task
 from distil.errors import ConfigError
 from distil.storage.files import read_yaml
 
 PRECISIONS = ("float32", "bfloat16", "float64")
-_TRAINED_TASKS = tuple(name for name in TASKS if name != "base")
+# The task of an encoder without a head.
+EMBEDDINGS = "sentence-embeddings"
+_TRAINED_TASKS = (*(name for name in TASKS if name != "base"), EMBEDDINGS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,9 @@ class Recipe(Section):
     """A whole recipe.
 
     Attributes:
-        task: The task, by a name of `distil.common.tasks`.
+        task: The task: masked-lm, sequence-classification, multiple-choice,
+            token-classification, question-answering, or sentence-embeddings, which are learned
+            from a teacher.
         output: Folder for the model, its checkpoints and its curves.
         seed: Seed of new weights, order of rows, masking and dropout.
         precision: Precision of the arithmetic; with "bfloat16" the weights are still float32.
@@ -69,6 +73,8 @@ class Recipe(Section):
     log: LogSection = field(default_factory=LogSection)
 
     def check_together(self) -> None:  # noqa: D102
+        if self.task == EMBEDDINGS:
+            self._check_embeddings()
         if self.teacher is None:
             if self.model.name is None:
                 raise ConfigError("model.name is missing", where="model.name")
@@ -77,10 +83,10 @@ class Recipe(Section):
                     "distillation needs a teacher", expected="a section `teacher`",
                     where="distillation",
                 )  # fmt: skip
-        elif self.model.vocabulary is not None:
+        elif self.model.vocabulary is not None and not self.may_differ_in_words:
             raise ConfigError(
-                "a student has the vocabulary of its teacher", expected="null",
-                found=self.model.vocabulary, where="model.vocabulary",
+                "a student has the vocabulary of its teacher, unless vectors alone are compared",
+                expected="null", found=self.model.vocabulary, where="model.vocabulary",
                 fix="set it in the recipe that trains the teacher",
             )  # fmt: skip
         elif self.model.name is not None and self.teacher.layers is not None:
@@ -90,6 +96,31 @@ class Recipe(Section):
                 found=f"{self.model.name!r} and {list(self.teacher.layers)}",
                 where="teacher.layers", fix="set one of them to null",
             )  # fmt: skip
+
+    def _check_embeddings(self) -> None:
+        if self.teacher is None:
+            raise ConfigError(
+                "sentence embeddings are learned from a teacher", expected="a section `teacher`",
+                where="task", fix="set teacher.name, and use `distil distill`",
+            )  # fmt: skip
+        for name in ("alpha_ce", "alpha_task"):
+            weight = getattr(self.distillation, name)
+            if weight:
+                raise ConfigError(
+                    "an encoder without a head predicts nothing that could be compared",
+                    expected="0", found=weight, where=f"distillation.{name}",
+                    fix=f"set distillation.{name} to 0, and distillation.alpha_vector above it",
+                )  # fmt: skip
+
+    @property
+    def may_differ_in_words(self) -> bool:
+        """Whether student and teacher may have different vocabularies."""
+        return self.task == EMBEDDINGS and not self.distillation.compares_tokens
+
+    @property
+    def model_task(self) -> Task:
+        """The task that the model is loaded for."""
+        return find_task(self.task)
 
     @property
     def origin(self) -> ModelSection | TeacherSection:

@@ -26,7 +26,7 @@ UNITS = ("line", "paragraph")
 # What tasks read, each from the column of its name, or from the one that `data.columns` names.
 FIELDS = (
     "text", "text_pair", "choices", "words", "tags", "label", "id", "question", "context",
-    "answers",
+    "answers", "sentence1", "sentence2", "score",
 )  # fmt: skip
 _PART = Rule("a number above 0 and below 1", lambda v: is_number(v) and 0 < v < 1)
 
@@ -48,7 +48,8 @@ class DataSection(Section):
         train_split: Its split to train on.
         dev_split: Its split to evaluate on, or null.
         columns: Names of columns in the files, where they differ from the usual ones: text,
-            text_pair, choices, words, tags, label, id, question, context, answers.
+            text_pair, choices, words, tags, label, id, question, context, answers; sentence1,
+            sentence2 and score of the dev rows of sentence-embeddings.
         header: Names of the columns of a tsv or csv file without a header row.
         quoting: Whether quotation marks enclose values in tsv and csv files.
         labels: Names of the classes, in order; None takes those in the training rows, sorted.

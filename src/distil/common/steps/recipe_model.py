@@ -8,10 +8,11 @@ from typing import Any
 
 from distil.common.config import DistilBertConfig
 from distil.common.config_values import ALIASES
-from distil.common.rules import AMOUNT, COUNT, FLAG, POSITIVE, TEXT, one_of, or_none
-from distil.common.steps.recipe_rules import NUMBERS, OPTIONS, Section, refused, setting
+from distil.common.rules import AMOUNT, COUNT, FLAG, POSITIVE, RATE, TEXT, one_of, or_none
+from distil.common.steps.recipe_rules import NUMBERS, OPTIONS, PARTS, Section, refused, setting
 from distil.errors import ConfigError, shown
 
+DISTANCES = ("cosine", "squared")
 # Fields of the configuration that other parts of a recipe decide.
 _SAID_ELSEWHERE = {
     "dtype": "precision", "num_labels": "data.labels", "id2label": "data.labels",
@@ -35,6 +36,8 @@ class ModelSection(Section):
             are used, or only the size of a student made from its teacher.
         vocabulary: Size to shrink the vocabulary to: special tokens and single characters stay,
             then the tokens that are most frequent in the training rows.  None keeps all.
+        freeze: What is not trained: `embeddings` (of words and positions, with their LayerNorm)
+            and layers by number, `[embeddings, 0, 1]`.
     """
 
     name: str | None = setting(or_none(TEXT), None)
@@ -44,6 +47,7 @@ class ModelSection(Section):
     new_head: bool = setting(FLAG, False)
     new_weights: bool = setting(FLAG, False)
     vocabulary: int | None = setting(or_none(COUNT), None)
+    freeze: tuple[str | int, ...] | None = setting(or_none(PARTS), None)
 
     def check_together(self) -> None:  # noqa: D102
         for given in self.config:
@@ -67,7 +71,7 @@ class TeacherSection(Section):
 
     Attributes:
         name: A folder, a bundled checkpoint, or a name on the hub: a model trained for the
-            recipe's task.
+            recipe's task; for sentence-embeddings any encoder.
         revision: Branch, tag or commit on the hub.
         layers: The teacher's layers that initialise the student; None takes every other one,
             starting with the first.
@@ -80,7 +84,7 @@ class TeacherSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class DistillationSection(Section):
-    """The distillation loss: a weighted sum of up to five losses.
+    """The distillation loss: a weighted sum of losses.
 
     A loss of weight 0 is not computed.  The defaults are the triple loss of Sanh et al. 2019, with
     its weights.
@@ -94,6 +98,12 @@ class DistillationSection(Section):
         alpha_hidden: Weight of the mean squared error between hidden states, layer by layer.
         alpha_attention: Weight of the mean squared error between attention weights (in training
             those after dropout).
+        alpha_vector: Weight of the distance between the vectors of texts, which are the means of
+            the last hidden states of their tokens.
+        vector_distance: Which distance that is: "cosine" (1 - cos), or "squared" (mean squared
+            difference), which also teaches how long the vectors are.
+        dropout: Dropout of the student while it learns, of every kind; None leaves it as the
+            student's configuration says.  The configuration that is saved stays as it is.
         restrict_to_mask: Compute L_ce of masked-LM at the masked tokens only, not at all tokens.
     """
 
@@ -103,11 +113,21 @@ class DistillationSection(Section):
     alpha_cos: float = setting(AMOUNT, 1.0)
     alpha_hidden: float = setting(AMOUNT, 0.0)
     alpha_attention: float = setting(AMOUNT, 0.0)
+    alpha_vector: float = setting(AMOUNT, 0.0)
+    vector_distance: str = setting(one_of(DISTANCES), "cosine")
+    dropout: float | None = setting(or_none(RATE), None)
     restrict_to_mask: bool = setting(FLAG, False)
 
     def check_together(self) -> None:  # noqa: D102
-        weights = (
-            self.alpha_ce, self.alpha_task, self.alpha_cos, self.alpha_hidden, self.alpha_attention
-        )  # fmt: skip
-        if not any(weights):
+        if not (self.compares_tokens or self.alpha_task or self.alpha_vector):
             raise refused("alpha_ce", "one of the weights above 0", self.alpha_ce)
+
+    @property
+    def compares_tokens(self) -> bool:
+        """Whether student and teacher have to read the same tokens."""
+        return bool(self.alpha_ce or self.alpha_cos or self.alpha_hidden or self.alpha_attention)
+
+    @property
+    def needs_states(self) -> bool:
+        """Whether hidden states are looked at."""
+        return bool(self.alpha_cos or self.alpha_hidden or self.alpha_vector)

@@ -33,6 +33,14 @@ NUMBERS = Rule(
     "a list of integers, 0 or more",
     lambda v: isinstance(v, tuple) and len(v) > 0 and all(map(NATURAL.holds, v)),
 )
+PARTS = Rule(
+    'a list of "embeddings" and numbers of layers, each once',
+    lambda v: (
+        isinstance(v, tuple)
+        and all(part == "embeddings" or NATURAL.holds(part) for part in v)
+        and len(set(v)) == len(v) > 0
+    ),
+)
 COLUMNS = Rule(
     "a table from what is needed to the name of a column, or a list of names",
     lambda v: isinstance(v, dict) and all(is_text(c) or NAMES.holds(c) for c in v.values()),

@@ -67,6 +67,12 @@ class Step(Protocol):
         """Return to the point where `state` was taken."""
 
 
+def is_frozen(weight: Weight, freeze: Sequence[str | int] | None) -> bool:
+    """Whether a weight is not trained, by the recipe's `model.freeze`."""
+    part = "embeddings" if weight.layer is None else weight.layer
+    return freeze is not None and weight.in_encoder and part in freeze
+
+
 def decays(weight: Weight) -> bool:
     """Whether weight decay applies: not to biases or LayerNorms."""
     return weight.leaf != "bias" and weight.row.kind != "norm"

@@ -17,7 +17,7 @@ import numpy as np
 
 from distil.common.config import DistilBertConfig
 from distil.common.model import Model
-from distil.common.steps.batching import Batch
+from distil.common.steps.batching import Batch, for_each
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.recipe_model import DistillationSection
 from distil.errors import ConfigError
@@ -26,7 +26,7 @@ from distil.errors import ConfigError
 NO_SCORE = -1e30
 
 # Names of the losses, each with its weight `alpha_...` in the recipe.
-LOSSES = ("ce", "task", "cos", "hidden", "attention")
+LOSSES = ("ce", "task", "cos", "hidden", "attention", "vector")
 
 # Arguments that hold what a model is to learn.
 TARGETS = ("labels", "start_positions", "end_positions")
@@ -35,8 +35,8 @@ TARGETS = ("labels", "start_positions", "end_positions")
 class Teaching:
     """The part of a step of distillation that is the same in both frameworks.
 
-    Each loss is a measurement: `loss_ce`, `loss_task`, `loss_cos`, `loss_hidden` and
-    `loss_attention`, as far as the recipe asks for them, and `loss`, their weighted sum.
+    Each of `LOSSES` is a measurement, `loss_ce` and so on, as far as the recipe asks for it, and
+    so is `loss`, their weighted sum.
     """
 
     measures: ClassVar[ModuleType]  # distil.pt.training.distillation, or its twin
@@ -60,11 +60,13 @@ class Teaching:
     def _losses(self, inputs: Mapping[str, Any], shares: Mapping[str, Any]) -> dict[str, Any]:
         """Every loss of a part, times its share in that of the step."""
         settings, measures = self.settings, self.measures
-        asked = {name: x for name, x in inputs.items() if name not in TARGETS}
+        inputs, theirs = for_each(inputs)
         shown = self._shown(inputs)  # b s
         wanted = self._wanted(inputs, shown) if self.model.task == "masked-lm" else None
-        teacher = self._seen(self.teacher, asked, wanted)
-        student = self._seen(self.model, inputs if settings.alpha_task else asked, wanted)
+        teacher = self._seen(self.teacher, _unlabelled(theirs), wanted)
+        student = self._seen(
+            self.model, inputs if settings.alpha_task else _unlabelled(inputs), wanted
+        )
         found: dict[str, Any] = {}
         if settings.alpha_ce:
             found["ce"] = self._predictions(student, teacher, shown)
@@ -86,6 +88,15 @@ class Teaching:
                 measures.attention_difference(own, teacher.attentions[number - 1], shown)
                 for own, number in zip(student.attentions, self.matched, strict=True)
             ) / len(self.matched)
+        if settings.alpha_vector:
+            vectors = (
+                measures.pooled(student.hidden_states[-1], shown),
+                measures.pooled(teacher.hidden_states[-1], self._shown(theirs)),
+            )  # b d
+            distance = {
+                "cosine": measures.cosine_distance, "squared": measures.hidden_difference
+            }[settings.vector_distance]  # fmt: skip
+            found["vector"] = distance(*vectors, self._everything(vectors[0]))
         found = {name: self._times(loss, shares[name]) for name, loss in found.items()}
         total = sum(getattr(settings, f"alpha_{name}") * loss for name, loss in found.items())
         return {"loss": total, **{f"loss_{name}": loss for name, loss in found.items()}}
@@ -148,6 +159,10 @@ class Teaching:
         raise NotImplementedError
 
 
+def _unlabelled(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: x for name, x in inputs.items() if name not in TARGETS}
+
+
 def matched_layers(
     student: DistilBertConfig, teacher: DistilBertConfig, layers: Sequence[int] | None
 ) -> tuple[int, ...]:
@@ -192,22 +207,32 @@ def counts_of(batch: Batch, task: str, settings: DistillationSection) -> dict[st
         "cos": tokens,
         "hidden": tokens,
         "attention": int((lengths**2).sum()),  # pairs of tokens
+        "vector": lengths.size,
     }
 
 
 def check_pair(
-    student: DistilBertConfig, teacher: DistilBertConfig, settings: DistillationSection
+    student: DistilBertConfig,
+    teacher: DistilBertConfig,
+    settings: DistillationSection,
+    *,
+    one_vocabulary: bool = True,
 ) -> None:
     """See that one can learn from the other what the recipe asks for.
+
+    Args:
+        student: Its configuration.
+        teacher: Likewise.
+        settings: Of the recipe.
+        one_vocabulary: Whether both read the same tokens.
 
     Raises:
         ConfigError: They have other vocabularies, classes, widths or heads.
     """
-    _check_equal("vocab_size", student.vocab_size, teacher.vocab_size, "teacher.name")
-    for name, weight in (
-        ("alpha_cos", settings.alpha_cos), ("alpha_hidden", settings.alpha_hidden)
-    ):  # fmt: skip
-        if weight:
+    if one_vocabulary:
+        _check_equal("vocab_size", student.vocab_size, teacher.vocab_size, "teacher.name")
+    for name in ("alpha_cos", "alpha_hidden", "alpha_vector"):
+        if getattr(settings, name):
             _check_equal("dim", student.dim, teacher.dim, f"distillation.{name}")
     if settings.alpha_attention:
         where = "distillation.alpha_attention"

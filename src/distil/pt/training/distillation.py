@@ -57,6 +57,16 @@ def attention_difference(student: Tensor, teacher: Tensor, mask: Tensor) -> Tens
     return _mean_where((_precise(student) - _precise(teacher.detach())).square(), pairs)
 
 
+def pooled(states: Tensor, mask: Tensor) -> Tensor:
+    """Vectors of texts (b, d): means of hidden states (b, s, d) where `mask` (b, s) is true.
+
+    That of a text without tokens is 0.
+    """
+    shown = mask[..., None]
+    total = torch.where(shown, _precise(states), 0.0).sum(1)
+    return total / shown.sum(1).clamp(min=1)
+
+
 def _mean_where(each: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, each, 0.0).sum() / mask.sum().clamp(min=1)
 

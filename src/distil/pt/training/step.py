@@ -25,6 +25,7 @@ from distil.common.steps.stepping import (
     WEIGHT,
     Evaluation,
     decays,
+    is_frozen,
     seeds_for,
     shares_of,
     summed,
@@ -59,6 +60,9 @@ class Step:
         self.steps = 0
         table = list(parameters(model.config, model.task))
         self.weights = {weight.name: _parameter(model, weight) for weight in table}
+        for weight in table:
+            if is_frozen(weight, recipe.model.freeze):
+                self.weights[weight.name].requires_grad_(False)
         for weight in self.weights.values():
             # Products depend in their last digit on where a matrix lies in memory: in a mapped
             # file, in numpy's, or, as from here on, at a multiple of 64 bytes.

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distil.common.model import encoder_of
 from distil.common.outputs import HeadOutput, ModelOutput
+from distil.common.steps.batching import for_each
 from distil.common.steps.masking import PLACES
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.teaching import NO_SCORE, Teaching
@@ -31,7 +32,7 @@ class TeachingStep(Teaching, Step):
     Args:
         model: The student.
         recipe: With a teacher.
-        teacher: Of the student's task and vocabulary; it is not changed.
+        teacher: Of the student's task; it is not changed.
         workers: Who take the steps together; None for this process alone.
     """
 
@@ -44,7 +45,7 @@ class TeachingStep(Teaching, Step):
         teacher: DistilBertPreTrainedModel,
         workers: Workers | None = None,
     ) -> None:
-        # Hidden states and attentions alone teach the head nothing.
+        # Hidden states, vectors and attentions alone teach the head nothing.
         unused = not (recipe.distillation.alpha_ce or recipe.distillation.alpha_task)
         super().__init__(model, recipe, workers, unused=unused)
         self._take_teacher(teacher.to(self.workers.device).eval().requires_grad_(False), recipe)
@@ -56,7 +57,7 @@ class TeachingStep(Teaching, Step):
     ) -> ModelOutput:
         settings = self.settings
         states = {
-            "output_hidden_states": bool(settings.alpha_cos or settings.alpha_hidden),
+            "output_hidden_states": settings.needs_states,
             "output_attentions": bool(settings.alpha_attention),
         }
         with torch.no_grad() if model is self.teacher else nullcontext():
@@ -71,6 +72,18 @@ class TeachingStep(Teaching, Step):
                 hidden = encoded.last_hidden_state.flatten(0, 1)[wanted]  # m d
                 logits = model.head(hidden[None])[0]  # m v
         return HeadOutput(None, logits, encoded.hidden_states, encoded.attentions)
+
+    @torch.inference_mode()
+    def _outputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if self.model.task != "base":
+            return super()._outputs(inputs)
+        with self._precision():
+            own, theirs = (
+                distillation.pooled(model(**given).last_hidden_state, self._shown(given))
+                for model, given in zip((self.model, self.teacher), for_each(inputs), strict=True)
+            )
+        loss = distillation.cosine_distance(own, theirs, self._everything(own))
+        return {"loss": loss, "vectors": own.float()}
 
     def _shown(self, inputs: Mapping[str, Tensor]) -> Tensor:
         ids = inputs["input_ids"]

@@ -56,6 +56,16 @@ def attention_difference(student: tf.Tensor, teacher: tf.Tensor, mask: tf.Tensor
     return _mean_where(tf.square(_precise(student) - _precise(tf.stop_gradient(teacher))), pairs)
 
 
+def pooled(states: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Vectors of texts (b, d): means of hidden states (b, s, d) where `mask` (b, s) is true.
+
+    That of a text without tokens is 0.
+    """
+    shown, states = mask[..., None], _precise(states)
+    total = tf.reduce_sum(tf.where(shown, states, tf.zeros_like(states)), axis=1)
+    return total / tf.cast(tf.maximum(tf.math.count_nonzero(shown, axis=1), 1), total.dtype)
+
+
 def _mean_where(each: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     count = tf.cast(tf.maximum(tf.math.count_nonzero(mask), 1), each.dtype)
     return tf.reduce_sum(tf.where(mask, each, tf.zeros_like(each))) / count

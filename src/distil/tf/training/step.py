@@ -26,6 +26,7 @@ from distil.common.steps.stepping import (
     WEIGHT,
     Evaluation,
     decays,
+    is_frozen,
     seeds_for,
     shares_of,
     summed,
@@ -58,6 +59,9 @@ class Step:
         table = list(parameters(model.config, model.task))
         self.swapped = {weight.name: owner(model, weight)[2] for weight in table}
         self.weights = {weight.name: _parameter(model, weight) for weight in table}
+        for weight in table:
+            if is_frozen(weight, recipe.model.freeze):
+                self.weights[weight.name].trainable = False
         self.trained = {n: weight for n, weight in self.weights.items() if weight.trainable}
         self.decayed = {weight.name for weight in table if decays(weight)}
         self.means = {

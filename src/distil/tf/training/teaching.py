@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from distil.common.model import encoder_of
 from distil.common.outputs import HeadOutput, ModelOutput
+from distil.common.steps.batching import for_each
 from distil.common.steps.masking import PLACES
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.teaching import NO_SCORE, Teaching
@@ -29,7 +30,7 @@ class TeachingStep(Teaching, Step):
     Args:
         model: The student.
         recipe: With a teacher.
-        teacher: Of the student's task and vocabulary; it is not changed.
+        teacher: Of the student's task; it is not changed.
         workers: Who take the steps together; None for this process alone.
     """
 
@@ -53,7 +54,7 @@ class TeachingStep(Teaching, Step):
     ) -> ModelOutput:
         settings = self.settings
         states = {
-            "output_hidden_states": bool(settings.alpha_cos or settings.alpha_hidden),
+            "output_hidden_states": settings.needs_states,
             "output_attentions": bool(settings.alpha_attention),
         }
         training = model is not self.teacher
@@ -75,6 +76,19 @@ class TeachingStep(Teaching, Step):
             hidden = tf.gather(hidden, wanted)  # m d
             logits = model.head(hidden[None], dropout_seed(model, training))[0]  # m v
         return HeadOutput(None, logits, encoded.hidden_states, encoded.attentions)
+
+    def _outputs(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        if self.model.task != "base":
+            return super()._outputs(inputs)
+        own, theirs = (
+            distillation.pooled(
+                model(**given, return_dict=True, training=False).last_hidden_state,
+                self._shown(given),
+            )
+            for model, given in zip((self.model, self.teacher), for_each(inputs), strict=True)
+        )
+        loss = distillation.cosine_distance(own, theirs, self._everything(own))
+        return {"loss": loss, "vectors": tf.cast(own, tf.float32)}
 
     def _shown(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         ids = inputs["input_ids"]

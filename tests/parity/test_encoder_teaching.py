@@ -1,0 +1,160 @@
+"""Distillation of encoders without a head: losses by their definitions, one curve in both."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from distil.common.steps.batching import OF_TEACHER, Batch
+from distil.common.steps.recipe import read_recipe
+from distil.common.steps.slicing import slice_of
+from distil.common.steps.stepping import WEIGHT
+from distil.training.student import student_config, student_weights
+from support.models import NO_DROPOUT, batch_for, build, config_for, measure, spread
+from support.training import tame
+
+pytestmark = [pytest.mark.pt, pytest.mark.tf]
+
+FRAMEWORKS = ("pt", "tf")
+LAYERS = (0, 3)  # of four
+TEACHER = {"n_layers": 4, **NO_DROPOUT}
+STEPS = 20
+RATE = 2**-11
+
+every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
+
+
+def recipe_for(**distillation):
+    nothing = {"alpha_ce": 0.0, "alpha_task": 0.0, "alpha_cos": 0.0}
+    table = {
+        "task": "sentence-embeddings", "output": "x", "precision": "float64",
+        "teacher": {"name": "x", "layers": list(LAYERS)}, "data": {"train": "x"},
+        "batch": {"examples": 3}, "distillation": nothing | distillation,
+    }  # fmt: skip
+    return read_recipe(table)
+
+
+def pair(framework, tokens=None):
+    """A student of those layers and tokens, and its teacher."""
+    config = config_for("base", **TEACHER)
+    weights = tame(spread(config, "base"))
+    small = student_config(config, LAYERS, tokens)
+    read = student_weights(weights, small, "base", LAYERS, tokens)
+    own = {name: one() for name, one in read.items()}
+    return build(framework, small, "base", own), build(framework, config, "base", weights)
+
+
+def step_for(framework, recipe, tokens=None):
+    student, teacher = pair(framework, tokens)
+    return importlib.import_module(f"distil.{framework}.training.teaching").TeachingStep(
+        student, recipe, teacher
+    )
+
+
+def batch(seed, words=61, rows=3, theirs=None):
+    """A part; with a seed for `theirs`, other tokens for the teacher, of another length."""
+    config = config_for("base", **TEACHER).replace(vocab_size=words)
+    inputs = batch_for(config, "base", seed=seed, rows=rows)
+    if theirs is not None:
+        other = batch_for(config_for("base", **TEACHER), "base", seed=theirs, rows=rows, length=7)
+        inputs |= {OF_TEACHER + name: x for name, x in other.items()}
+    inputs = {name: x.astype(np.int32) for name, x in inputs.items()}
+    tokens = int(inputs["attention_mask"].sum())
+    return Batch(inputs=inputs, rows=np.arange(rows), tokens=tokens, size=1, counted=rows)
+
+
+def outputs(framework, model, inputs, prefix=""):
+    """Hidden states, which tokens are shown, and the mean of the last states of each text."""
+    own = {name: inputs[prefix + name] for name in ("input_ids", "attention_mask")}
+    found = measure(framework, model, own, gradients=False).outputs
+    shown = own["attention_mask"] != 0
+    last = found[f"hidden_states.{model.config.n_layers}"]
+    vectors = np.stack([x[y].mean(0) for x, y in zip(last, shown, strict=True)])
+    return found, shown, vectors
+
+
+def cosine(first, second):
+    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
+    return (first * second).sum(-1) / lengths
+
+
+@every_framework
+def test_each_loss_is_its_definition(framework):
+    made = batch(3)
+    student, teacher = pair(framework)
+    own, shown, vectors = outputs(framework, student, made.inputs)
+    theirs, _, goals = outputs(framework, teacher, made.inputs)
+    expected = {
+        "loss_vector": (1 - cosine(vectors, goals)).mean(),
+        "loss_cos": (1 - cosine(own["hidden_states.2"], theirs["hidden_states.4"]))[shown].mean(),
+    }
+    recipe = recipe_for(alpha_vector=3.0, alpha_cos=2.0)
+    found = step_for(framework, recipe).train([made], RATE, [0, 0])
+    assert {n for n in found if n.startswith("loss_")} == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-9), name
+    total = 3 * expected["loss_vector"] + 2 * expected["loss_cos"]
+    assert found["loss"] == pytest.approx(total, rel=1e-9)
+    recipe = recipe_for(alpha_vector=1.0, vector_distance="squared")
+    found = step_for(framework, recipe).train([made], RATE, [0, 0])
+    assert found["loss_vector"] == pytest.approx(((vectors - goals) ** 2).mean(), rel=1e-9)
+
+
+@every_framework
+def test_a_teacher_reads_its_own_tokens(framework):
+    tokens = [0, *range(5, 40)]
+    made = batch(3, words=len(tokens), theirs=4)
+    student, teacher = pair(framework, tokens)
+    _, _, vectors = outputs(framework, student, made.inputs)
+    _, _, goals = outputs(framework, teacher, made.inputs, OF_TEACHER)
+    step = step_for(framework, recipe_for(alpha_vector=1.0), tokens)
+    expected = (1 - cosine(vectors, goals)).mean()
+    judged = step.evaluate(made.inputs)
+    assert judged.loss == pytest.approx(expected, rel=1e-9)
+    np.testing.assert_allclose(judged.outputs["vectors"], vectors, rtol=0, atol=1e-6)
+    found = step.train([made], RATE, [0, 0])
+    assert found["loss_vector"] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("losses", "tokens"),
+    [
+        ({"alpha_vector": 1.0}, None),
+        ({"alpha_vector": 1.0, "alpha_cos": 1.0, "alpha_hidden": 0.5}, None),
+        ({"alpha_vector": 1.0, "vector_distance": "squared"}, [0, *range(5, 40)]),
+    ],
+    ids=["vectors", "vectors and states", "squared, other tokens"],
+)
+def test_the_same_curve_in_both_and_the_teacher_stays(losses, tokens):
+    curves = []
+    for framework in FRAMEWORKS:
+        step = step_for(framework, recipe_for(**losses), tokens)
+        before = {name: array.copy() for name, array in step.teacher.named_arrays()}
+        student = {name: array.copy() for name, array in step.state().items()}
+        points = []
+        for number in range(STEPS):
+            parts = [
+                batch(seed % 10, theirs=None if tokens is None else seed % 9, words=36)
+                for seed in (2 * number, 2 * number + 1)
+            ]
+            points.append(step.train(parts, RATE, [0, number]))
+        curves.append(points)
+        for name, array in step.teacher.named_arrays():
+            np.testing.assert_array_equal(array, before[name], err_msg=name)
+        name = f"{WEIGHT}transformer.layer.0.ffn.lin1.weight"
+        assert np.abs(step.state()[name] - student[name]).max() > 1e-4
+    for one, other in zip(*curves, strict=True):
+        assert list(one) == list(other)
+        assert one == pytest.approx(other, rel=1e-9)
+
+
+@every_framework
+def test_parts_count_by_their_texts(framework):
+    """One step of a batch, or of its two slices of unequal size."""
+    recipe = recipe_for(alpha_vector=1.0, alpha_cos=1.0)
+    whole = batch(3, rows=3, theirs=None)
+    one = step_for(framework, recipe).train([whole], RATE, [0, 0])
+    parts = [slice_of(whole, number, 2) for number in range(2)]
+    assert [len(part.rows) for part in parts] == [2, 1]
+    two = step_for(framework, recipe).train(parts, RATE, [0, 0])
+    assert one == pytest.approx(two, rel=1e-9)
