@@ -20,8 +20,8 @@ __version__ = "0.1.0"
 _API = ("load", "load_tokenizer", "save")
 _ERRORS = (
     "CheckpointError", "CheckpointNotFoundError", "CheckpointWarning", "ConfigError",
-    "DistilError", "FrameworkError", "HubError", "InputError", "TokenizerError",
-    "TrainingError", "UnsafeCheckpointError", "WeightsError",
+    "DistilError", "ExportError", "FrameworkError", "HubError", "InputError",
+    "TokenizerError", "TrainingError", "UnsafeCheckpointError", "WeightsError",
 )  # fmt: skip
 _TOKENIZERS = ("BatchEncoding", "DistilBertTokenizer", "DistilBertTokenizerFast")
 _MODELS = (
@@ -42,6 +42,7 @@ _HOMES = {
     "convert": "distil.conversion",
     "distill": "distil.training",
     "evaluate": "distil.evaluation",
+    "export": "distil.exporting",
     "info": "distil.inspection",
     "optimize": "distil.optimization",
     "pipeline": "distil.pipelines",
@@ -90,6 +91,7 @@ if TYPE_CHECKING:  # each name as itself: that is how checkers know that it is e
     from distil.errors import CheckpointWarning as CheckpointWarning
     from distil.errors import ConfigError as ConfigError
     from distil.errors import DistilError as DistilError
+    from distil.errors import ExportError as ExportError
     from distil.errors import FrameworkError as FrameworkError
     from distil.errors import HubError as HubError
     from distil.errors import InputError as InputError
@@ -98,6 +100,7 @@ if TYPE_CHECKING:  # each name as itself: that is how checkers know that it is e
     from distil.errors import UnsafeCheckpointError as UnsafeCheckpointError
     from distil.errors import WeightsError as WeightsError
     from distil.evaluation import evaluate as evaluate
+    from distil.exporting import export as export
     from distil.inspection import info as info
     from distil.optimization import calibrate as calibrate
     from distil.optimization import optimize as optimize

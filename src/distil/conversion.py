@@ -21,7 +21,7 @@ from distil.checkpoints import FORMATS, save_checkpoint
 from distil.checkpoints.beside import Beside
 from distil.checkpoints.located import Located, locate
 from distil.checkpoints.matching import Match
-from distil.checkpoints.trained_head import missing_head
+from distil.checkpoints.trained_head import check_trained
 from distil.checkpoints.transfer import Progress, Transfer
 from distil.checkpoints.writing import weight_files
 from distil.common.config import FILE_NAME, DistilBertConfig
@@ -29,7 +29,7 @@ from distil.common.labels import check_task
 from distil.common.spec import weights
 from distil.common.stored_names import naming_of
 from distil.common.tasks import Task, find_task
-from distil.errors import CheckpointError, InputError, WeightsError
+from distil.errors import CheckpointError, InputError
 from distil.frameworks import FRAMEWORKS, import_framework
 from distil.storage.formats import FORMAT_ALIASES, layout_of
 from distil.storage.hub import TOKENIZER_FILES, HubOptions
@@ -175,7 +175,7 @@ def convert(
         check_task(found.config, chosen.name)
         if check:
             _check_that_both_run(found.folder)
-        match = _whole(found, chosen)
+        match = check_trained(found, chosen)
         config = _config_of_target(found.config, chosen, match, wanted)
         transfer = Transfer(match.sources, wanted, check_finite, progress)
         beside = Beside.of(found)
@@ -247,30 +247,6 @@ def _check_that_both_run(folder: Path) -> None:
     for framework in FRAMEWORKS:
         import_framework(framework)
     api.load_tokenizer(folder)
-
-
-def _whole(found: Located, task: Task) -> Match:
-    """The weights of a checkpoint that has them all.
-
-    Raises:
-        WeightsError: It lacks weights of the encoder or the head, or has them in another shape.
-
-    Warns:
-        CheckpointWarning: It holds tensors that the model does not use.
-    """
-    match = found.match(task.name)
-    report = match.report
-    lacking = (*report.missing, *report.mismatched)
-    if report.encoder_found and not any(finding.in_encoder for finding in lacking):
-        problem = missing_head(found, task)
-        if problem is not None:
-            raise WeightsError(
-                "the checkpoint has no trained head for this task",
-                expected=f"the weights of {task.class_name}", found=problem, where=found.name,
-                fix="convert the encoder alone (task base), or train the head first",
-            )  # fmt: skip
-    report.check(name=found.name)
-    return match
 
 
 def _config_of_target(

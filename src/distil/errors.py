@@ -135,6 +135,16 @@ class TrainingError(DistilError, RuntimeError):
     shared = True
 
 
+class ExportError(DistilError, RuntimeError):
+    """An export does not give what the plain model gives; nothing of it is left.
+
+    Attributes:
+        exported: What was found; None where its runtime could not even run it.
+    """
+
+    exported: Any = None
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, or the signal by which systems end a process; what was done by then is safe.
 

@@ -87,7 +87,7 @@ def pack(
     model: Any, dtype: str, *, folder: Path, calibration: Sequence[str] | None
 ) -> InferenceModel:
     """The "packed" form of a model that was loaded from a folder; see `distil.load`."""
-    return _packed(model, dtype, _of_checkpoint(model.config, folder, calibration))
+    return _packed(model, dtype, calibration_of(model.config, folder, calibration))
 
 
 def load_with_engine(
@@ -104,7 +104,7 @@ def load_with_engine(
     config = found.config.replace(**overrides)
     return engines.load(
         found, config, task, engine=str(form.engine), dtype=form.dtype,
-        calibration=_of_checkpoint(config, found.folder, calibration), threads=form.threads,
+        calibration=calibration_of(config, found.folder, calibration), threads=form.threads,
     )  # fmt: skip
 
 
@@ -151,10 +151,16 @@ def _ranges(model: Any, calibration: Calibration) -> ActivationRanges:
     return calibration.ranges(weights, model.config, model.task, by="pt", observe=observe)
 
 
-def _of_checkpoint(
+def calibration_of(
     config: DistilBertConfig, folder: Path, texts: Sequence[str] | None
 ) -> Calibration:
-    """As `_calibration`; without texts, the ranges that the checkpoint comes with have priority."""
+    """What a checkpoint is calibrated on for int8.
+
+    Args:
+        config: Of the model.
+        folder: Of the checkpoint, its tokenizer included.
+        texts: None takes the ranges that the checkpoint comes with, else a sample of sentences.
+    """
     checkpoint = folder if texts is None else None
     return _calibration(config, partial(_tokenizer, folder), texts, checkpoint)
 

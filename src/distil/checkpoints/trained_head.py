@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from distil.checkpoints.load_report import Finding
 from distil.checkpoints.located import Located
+from distil.checkpoints.matching import Match
 from distil.common.tasks import Task
-from distil.errors import DistilError
+from distil.errors import DistilError, WeightsError
 
 LOADS, NEW_HEAD, NO = "loads", "new head", "no"
 
@@ -53,6 +54,30 @@ def status_of(found: Located, task: Task) -> tuple[str, str]:
     else:
         verdict = LOADS, f"not used: {over}" if over else "all weights are there"
     return verdict
+
+
+def check_trained(found: Located, task: Task) -> Match:
+    """The weights of a checkpoint that has them all.
+
+    Raises:
+        WeightsError: It lacks weights of the encoder or the head, or has them in another shape.
+
+    Warns:
+        CheckpointWarning: It holds tensors that the model does not use.
+    """
+    match = found.match(task.name)
+    report = match.report
+    lacking = (*report.missing, *report.mismatched)
+    if report.encoder_found and not any(finding.in_encoder for finding in lacking):
+        problem = missing_head(found, task)
+        if problem is not None:
+            raise WeightsError(
+                "the checkpoint has no trained head for this task",
+                expected=f"the weights of {task.class_name}", found=problem, where=found.name,
+                fix="take the encoder alone (task base), or train the head first",
+            )  # fmt: skip
+    report.check(name=found.name)
+    return match
 
 
 def _list(findings: Sequence[Finding]) -> str:

@@ -27,6 +27,7 @@ COMMANDS = {
     "parity": "check that a checkpoint gives the same numbers in PyTorch and TensorFlow",
     "convert": "write a checkpoint in another format, for the other framework",
     "evaluate": "measure a model on rows with right answers; compare it with another",
+    "export": "write a model in a form that devices and servers run, and prove it",
     "serve": "serve models over HTTP",
     "bench": "measure which framework, engine and type is fastest for a model on this machine",
     "train": "train a model on your rows, in either framework",

@@ -19,6 +19,7 @@ from distil.checkpoints.located import Located
 from distil.common.config import DistilBertConfig
 from distil.common.inference.calibration import Calibration
 from distil.common.inference.model import InferenceModel
+from distil.common.inference.ranges import ActivationRanges
 from distil.common.initial import initial_weight
 from distil.common.labels import check_task
 from distil.common.spec import parameters
@@ -114,15 +115,6 @@ def _made(
     """As `from_weights`, for arrays that nothing will change: a file's, or copies."""
     module = _check(engine, dtype)
     dtype = module.supported(dtype)
-    own = Weights(weights, config, task)
-
-    def observe(sequences: Sequence[Any]) -> Iterator[tuple[str, float, float]]:
-        graph = module.to_observer(own, config, task)
-        session = module.Session(graph, dtype="float32", threads=threads)
-        for outputs in session.run(feed.inputs for feed in feeds(sequences)):
-            for name, (low, high) in outputs.items():
-                yield name, float(low), float(high)
-
     ranges = None
     if dtype == "int8":
         if calibration is None:
@@ -130,10 +122,47 @@ def _made(
                 "int8 needs texts to calibrate on", expected="sequences of token ids", found="none",
                 where="calibration",
             )  # fmt: skip
-        ranges = calibration.ranges(weights, config, task, by=engine, observe=observe)
-    graph = module.to_graph(own, config, task, ranges)
+        ranges = measured_ranges(
+            weights, config, task, engine=engine, calibration=calibration, threads=threads
+        )
+    graph = module.to_graph(Weights(weights, config, task), config, task, ranges)
     session = module.Session(graph, dtype=dtype, threads=threads)
     return EngineModel(session, config, task, engine=engine, dtype=dtype)
+
+
+def measured_ranges(
+    weights: Mapping[str, Any],
+    config: DistilBertConfig,
+    task: str,
+    *,
+    engine: str,
+    calibration: Calibration,
+    threads: int | None = None,
+) -> ActivationRanges:
+    """The ranges of what goes into a model's linear layers, which int8 needs.
+
+    Args:
+        weights: By canonical name, in PyTorch's orientation, in float32.
+        config: Of the model.
+        task: Of the model.
+        engine: What measures, unless they are known already.
+        calibration: What on.
+        threads: How many compute; None takes one a core.
+
+    Raises:
+        FrameworkError: The engine is not installed.
+        InputError: There is nothing to calibrate on.
+    """
+    module = _check(engine, "int8")
+
+    def observe(sequences: Sequence[Any]) -> Iterator[tuple[str, float, float]]:
+        graph = module.to_observer(Weights(weights, config, task), config, task)
+        session = module.Session(graph, dtype="float32", threads=threads)
+        for outputs in session.run(feed.inputs for feed in feeds(sequences)):
+            for name, (low, high) in outputs.items():
+                yield name, float(low), float(high)
+
+    return calibration.ranges(weights, config, task, by=engine, observe=observe)
 
 
 def _check(engine: str, dtype: str) -> ModuleType:

@@ -13,15 +13,12 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.common.inference.packing import TOKENS_AT_ONCE, Pack, packs
-from distil.engines.graph import MASK
+from distil.engines.graph import HIDDEN, MASK
 
 # What attention costs a sequence of s tokens is s / _EVEN of what everything else does; and a call
 # costs, besides its tokens, as much as some more of them.  Both measured on two cores.
 _EVEN = 2048
 _TOKENS_OF_A_CALL = 64
-
-# Far below every score, and a number that bfloat16 has.
-_HIDDEN = np.float32(-1e30)
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def feeds(
             "positions": pack.positions.astype(np.int32),
             "laid_out": laid_out,
             "taken_back": taken_back,
-            MASK: np.where(shown, np.float32(0), _HIDDEN)[:, None, None],
+            MASK: np.where(shown, np.float32(0), HIDDEN)[:, None, None],
         }
         counts = pack.lengths
         if wanted is None:

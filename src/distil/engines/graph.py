@@ -35,6 +35,8 @@ INDEXES: Mapping[str, int] = {
     "answered": 1,  # m: the place of each of those, of n * r places
 }
 MASK = "mask"  # n 1 1 s: 0 where a place holds a token, far below where it is padding
+# Far below every score, and a number that bfloat16 has.
+HIDDEN = np.float32(-1e30)
 OUTPUT = "scores"
 
 

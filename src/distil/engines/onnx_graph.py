@@ -22,9 +22,9 @@ from distil.common.inference.ranges import ActivationRanges
 from distil.common.spec import NORM_EPSILON
 from distil.engines.graph import INDEXES, MASK, OUTPUT, Operators, Weights, build
 
-_OPSET = 20  # the first with Gelu
-_IR_VERSION = 9
-_OWN_DOMAIN = "com.microsoft"
+OPSET = 20  # the first with Gelu
+IR_VERSION = 9
+OWN_DOMAIN = "com.microsoft"
 
 _SMALL_BYTES = 4096
 
@@ -32,11 +32,11 @@ _ACTIVATIONS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "gelu": ("Gelu", {}),
     "gelu_new": ("Gelu", {"approximate": "tanh"}),
     "gelu_pytorch_tanh": ("Gelu", {"approximate": "tanh"}),
-    "quick_gelu": ("QuickGelu", {"domain": _OWN_DOMAIN, "alpha": 1.702}),
+    "quick_gelu": ("QuickGelu", {"domain": OWN_DOMAIN, "alpha": 1.702}),
     "relu": ("Relu", {}),
     "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
-    "silu": ("QuickGelu", {"domain": _OWN_DOMAIN, "alpha": 1.0}),
-    "swish": ("QuickGelu", {"domain": _OWN_DOMAIN, "alpha": 1.0}),
+    "silu": ("QuickGelu", {"domain": OWN_DOMAIN, "alpha": 1.0}),
+    "swish": ("QuickGelu", {"domain": OWN_DOMAIN, "alpha": 1.0}),
     "mish": ("Mish", {}),
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
@@ -103,7 +103,7 @@ class ONNXOperators(Operators[str]):
         return self.node(
             "MatMulIntegerToFloat", x, self.constant(f"{name}.values", values.T),
             scale, self.constant(f"{name}.factor", factor[:, 0]),
-            zero_point, "", bias_name, domain=_OWN_DOMAIN,
+            zero_point, "", bias_name, domain=OWN_DOMAIN,
         )  # fmt: skip
 
     def activate(self, x: str, function: str) -> str:  # noqa: D102
@@ -142,7 +142,7 @@ class ONNXOperators(Operators[str]):
             shown = self.node("GreaterOrEqual", self.node("Squeeze", mask, axes), zero)
             self._key_mask = self.node("Cast", shown, to=TensorProto.INT32)
         context = self.node(
-            "MultiHeadAttention", q, k, v, "", self._key_mask, num_heads=heads, domain=_OWN_DOMAIN
+            "MultiHeadAttention", q, k, v, "", self._key_mask, num_heads=heads, domain=OWN_DOMAIN
         )  # n r a
         shape = self.constant(
             f"row of {heads * head_dim}", np.array([-1, heads * head_dim], np.int64)
@@ -178,8 +178,8 @@ class ONNXOperators(Operators[str]):
             for name, array in self.constants.items()
         ]
         graph = helper.make_graph(self.nodes, name, self.parameters, results, constants)
-        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_OWN_DOMAIN, 1)]
-        model = helper.make_model(graph, ir_version=_IR_VERSION, opset_imports=opsets)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(OWN_DOMAIN, 1)]
+        model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=opsets)
         return Graph(model, large)
 
 

@@ -1,0 +1,149 @@
+"""`distil export`: a model in a form that devices and servers run, proven by its own runtime."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from distil.cli import _output
+from distil.cli._output import BAD, FAINT, GOOD, UNSURE
+from distil.errors import ExportError, InputError
+from distil.reading import RowFile, to_inputs
+
+DESCRIPTION = """\
+Write a model, its configuration and its tokenizer to a folder, in a form that
+other programs run; then run it there, by that form's own runtime in a separate
+process, over batches of many sizes and over texts, and compare with the plain
+model in float64.  What was found is printed, and kept in export.json.
+
+Forms:
+  onnx        ONNX Runtime, OpenVINO, onnxruntime-web, and transformers.js, which
+              loads the folder as it is (float32, float16, int8)
+  openvino    OpenVINO's IR (float32, float16, int8)
+
+Exit status 0 if the export gives what the plain model gives, as closely as its
+type admits; 1 if it does not, and then nothing is left of it."""
+EXAMPLES = (
+    ("for ONNX Runtime", "distil export sst2-small sentiment-onnx"),
+    (
+        "a quarter as large, proven on your texts",
+        "distil export sst2-small sentiment-int8 --to onnx --dtype int8 --texts reviews.txt",
+    ),
+    (
+        "sentence embeddings, pooled and of length one, for a program",
+        "distil export ./mini-lm embedder --task sentence-embeddings --json",
+    ),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    _output.add_name(parser)
+    parser.add_argument("folder", metavar="FOLDER", help="the folder to write")
+    parser.add_argument("--to", default="onnx", metavar="FORM", help="see above (onnx)")
+    parser.add_argument("--dtype", default="float32", help="float32, float16 or int8 (float32)")
+    parser.add_argument(
+        "--task", help="task to export it for (its own); sentence-embeddings gives a vector a text"
+    )
+    parser.add_argument(
+        "--pooling", help="of sentence embeddings: mean, cls, max or mean_sqrt_len (mean)"
+    )
+    parser.add_argument(
+        "--texts", type=Path, metavar="FILE",
+        help="texts to prove it on: lines, .jsonl, .csv, .tsv, ... (a sample)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--calibration", type=Path, metavar="FILE",
+        help="texts like those to come, for int8 (a sample)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--text-column", metavar="NAME", help="column of the texts in these files (text)"
+    )
+    parser.add_argument(
+        "--no-check", action="store_true", help="do not run it; export.json says so"
+    )
+    _output.add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; 1 if the export falls short."""
+    from distil.exporting import export  # noqa: PLC0415 - after --help is out of the way
+
+    texts, calibration = (
+        None if path is None else _texts(path, arguments.text_column)
+        for path in (arguments.texts, arguments.calibration)
+    )
+    try:
+        with _output.doing() as progress:
+            exported = export(
+                arguments.name,
+                arguments.folder,
+                arguments.to,
+                dtype=arguments.dtype,
+                task=arguments.task,
+                pooling=arguments.pooling,
+                calibration=calibration,
+                texts=texts,
+                check=not arguments.no_check,
+                progress=progress,
+                revision=arguments.revision,
+            )
+    except ExportError as error:
+        if arguments.json:
+            _output.print_json({"error": str(error), **_table(error.exported)})
+        elif error.exported is not None:
+            _print(error.exported)
+        _output.print_error(_output.as_command(str(error), arguments.options))
+        return 1
+    if arguments.json:
+        _output.print_json(exported.to_dict())
+    else:
+        _print(exported)
+    return 0
+
+
+def _table(exported: Any) -> dict[str, Any]:
+    return {} if exported is None else exported.to_dict()
+
+
+def _texts(path: Path, column: str | None) -> list[str]:
+    """All texts of a file."""
+    texts: list[Any] = []
+    with closing(RowFile(path)) as file:
+        for _, row in to_inputs(file, {"text": column}):
+            if isinstance(row, InputError):
+                raise row
+            texts.append(row)
+    return texts
+
+
+def _print(exported: Any) -> None:
+    pooled = f", pooled by {exported.pooling}" if exported.pooling else ""
+    title = f"{exported.name}: {exported.task}{pooled}, {exported.form} in {exported.dtype}"
+    files = [(name, _output.size(one["bytes"])) for name, one in exported.files.items()]
+    _output.print_table(("file", "size"), files, right=("size",), title=title)
+    _output.print_line()
+    proof = exported.proof
+    if proof is None:
+        _output.print_line("Nothing was proven.", UNSURE)
+        return
+    columns = ("batch", "rows", "difference", "relative", "mean", "labels", "seconds")
+    rows = [
+        (
+            one.name, f"{one.rows:,}", f"{one.difference:.1e}",
+            _output.text(f"{one.largest:.1e}", "" if one.holds(proof.limits) else BAD),
+            f"{one.typical:.1e}", None if one.labels is None else f"{one.labels:.2%}",
+            f"{one.seconds:.3f}",
+        )
+        for one in proof.findings
+    ]  # fmt: skip
+    _output.print_table(columns, rows, right=columns[1:])
+    _output.print_line()
+    if proof.holds:
+        _output.print_line(
+            f"Proven: {proof.runtime} gives what the plain model gives in float64.", GOOD
+        )
+    memory = "" if proof.megabytes is None else f"; {proof.megabytes:,.0f} MB of memory"
+    _output.print_line(f"written in {exported.seconds:.1f} s{memory}", FAINT)

@@ -1,0 +1,201 @@
+"""`export`: a model in the forms that devices and servers run, proven by their own runtimes.
+
+A form is a row of the table in `distil.exporting.forms` and a module of the same name in this
+package, which holds two functions: `write(source, folder, dtype)` writes the model below a folder
+and gives the file or folder that the runtime opens; `open_runtime(path)` gives what is called with
+input_ids and attention_mask (int64 arrays) and returns arrays by the names in `source.outputs`.
+Everything else is the same for all: the weights (`distil.exporting.source`), the proof
+(`distil.exporting.proof`), config.json, the tokenizer, and a folder that is there whole or not at
+all (`distil.exporting.folder`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distil import api
+from distil.benchmarking.workers import WorkerError
+from distil.checkpoints.beside import Beside
+from distil.checkpoints.located import locate
+from distil.common.inference.calibration import sample_texts
+from distil.errors import ExportError, InputError
+from distil.exporting.folder import RECORD, described, digest, place, scratch, types_there
+from distil.exporting.forms import FORMS, Form, check_dtype, find_form
+from distil.exporting.proof import prove
+from distil.exporting.result import Exported
+from distil.exporting.source import INPUTS, Source, make_source
+from distil.optimization import calibration_of
+from distil.storage.files import write_json
+from distil.storage.hub import HubOptions
+
+__all__ = ["FORMS", "Exported", "export"]
+
+
+def export(
+    name: str | Path,
+    folder: str | Path,
+    to: str = "onnx",
+    *,
+    dtype: str = "float32",
+    task: str | None = None,
+    pooling: str | None = None,
+    calibration: Sequence[str] | None = None,
+    texts: Sequence[str] | None = None,
+    check: bool = True,
+    progress: Callable[[str], None] = lambda doing: None,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> Exported:
+    """Write a model in a form that other programs run, and prove it.
+
+    After it was written, the form's own runtime runs it in a process of its own, over batches of
+    many sizes and over texts, and is compared with the plain model in float64.  What was found goes
+    into export.json.  An export that falls short is removed.
+
+    Args:
+        name: As in `distil.load`.
+        folder: To write: a new or an empty one, or that of an export of the same model in the same
+            form, which then holds one type more.
+        to: The form, a name of `distil.exporting.FORMS`.
+        dtype: "float32"; "float16" stores weights in half; "int8" computes the encoder's linear
+            layers in bytes and stores embeddings in bytes.
+        task: As in `distil.load`; None takes the checkpoint's own.  "sentence-embeddings" gives
+            one vector of length one for each text.
+        pooling: Of sentence embeddings, see `distil.pipelines.embeddings`; None takes what a folder
+            of sentence-transformers says, else "mean".
+        calibration: Texts like those to come, for int8; None takes the ranges that the checkpoint
+            comes with, else a sample of English sentences.
+        texts: To prove it on; None takes that sample.
+        check: Prove it; without, export.json says that nothing was proven.
+        progress: Called with what is being done.
+        revision: As in `distil.load`, like all that follow.
+        cache_dir: Where files from the hub are kept.
+        local_files_only: Do not ask the hub.
+        token: For the hub.
+
+    Raises:
+        ExportError: It falls short of what its type admits, or its runtime cannot run it; nothing
+            of it is left.
+        WeightsError: The checkpoint lacks weights, or has no trained head for the task.
+        InputError: There is no such form, type, task or pooling, or texts are missing.
+        FrameworkError: What writes or runs the form is not installed.
+        CheckpointError: The folder holds something else, or cannot be written.
+        DistilError: The checkpoint cannot be read; see `distil.load`.
+    """
+    form, target = find_form(to), Path(folder)
+    check_dtype(form, dtype)
+    for given, what, used in (
+        (calibration, "calibration", dtype == "int8"), (texts, "texts", check),
+    ):  # fmt: skip
+        if given is not None and not used:
+            raise InputError(
+                f"{what} would not be used", expected="none",
+                found=f"dtype {dtype!r}" if check else "no check", where=what,
+            )  # fmt: skip
+        if given is not None and not len(given):
+            raise InputError(f"{what} holds no text", expected="at least one", where=what)
+    form.check_installed()
+    options = HubOptions(
+        revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
+    )
+    with locate(name, options) as found:
+        source = make_source(
+            found, task, pooling, calibration_of(found.config, found.folder, calibration)
+        )
+        identity = _identity(source, form)
+        others = types_there(target, identity, dtype)
+        with scratch(target) as temporary:
+            progress("writing")
+            begin = time.perf_counter()
+            path = form.module.write(source, temporary, dtype)
+            exported = Exported(
+                name=str(name), folder=str(target), form=form.name, dtype=dtype,
+                task=source.task.name, pooling=source.pooling, files=described(temporary),
+                seconds=time.perf_counter() - begin, versions=_versions(form), proof=None,
+            )  # fmt: skip
+            if check:
+                sequences = _sequences(source, texts)
+                exported = _proven(exported, source, form, path, sequences, progress)
+            _add_config_and_tokenizer(source, temporary)
+            own = exported.to_dict()
+            entry = {key: own[key] for key in ("files", "seconds", "versions", "proof")}
+            write_json(temporary / RECORD, {**identity, "types": {**others, dtype: entry}})
+            place(temporary, target)
+    return exported
+
+
+def _identity(source: Source, form: Form) -> dict[str, Any]:
+    """What of export.json all types in a folder share."""
+    axes = list(source.input_axes)
+    return {
+        "form": form.name,
+        "task": source.task.name,
+        "pooling": source.pooling,
+        "inputs": dict.fromkeys(INPUTS, axes),
+        "outputs": {name: list(axes) for name, axes in source.outputs.items()},
+        "source": {path.name: digest(path) for path in source.found.checkpoint.files},
+    }
+
+
+def _versions(form: Form) -> dict[str, str]:
+    found = packages_distributions()
+    return {"distil": version("distil")} | {name: version(found[name][0]) for name in form.packages}
+
+
+def _sequences(source: Source, texts: Sequence[str] | None) -> list[Any]:
+    """Token ids of the texts for the proof; none where there is no tokenizer and none was given."""
+    if texts is None and not Beside.of(source.found).tokenizer:
+        return []
+    tokenizer = api.load_tokenizer(source.found.folder)
+    limit = source.config.max_position_embeddings
+    given = sample_texts() if texts is None else list(texts)
+    found = tokenizer(given, truncation=True, max_length=limit)["input_ids"]
+    return [np.asarray(ids, np.int64) for ids in found]
+
+
+def _proven(
+    exported: Exported, source: Source, form: Form, path: Path, texts: Sequence[Any],
+    progress: Callable[[str], None],
+) -> Exported:  # fmt: skip
+    """An export with its proof.
+
+    Raises:
+        ExportError: It falls short, or cannot be run.
+    """
+    try:
+        proof = prove(source, form, path, exported.dtype, texts, progress)
+    except WorkerError as error:
+        raise ExportError(
+            f"{form.runtime} cannot run the export, and nothing of it is left",
+            found=error.problem if error.found is None else f"{error.problem}: {error.found}",
+            where=exported.folder,
+        ) from error  # fmt: skip
+    exported = replace(exported, proof=proof)
+    if not proof.holds:
+        worst = next(one for one in proof.findings if not one.holds(proof.limits))
+        short = ExportError(
+            "the export does not give what the plain model gives, and nothing of it is left",
+            expected=f"{proof.limits}", found=f"{worst}", where=exported.folder,
+        )  # fmt: skip
+        short.exported = exported
+        raise short
+    return exported
+
+
+def _add_config_and_tokenizer(source: Source, folder: Path) -> None:
+    """Put config.json and the tokenizer's files beside the model, as transformers.js needs them."""
+    source.config.replace(architectures=[source.task.class_name]).save_pretrained(folder)
+    # What a folder of sentence-transformers says of pooling is in the graph already.
+    beside = replace(Beside.of(source.found), encoding=None)
+    copied = {path.name for path in beside.copy(folder, dim=source.config.dim)}
+    if copied and not {"tokenizer.json", "tokenizer_config.json"} <= copied:
+        api.load_tokenizer(source.found.folder).save_pretrained(folder)

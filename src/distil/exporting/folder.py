@@ -1,0 +1,110 @@
+"""The folder of an export: written beside its place, and put there whole, or not at all.
+
+Several types of one export share a folder, with one export.json that says what each file is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from distil.errors import CheckpointError, DistilError
+from distil.storage.files import read_json
+
+RECORD = "export.json"
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def types_there(target: Path, identity: Mapping[str, Any], dtype: str) -> Mapping[str, Any]:
+    """What export.json of the target says of each type that was exported there before.
+
+    Args:
+        target: The folder to write to.
+        identity: What of export.json must be the same for another type to join.
+        dtype: The type that is to be written.
+
+    Raises:
+        CheckpointError: The target is no folder, holds something else, or this type already.
+    """
+    if not os.path.lexists(target):
+        return {}
+    if not target.is_dir():
+        raise CheckpointError("target is not a folder", where=target, fix="name another one")
+    there = sorted(path.name for path in target.iterdir())
+    if not there:
+        return {}
+    known: Mapping[str, Any] = read_json(target / RECORD) if RECORD in there else {}
+    types = known.get("types")
+    if not isinstance(types, dict) or {name: known.get(name) for name in identity} != identity:
+        raise CheckpointError(
+            "the folder holds something else",
+            expected="a new or an empty folder, or an export of the same model in the same form",
+            found=", ".join(there[:5]) + (", ..." if there[5:] else ""), where=target,
+            fix="name another folder",
+        )  # fmt: skip
+    if dtype in types:
+        raise CheckpointError(
+            "the folder holds this export already", expected="another type, or another folder",
+            found=dtype, where=target, fix="remove the folder to write it anew",
+        )  # fmt: skip
+    return types
+
+
+@contextmanager
+def scratch(target: Path) -> Iterator[Path]:
+    """A new folder beside the target, which `place` moves there; what is left of it is removed.
+
+    Raises:
+        CheckpointError: The system refuses to write.
+    """
+    mark = f"{os.getpid()}-{os.urandom(4).hex()}"
+    temporary = target.absolute().with_name(f".{target.absolute().name}.{mark}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+    except DistilError:
+        raise
+    except OSError as error:
+        raise CheckpointError(
+            "the export cannot be written", found=error, where=target,
+            fix="make room, or choose another folder",
+        ) from error  # fmt: skip
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def place(temporary: Path, target: Path) -> None:
+    """Move what was written to its place: at once, or, beside other types, export.json last."""
+    if target.is_dir() and not any(target.iterdir()):
+        target.rmdir()
+    if not target.exists():
+        temporary.replace(target)
+        return
+    for path in sorted(_files(temporary), key=lambda path: path.name == RECORD):
+        home = target / path.relative_to(temporary)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(home)
+
+
+def _files(folder: Path) -> Sequence[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def described(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and digest of every file below a folder, by its path there."""
+    return {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size, "sha256": digest(path),
+        }
+        for path in _files(folder)
+    }  # fmt: skip

@@ -1,0 +1,375 @@
+"""An export is proven by its own runtime, or nothing of it is left."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import distil
+from distil.checkpoints.located import locate
+from distil.cli import main
+from distil.common.config_rules import ACTIVATIONS
+from distil.common.sentences import POOLINGS
+from distil.errors import (
+    CheckpointError,
+    ExportError,
+    FrameworkError,
+    InputError,
+    TokenizerError,
+    WeightsError,
+)
+from distil.exporting import comparing, forms
+from distil.exporting.folder import digest
+from distil.exporting.forms import FORMS
+from distil.exporting.source import make_source
+from distil.optimization import calibration_of
+from distil.pipelines.embeddings import _POOLED
+from support.models import ALL_TASKS, CONFIGS, batch_for, build, config_for, spread
+
+pytestmark = [pytest.mark.pt, pytest.mark.openvino, pytest.mark.onnxruntime]
+
+EMBEDDINGS = dict.fromkeys(POOLINGS, "sentence-embeddings")
+every_form = pytest.mark.parametrize("form", ["onnx", "openvino"])
+
+
+def saved(folder, task, **changes):
+    """A checkpoint without a tokenizer, and its model in float64."""
+    model = build("pt", config_for(task, **changes), task, dtype="float64")
+    model.save_pretrained(folder)
+    return model
+
+
+def written(checkpoint, folder, form, dtype="float32", *, task=None, pooling=None):
+    """An export that nobody has proven, in its runtime."""
+    with locate(checkpoint) as found:
+        calibration = calibration_of(found.config, found.folder, None)
+        source = make_source(found, task, pooling, calibration)
+        return FORMS[form].module.open_runtime(FORMS[form].module.write(source, folder, dtype))
+
+
+def outputs(model, batch):
+    with torch.no_grad():
+        found = model(**{name: torch.from_numpy(array) for name, array in batch.items()})
+    return {name: value.numpy() for name, value in found.items()}
+
+
+def pooled(states, mask, pooling):
+    rows = [own[shown] for own, shown in zip(states, mask, strict=True)]
+    vectors = np.stack([_POOLED[pooling](row) for row in rows])
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@every_form
+@pytest.mark.parametrize("mask", ["full", "ragged", "holes"])
+@pytest.mark.parametrize("task", [*ALL_TASKS, *EMBEDDINGS])
+def test_every_task_gives_what_the_plain_model_gives(tmp_path, form, task, mask):
+    kind = "base" if task in EMBEDDINGS else task
+    pooling = task if task in EMBEDDINGS else None
+    model = saved(tmp_path / "model", kind)
+    run = written(
+        tmp_path / "model", tmp_path / "export", form,
+        task=EMBEDDINGS.get(task, task), pooling=pooling,
+    )  # fmt: skip
+    batch = batch_for(model.config, kind, mask=mask, labels=False)
+    expected = outputs(model, batch)
+    shown = batch["attention_mask"] != 0
+    if pooling:
+        expected = {"sentence_embedding": pooled(expected["last_hidden_state"], shown, pooling)}
+    found = run(**batch)
+    assert found.keys() == expected.keys()
+    for name, values in found.items():
+        own = expected[name]
+        assert (values.dtype, values.shape) == (np.float32, own.shape)
+        place = shown if own.shape[:2] == shown.shape and kind != "multiple-choice" else ...
+        np.testing.assert_allclose(values[place], own[place], rtol=1e-4, atol=1e-5)
+        if place is not ...:
+            nothing = -10_000 if kind == "question-answering" else 0
+            assert (values[~shown] == nothing).all()
+
+
+@every_form
+@pytest.mark.parametrize("changes", [*CONFIGS.values(), *({"activation": a} for a in ACTIVATIONS)])
+def test_every_configuration(tmp_path, form, changes):
+    model = saved(tmp_path / "model", "masked-lm", **changes)
+    run = written(tmp_path / "model", tmp_path / "export", form)
+    batch = batch_for(model.config, "masked-lm", mask="full", labels=False)
+    np.testing.assert_allclose(
+        run(**batch)["logits"], outputs(model, batch)["logits"], rtol=1e-4, atol=1e-5
+    )
+
+
+@every_form
+@pytest.mark.parametrize("task", ["sequence-classification", "token-classification"])
+def test_a_row_without_tokens_is_read_whole_and_sees_no_other(tmp_path, form, task):
+    model = saved(tmp_path / "model", task)
+    run = written(tmp_path / "model", tmp_path / "export", form)
+    batch = batch_for(model.config, task, mask="full", labels=False)
+    whole = run(**batch)["logits"]
+    batch["attention_mask"][1] = 0
+    np.testing.assert_allclose(run(**batch)["logits"], whole, rtol=1e-5, atol=1e-6)
+    batch["attention_mask"][:] = 0
+    np.testing.assert_allclose(run(**batch)["logits"], whole, rtol=1e-5, atol=1e-6)
+
+
+@every_form
+def test_padding_at_the_left(tmp_path, form):
+    """The first token that is shown decides, as in every engine; not one of the row before."""
+    model = saved(tmp_path / "model", "sequence-classification")
+    run = written(tmp_path / "model", tmp_path / "export", form)
+    batch = batch_for(model.config, model.task, mask="full", labels=False)
+    batch["attention_mask"][:, :3] = 0
+    ids = batch["input_ids"][:, 3:]
+    with torch.no_grad():
+        positions = torch.arange(3, 9)[None].expand(3, -1)
+        expected = model(torch.from_numpy(ids), position_ids=positions).logits
+    np.testing.assert_allclose(run(**batch)["logits"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_tied_weights_are_stored_once(tmp_path):
+    saved(tmp_path / "model", "masked-lm", vocab_size=5000)
+    for dtype, size in (("float32", 4), ("float16", 2)):
+        written(tmp_path / "model", tmp_path / "export", "onnx", dtype)
+        file = tmp_path / "export/onnx" / f"{forms.STEMS[dtype]}.onnx"
+        assert file.stat().st_size < 5000 * 32 * size + 100_000
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory):
+    """The bundled model in one folder, in two types, each proven; the second one's result."""
+    folder = tmp_path_factory.mktemp("bundled") / "export"
+    distil.export("sst2-small", folder)
+    return folder, distil.export("sst2-small", folder, dtype="int8", texts=["A fine film."] * 3)
+
+
+def test_the_folder_has_what_transformers_js_loads(bundled):
+    folder, _ = bundled
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert names == {
+        "config.json", "export.json", "onnx/model.onnx", "onnx/model_quantized.onnx",
+        "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt",
+    }  # fmt: skip
+    assert json.loads((folder / "config.json").read_text())["model_type"] == "distilbert"
+    assert not list(folder.parent.glob(".*"))
+
+
+def test_what_was_found_is_kept(bundled):
+    folder, exported = bundled
+    record = json.loads((folder / "export.json").read_text())
+    assert record["inputs"]["input_ids"] == ["batch_size", "sequence_length"]
+    weights = Path(distil.__file__).parent / "bundled/sst2-small/model.safetensors"
+    assert record["source"] == {weights.name: digest(weights)}
+    assert record["types"].keys() == {"float32", "int8"}
+    for entry in record["types"].values():
+        [(name, file)] = entry["files"].items()
+        assert file["sha256"] == digest(folder / name)
+        assert [one["name"] for one in entry["proof"]["findings"]] == [
+            "1x1", "1x2", "2x9", "7x33", "3x128", "1x512", "texts",
+        ]  # fmt: skip
+    worst = max(one["difference"] for one in record["types"]["float32"]["proof"]["findings"])
+    assert worst < 1e-5
+    assert exported.proven
+    assert exported.to_dict()["proof"]["findings"][-1]["rows"] == 3
+
+
+def test_int8_stores_embeddings_in_bytes(bundled):
+    folder, exported = bundled
+    assert exported.bytes < 10_000_000
+    model = onnx.load(folder / "onnx/model_quantized.onnx")
+    onnx.checker.check_model(onnx.load(folder / "onnx/model.onnx"))
+    large = {
+        one.name: onnx.TensorProto.DataType.Name(one.data_type)
+        for one in model.graph.initializer
+        if np.prod(one.dims) > 100_000
+    }
+    assert set(large.values()) == {"INT8", "FLOAT16"}
+    assert [name for name, kind in large.items() if kind == "FLOAT16"] == [
+        "pre_classifier.weight in float16"
+    ]
+
+
+def test_int8_of_masked_lm(tmp_path):
+    """The projection to the vocabulary takes the embeddings' bytes."""
+    saved(tmp_path / "model", "masked-lm", vocab_size=5000)
+    with locate(tmp_path / "model") as found:
+        own = calibration_of(found.config, found.folder, None)
+        object.__setattr__(own, "sequences", lambda: [list(range(1, 20))] * 3)
+        object.__setattr__(own, "cache", None)
+        source = make_source(found, None, None, own)
+        path = FORMS["onnx"].module.write(source, tmp_path / "export", "int8")
+        batch = batch_for(found.config, "masked-lm", mask="ragged", labels=False)
+        model = source.model("pt")
+    assert path.stat().st_size < 5000 * (32 + 8) + 120_000
+    found = FORMS["onnx"].module.open_runtime(path)(**batch)["logits"]
+    shown = batch["attention_mask"] != 0
+    expected = outputs(model, batch)["logits"][shown]
+    assert np.square(found[shown] - expected).mean() < 0.05 * np.square(expected).mean()
+
+
+# What goes wrong.
+
+
+def cut_in_half(write):
+    def cut(source, folder, dtype):
+        path = write(source, folder, dtype)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        return path
+
+    return cut
+
+
+def slightly_wrong(write):
+    """One bias of the classifier is off by a hundredth."""
+
+    def wrong(source, folder, dtype):
+        path = write(source, folder, dtype)
+        model = onnx.load(path)
+        for one in model.graph.initializer:
+            if one.name == "classifier.bias":
+                array = onnx.numpy_helper.to_array(one) + np.float32(0.01)
+                one.CopyFrom(onnx.numpy_helper.from_array(array, one.name))
+        onnx.save(model, path)
+        return path
+
+    return wrong
+
+
+def interrupted(write):
+    def stop(source, folder, dtype):
+        write(source, folder, dtype)
+        raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.mark.parametrize(("attack", "error", "message"), [
+    (cut_in_half, ExportError, "onnxruntime cannot run the export, and nothing of it is left"),
+    (slightly_wrong, ExportError, "does not give what the plain model gives, and nothing"),
+    (interrupted, KeyboardInterrupt, None),
+])  # fmt: skip
+def test_what_falls_short_is_not_left(tmp_path, monkeypatch, attack, error, message):
+    saved(tmp_path / "model", "sequence-classification")
+    module = FORMS["onnx"].module
+    monkeypatch.setattr(module, "write", attack(module.write))
+    with pytest.raises(error, match=message) as caught:
+        distil.export(tmp_path / "model", tmp_path / "export")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    if attack is slightly_wrong:
+        assert caught.value.exported.proof.findings[0].difference == pytest.approx(0.01, rel=1e-2)
+
+
+def test_what_falls_short_leaves_what_was_there(tmp_path, monkeypatch):
+    saved(tmp_path / "model", "sequence-classification")
+    folder = tmp_path / "export"
+    distil.export(tmp_path / "model", folder, check=False)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    module = FORMS["onnx"].module
+    monkeypatch.setattr(module, "write", cut_in_half(module.write))
+    with pytest.raises(ExportError):
+        distil.export(tmp_path / "model", folder, dtype="float16")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_not_a_number_falls_short(tmp_path):
+    values = np.full((2, 3), np.nan, np.float32)
+    with locate("sst2-small") as found:
+        source = make_source(found, None, None, calibration_of(found.config, found.folder, None))
+        batch = comparing.Batch(name="2x3", ids=np.ones((2, 3), np.int64), mask=np.ones((2, 3)))
+        compared = comparing.compare(source, batch, {"logits": values}, {"logits": np.ones((2, 3))})
+        [finding] = comparing.findings_of({"2x3": [(compared, 0.1)]})
+        assert not any(finding.holds(limits) for limits in comparing.LIMITS.values())
+        with pytest.raises(distil.DistilError, match="does not give what it should"):
+            comparing.compare(source, batch, {"logits": values[:1]}, {"logits": np.ones((2, 3))})
+
+
+def test_a_folder_that_holds_something_else(tmp_path):
+    saved(tmp_path / "model", "sequence-classification")
+    model, folder = tmp_path / "model", tmp_path / "export"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("ten years")
+    with pytest.raises(CheckpointError, match="the folder holds something else"):
+        distil.export(model, folder, check=False)
+    with pytest.raises(CheckpointError, match="the folder holds something else"):
+        distil.export(model, model, check=False)
+    with pytest.raises(CheckpointError, match="target is not a folder"):
+        distil.export(model, folder / "thesis.txt", check=False)
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+    (folder / "thesis.txt").unlink()
+    distil.export(model, folder, check=False)
+    with pytest.raises(CheckpointError, match="holds this export already"):
+        distil.export(model, folder, check=False)
+    with pytest.raises(CheckpointError, match="the folder holds something else"):
+        distil.export(model, folder, "openvino", check=False)
+    saved(tmp_path / "another", "sequence-classification", n_layers=1)
+    with pytest.raises(CheckpointError, match="the folder holds something else"):
+        distil.export(tmp_path / "another", folder, dtype="float16", check=False)
+
+
+def test_a_head_made_new_is_refused(tmp_path):
+    saved(tmp_path / "model", "base")
+    with pytest.raises(WeightsError, match="no trained head for this task"):
+        distil.export(tmp_path / "model", tmp_path / "export", task="token-classification")
+
+
+def test_int8_without_anything_to_calibrate_on(tmp_path):
+    saved(tmp_path / "model", "sequence-classification")
+    with pytest.raises(TokenizerError, match=r"vocab\.txt"):
+        distil.export(tmp_path / "model", tmp_path / "export", dtype="int8")
+    assert not (tmp_path / "export").exists()
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"to": "onx"}, "unknown form"),
+    ({"dtype": "int4"}, "ONNX is not written in this type"),
+    ({"calibration": ["a text"]}, "calibration would not be used"),
+    ({"calibration": [], "dtype": "int8"}, "calibration holds no text"),
+    ({"texts": []}, "texts holds no text"),
+    ({"texts": ["a text"], "check": False}, "texts would not be used"),
+    ({"pooling": "mean"}, "only sentence embeddings are pooled"),
+    ({"pooling": "median", "task": "sentence-embeddings"}, "there is no such pooling"),
+    ({"task": "translation"}, "unknown task"),
+])  # fmt: skip
+def test_what_cannot_be_meant_is_refused(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        distil.export("sst2-small", tmp_path / "export", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_names_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr(forms, "find_spec", lambda name: None)
+    with pytest.raises(FrameworkError, match=r'pip install "distil\[onnxruntime\]"'):
+        distil.export("sst2-small", tmp_path / "export")
+
+
+def test_weights_too_large_for_float16(tmp_path):
+    config = config_for("base")
+    weights = spread(config, "base")
+    weights["embeddings.word_embeddings.weight"] = np.full_like(
+        weights["embeddings.word_embeddings.weight"], 1e5
+    )
+    build("pt", config, "base", weights).save_pretrained(tmp_path / "model")
+    with pytest.raises(WeightsError, match="too large for float16"):
+        distil.export(tmp_path / "model", tmp_path / "export", dtype="float16", check=False)
+
+
+def test_the_command(tmp_path, capsys, monkeypatch):
+    saved(tmp_path / "model", "sequence-classification")
+    command = ["export", str(tmp_path / "model")]
+    assert main([*command, str(tmp_path / "one"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["proven"], found["form"], found["dtype"]) == (True, "onnx", "float32")
+    assert main([*command, str(tmp_path / "two"), "--no-check"]) == 0
+    assert "Nothing was proven." in capsys.readouterr().out
+    record = json.loads((tmp_path / "two/export.json").read_text())
+    assert record["types"]["float32"]["proof"] is None
+    module = FORMS["onnx"].module
+    monkeypatch.setattr(module, "write", slightly_wrong(module.write))
+    assert main([*command, str(tmp_path / "three"), "--json"]) == 1
+    assert not json.loads(capsys.readouterr().out)["proven"]
+    assert main([*command, str(tmp_path / "three")]) == 1
+    said = capsys.readouterr()
+    assert "1x512" in said.out
+    assert "nothing of it is left" in said.err
+    assert not (tmp_path / "three").exists()
