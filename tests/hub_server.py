@@ -10,7 +10,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -22,6 +22,9 @@ from huggingface_hub import constants, utils
 forget_sessions = getattr(utils, "close_session", None) or utils.reset_sessions
 
 LFS_SUFFIXES = (".safetensors", ".bin", ".h5")
+
+# How bodies may come: as long as the reader takes them, a byte now and then, or not at all.
+ENDLESS, SLOW, SILENT = "endless", "slow", "silent"
 
 
 @dataclass
@@ -52,6 +55,9 @@ class HubServer:
         # Headers of the answers about files, in place of the right ones.
         self.lies: dict[str, str] = {}
         self.commit_of_answers: str | None = None
+        # How the bodies come of what has a path that ends so.
+        self.bodies: dict[str, str] = {}
+        self.stopping = threading.Event()
         outer = self
 
         class Handler(_Handler):
@@ -85,6 +91,7 @@ class HubServer:
         return [path.rpartition("/")[2] for path in paths if not path.startswith("/api/")]
 
     def stop(self) -> None:
+        self.stopping.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -200,7 +207,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for key, value in (headers or {}).items():
             self.send_header(key, value)
-        self.send_header("Content-Length", str(len(data)))
+        way = next((way for end, way in self.hub.bodies.items() if self.path.endswith(end)), None)
+        if way == ENDLESS and self.command == "GET":
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if self.command == "GET":
+            with suppress(OSError):  # the reader has enough
+                self._write(data, way)
+
+    def _write(self, data: bytes, way: str | None) -> None:
+        if way is None:
             self.wfile.write(data)
+        while way == ENDLESS and not self.hub.stopping.is_set():
+            self.wfile.write(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
+        for place in range(len(data) if way == SLOW else 0):
+            self.wfile.write(data[place : place + 1])
+            if self.hub.stopping.wait(0.02):
+                return
+        if way == SILENT:
+            self.hub.stopping.wait()

@@ -31,8 +31,8 @@ from distil.common.stored_names import naming_of
 from distil.common.tasks import Task, find_task
 from distil.errors import CheckpointError, InputError
 from distil.frameworks import FRAMEWORKS, import_framework
-from distil.storage.formats import FORMAT_ALIASES, layout_of
-from distil.storage.hub import TOKENIZER_FILES, HubOptions
+from distil.storage.formats import FORMAT_ALIASES, TOKENIZER_FILES, layout_of
+from distil.storage.hub import HubOptions
 from distil.storage.tensors import FLOATS
 
 if TYPE_CHECKING:

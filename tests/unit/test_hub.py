@@ -17,9 +17,9 @@ from distil.errors import (
     HubError,
     UnsafeCheckpointError,
 )
-from distil.storage import hub
+from distil.storage import hub, hub_limits
 from distil.storage.hub import HubOptions
-from hub_server import HubServer, running_hub
+from hub_server import ENDLESS, SILENT, SLOW, HubServer, running_hub
 from support.checkpoints import save, tiny_config
 
 NAME = "someone/tiny"
@@ -385,3 +385,58 @@ def test_a_hub_that_lies_about_the_commit(
     with pytest.raises(HubError, match="no commit"):
         snapshot(NAME, **cache)
     assert not list(tmp_path.rglob("*evil*"))
+
+
+@pytest.mark.parametrize(
+    "path", [f"/api/models/{NAME}", "/config.json", "/model.safetensors", "/nothing"]
+)
+def test_bodies_that_do_not_end(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes], tmp_path: Path, path: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A file may have what was announced, everything else so many bytes."""
+    monkeypatch.setattr(hub_limits, "MOST_BYTES_OF_TEXT", 100_000)
+    server.add(NAME, files)
+    server.bodies = {path: ENDLESS}
+    name = "someone/nothing" if path == "/nothing" else NAME
+    with pytest.raises(HubError, match="longer than it may be"):
+        snapshot(name, **cache)
+    stored = [path.stat().st_size for path in tmp_path.rglob("cache/**/*") if path.is_file()]
+    assert max(stored, default=0) <= max(map(len, files.values()))
+    server.bodies = {}
+    assert (snapshot(NAME, **cache) / "config.json").read_bytes() == files["config.json"]
+
+
+@pytest.mark.parametrize("way", [SLOW, SILENT])
+@pytest.mark.parametrize("path", [f"/api/models/{NAME}", "/config.json", "/model.safetensors"])
+def test_bodies_that_do_not_come(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes], path: str, way: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """They count as those of a hub that cannot be reached: what the cache has is used."""
+    server.add(NAME, files)
+    snapshot(NAME, **cache)
+    server.add(NAME, {name: data + b" " for name, data in files.items()})  # all of them anew
+    server.bodies = {path: way}
+    monkeypatch.setattr(hub_limits, "PATIENCE", 0.3)
+    folder = snapshot(NAME, **cache)
+    assert (folder / "vocab.txt").read_bytes() == files["vocab.txt"]
+    with pytest.raises(HubError, match=r"cannot be reached[\s\S]*nothing has come for 0\.3 s"):
+        snapshot(NAME, cache_dir=cache["cache_dir"] / "another")
+
+
+def test_other_downloads_are_not_limited(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Those of huggingface_hub's own users, in the same process."""
+    from huggingface_hub import HfApi, hf_hub_download
+
+    server.add(NAME, files)
+    snapshot(NAME, **cache)
+    monkeypatch.setattr(hub_limits, "MOST_BYTES_OF_TEXT", 1)
+    monkeypatch.setattr(hub_limits.Watch, "check_size", None)
+    folder = cache["cache_dir"] / "another"
+    path = hf_hub_download(NAME, "config.json", endpoint=server.url, cache_dir=folder)
+    assert Path(path).read_bytes() == files["config.json"]
+    assert HfApi(endpoint=server.url).model_info(NAME).siblings

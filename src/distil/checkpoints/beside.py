@@ -16,7 +16,7 @@ from distil.common.config import FILE_NAME
 from distil.common.sentences import SentenceEncoding
 from distil.errors import ConfigError
 from distil.storage.files import atomic_write, read_json, write_json
-from distil.storage.hub import TOKENIZER_FILES
+from distil.storage.formats import TOKENIZER_FILES
 from distil.storage.opened import check_own_file
 
 _TOKENIZER_CONFIG, _TOKENIZER_CLASS = "tokenizer_config.json", "tokenizer_class"

@@ -20,8 +20,8 @@ from distil.common.tasks import TASKS, Task
 from distil.errors import DistilError, FrameworkError
 from distil.frameworks import FRAMEWORKS
 from distil.inspection.report import Info, Parameters, TokenizerInfo, Use, WeightFiles
-from distil.storage.formats import FILE_KINDS, FileKind
-from distil.storage.hub import TOKENIZER_FILES, split_options
+from distil.storage.formats import FILE_KINDS, TOKENIZER_FILES, FileKind
+from distil.storage.hub import split_options
 
 _SIZES = (
     "n_layers", "n_heads", "dim", "hidden_dim", "vocab_size", "max_position_embeddings",

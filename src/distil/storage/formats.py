@@ -12,6 +12,12 @@ from typing import Literal
 
 from distil.errors import CheckpointError
 
+CONFIG_FILE = "config.json"
+TOKENIZER_FILES = (
+    "vocab.txt", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json",
+)  # fmt: skip
+
 # Whose names and orientation tensors have: PyTorch's or TensorFlow's.
 Layout = Literal["pt", "tf"]
 
