@@ -2,6 +2,8 @@
 
 Who it is, the environment says.  What each recipe came to is printed as a line of JSON; how
 the command after them ended is the exit status.
+
+A command that is interrupted comes first: the second worker gets SIGTERM after some step.
 """
 
 import json
@@ -15,6 +17,7 @@ os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # no other network is needed, nor alway
 
 from distil.cli import main as command_line
 from distil.training import cache, distill, examples, train
+from distil.training.loop import Loop
 from distil.training.session import open_workers
 
 
@@ -45,11 +48,30 @@ def run(table, kill_at, workers):
     }  # fmt: skip
 
 
+def interrupted(command, step, workers):
+    """The status of a command whose second worker gets SIGTERM after `step`."""
+    tell = Loop._tell
+
+    def tell_and_stop(loop, *arguments):
+        tell(loop, *arguments)
+        if loop.position.step == step and workers.rank == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    Loop._tell = tell_and_stop
+    try:
+        return command_line(command)
+    finally:
+        Loop._tell = tell
+
+
 def main(framework, path):
     warnings.simplefilter("ignore")
     examples.IdsFile = IdsFile
     work = json.loads(Path(path).read_text())
     with open_workers(framework) as workers:
+        if work["interrupted"]:
+            status = interrupted(work["interrupted"], work["stop_at"], workers)
+            print(json.dumps(status), flush=True)
         for table, kill_at in work["recipes"]:
             print(json.dumps(run(table, kill_at, workers)), flush=True)
         return command_line(work["command"]) if work["command"] else 0  # it joins these workers

@@ -34,6 +34,7 @@ pytestmark = [
 ]
 
 KILL_AT = 5
+STOP_AT = 3
 
 # What was asked for; seen is 1e-12.
 TOLERANCE = 1e-5
@@ -73,12 +74,14 @@ class Together:
         framework: That they train in.
         recipes: Pairs of recipe and the step after which the first worker is killed, or 0.
         command: A command line that they have after that.
+        interrupted: One that they have before, and that is stopped after step 3.
     """
 
-    def __init__(self, folder, framework, recipes, command=None):
+    def __init__(self, folder, framework, recipes, command=None, interrupted=None):
         path = folder / "work.json"
         tables = [(recipe.to_table(), kill_at) for recipe, kill_at in recipes]
-        path.write_text(json.dumps({"recipes": tables, "command": command}))
+        work = {"recipes": tables, "command": command, "interrupted": interrupted}
+        path.write_text(json.dumps({**work, "stop_at": STOP_AT}))
         source = str(Path(distil.__file__).parents[1])
         self.processes = [
             subprocess.Popen(
@@ -166,13 +169,23 @@ def test_two_are_as_good_as_one(framework, tmp_path):
         "train", str(recipe_file), f"output={tmp_path / 'bad'}", "optimizer.learning_rate=1e30",
         "schedule.warmup=0.0",
     ]  # fmt: skip
-    pair = Together(tmp_path, framework, [(taught, 0)], command)
-    statuses, ((first,), (second,)), errors = pair.end()
+    stopped = plain.replace(output=str(tmp_path / "stopped"))
+    recipe_file.with_name("stopped.yaml").write_text(yaml.safe_dump(stopped.to_table()))
+    pair = Together(
+        tmp_path, framework, [(taught, 0), (stopped, 0)], command,
+        interrupted=["train", str(recipe_file.with_name("stopped.yaml"))],
+    )  # fmt: skip
+    statuses, ((was_stopped, first, went_on), (also_stopped, second, _)), errors = pair.end()
+    assert was_stopped == also_stopped == 128 + signal.SIGTERM
+    assert errors[0].count("training was interrupted after step 3 of 8, and saved in") == 1
+    assert "interrupted" not in errors[1]
+    assert went_on["steps"] == steps[STOP_AT:]
+    assert_same(Path(stopped.output), alone["plain"].folder)
     assert first["steps"] == steps[KILL_AT - 1 :]  # the last checkpoint is that of step 4
     assert second["steps"] == []
     assert_same(Path(taught.output), alone["taught"].folder)
     assert not list(Path(taught.output).glob(".*"))
     assert statuses == [2, 2], errors
-    assert errors[0].count("error: ") == 1
+    assert errors[0].count("error: ") == 2  # the interruption was the other
     assert "not finite" in errors[0]
     assert "error: " not in errors[1]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from distil.cli import _arguments, _output
 from distil.cli._progress import Tell, progress
-from distil.errors import DistilError
+from distil.errors import DistilError, Interrupted
 
 if TYPE_CHECKING:
     from distil.common.steps.recipe import Recipe
@@ -72,6 +72,9 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
                 # What starts workers ends all of them as soon as one has ended.
                 workers.gather(None)
             return _FAILED
+        except Interrupted as interrupt:
+            workers.gather(None)  # likewise
+            raise interrupt if workers.is_first else Interrupted(interrupt.number) from None
         if workers.is_first:
             _show(result, as_json=arguments.json)
     return 0

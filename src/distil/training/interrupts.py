@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a model is trained: it stops after the step, and keeps what it has."""
+"""Ctrl-C and SIGTERM during training: it stops after the current step, and keeps what it has."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from distil.common.steps.workers import Workers
+
 LOGGER = logging.getLogger("distil.training")
 
 # Handlers that do what the system does; others are somebody's own, and stay.
@@ -16,31 +18,39 @@ _USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_
 
 
 class Stop:
-    """Whether somebody wants training to stop.
+    """Whether training was told to stop.
 
     Attributes:
-        number: Of the signal; None while nobody does.
+        number: Of the signal; None as long as there was none.
     """
 
     number: int | None = None
 
+    def agree(self, workers: Workers) -> bool:
+        """Whether any worker was told to stop: all of them have to do so after the same step."""
+        numbers = [number for number in workers.gather(self.number) if number is not None]
+        if numbers:
+            self.number = numbers[0]
+        return bool(numbers)
+
 
 @contextmanager
-def watched(*, wanted: bool = True) -> Iterator[Stop]:
+def watched(*, tells: bool = True) -> Iterator[Stop]:
     """Note the first signal, and let the second do what it would have done.
 
     Args:
-        wanted: Whether to do so; of several workers, all would have to stop at the same step.
+        tells: Whether to log that training is about to stop: one of several workers does.
     """
     stop = Stop()
-    if not wanted or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.number = number
         restore()
-        LOGGER.warning("stopping after this step; once more stops at once, and loses what is new")
+        if tells:
+            LOGGER.warning("stopping after this step; a second signal stops at once, unsaved")
 
     before = {one: usual for one, usual in _USUAL.items() if signal.getsignal(one) is usual}
 

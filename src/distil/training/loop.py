@@ -70,7 +70,7 @@ class Loop:
         identity: What tells this training from others; a checkpoint of another one is refused.
         workers: Who train together; the first of them writes.
         listener: Told of every step.
-        stop: Whether somebody wants it to stop.
+        stop: Whether one of the workers was told to stop.
         position: Where to begin.
     """
 
@@ -96,7 +96,7 @@ class Loop:
             TrainingError: The loss or the gradients are not finite.
             CheckpointError: A checkpoint or the model cannot be written; or `position` is beyond
                 the end.
-            Interrupted: Somebody wanted it to stop, and everything so far is kept.
+            Interrupted: A worker was told to stop, and everything so far is saved.
         """
         schedule = self.recipe.schedule
         total = self.total_steps()
@@ -123,7 +123,7 @@ class Loop:
                 if last or self._is_due(self.recipe.log.every):
                     self._note(rate, speed)
                 self._tell(found["loss"], speed, total)
-                stops = self.stop.number is not None and not last
+                stops = not last and self.stop.agree(self.workers)
                 # Before the model is judged: that may fail.
                 if last or stops or self._is_due(self.recipe.checkpoints.every):
                     self.save()
@@ -139,7 +139,7 @@ class Loop:
         where = f"step {self.position.step:,} of {total:,}"
         return Interrupted(
             self.stop.number or 0,
-            f"training was interrupted after {where}, which {self.folder} keeps; the same command "
+            f"training was interrupted after {where}, and saved in {self.folder}; the same command "
             "continues from there",
         )
 

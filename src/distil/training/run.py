@@ -36,8 +36,8 @@ def train(
                      data=frame, columns={"text": "review"}, output="reviews")
 
     The same call continues training that was interrupted, to the weights that it would have ended
-    with; once it is done, the same call gives its result again.  Ctrl-C and SIGTERM let one
-    process finish its step, and keep what it has.
+    with; once it is done, the same call gives its result again.  After Ctrl-C or SIGTERM, sent
+    to any of the workers, it finishes the step and saves a checkpoint.
 
     Args:
         recipe: A YAML file (see `distil.common.steps.recipe`), or its contents; None where the

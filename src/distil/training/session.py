@@ -116,7 +116,7 @@ def _run_together(
         position=position,
     )
     try:
-        with watched(wanted=workers.size == 1) as loop.stop:
+        with watched(tells=workers.is_first) as loop.stop:
             position = loop.run()
     finally:
         if log is not None:
