@@ -211,7 +211,7 @@ GUARDS: dict[str, tuple[str, Callable[[], None]]] = {
     "own files": (
         "a file is opened only in the checkpoint's folder (or the hub cache's blobs)", _own_files),
     "plain files": ("a pipe, device or folder is no file; opening never waits", _plain_files),
-    "keys once": ("a key stands once in a JSON object", _keys_once),
+    "keys once": ("a key occurs once in a JSON object", _keys_once),
     "text that can be encoded": ("no lone surrogates in JSON", _encodable),
     "JSON objects": ("the outermost value of a JSON file is an object", _objects),
     "size of JSON": (
@@ -287,7 +287,8 @@ GUARDS: dict[str, tuple[str, Callable[[], None]]] = {
     "number of shards": (
         "at most 10,000 shards", _set("storage.index", "_MAX_SHARDS", _BOUNDLESS)),
     "pickle scan": (
-        "the pickle is looked through, unrun, for all but tensors in storages", _pickle_scan),
+        "the pickle is scanned, without being run, for anything but tensors in storages",
+        _pickle_scan),
     "weights_only": ("PyTorch unpickles with `weights_only=True`", _weights_only),
     "sizes of storages": (
         "an entry has the bytes that its storage declares",

@@ -1,6 +1,6 @@
 """What becomes of an attack when a guard is taken away: each in a bounded process of its own.
 
-    PYTHONPATH=tests python -m attacks.without          # writes docs/attacks.md
+    PYTHONPATH=tests:src python -m attacks.without      # writes docs/attacks.md
 
 The processes are forked from one that has imported what reads the files, but neither TensorFlow
 nor, where it is not needed, PyTorch.
@@ -91,10 +91,10 @@ def _outcome(attack: Attack, guard: str, folder: Path) -> str:
     os.close(receive)
     _, status = os.waitpid(child, 0)
     if waiting:
-        return "waits for ever"
+        return "waits forever"
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
-        return "works for ever" if name in ("SIGXCPU", "SIGKILL") else f"crashes ({name})"
+        return "runs forever" if name in ("SIGXCPU", "SIGKILL") else f"crashes ({name})"
     return text or "ends the process"
 
 

@@ -1,7 +1,7 @@
 """Where the entries of an archive lie that ``torch.save`` has written, or nothing at all.
 
 A zip archive can be made so that two readers see two contents: by a second directory, a record
-that two of them look for in different places, bytes before or after it, a name that stands
+that two of them look for in different places, bytes before or after it, a name that occurs
 twice.  What is checked here must be what PyTorch then unpickles.  So only one form is taken, the
 one that PyTorch writes: everything in one piece from the first byte to the last, each entry
 stored as it is, in the order of the directory's offsets.
@@ -93,16 +93,16 @@ class _Archive:
                 end = where - _LOCATOR.size - _END_64.size
                 # Some readers take the record before the locator, some the one it points to.
                 if locator[1:] != (0, end, 1):
-                    self._ambiguous("a record of its end that lies elsewhere")
+                    self._ambiguous("an end record in another place")
                 record = _END_64.unpack(self._read(end, _END_64.size))
                 if record[:2] != (b"PK\x06\x06", _END_64.size - 12):
-                    self._ambiguous("a record of its end that is none")
+                    self._ambiguous("an invalid end record")
                 disk, first, here, count, size, start = record[4:]
         wide = (disk, first, here, count, size, start)
         limits = (_ONES_16,) * 4 + (_ONES_32,) * 2
         pairs = zip(narrow, wide, limits, strict=True)
         if any(one not in (other, limit) for one, other, limit in pairs):
-            self._ambiguous("two records of its end that differ")
+            self._ambiguous("two end records that differ")
         if comment or disk or first or here != count or start + size != end:
             self._ambiguous("bytes between its parts, or after them")
         return count, start, end
@@ -151,7 +151,7 @@ class _Archive:
             if local[0] != b"PK\x03\x04" or not in_order or start + size > end:
                 self._ambiguous("entries that overlap, or bytes before the first")
             if self._read(offset + _LOCAL.size, local[9]) != name or not name.startswith(folder):
-                self._ambiguous("an entry of two names, or of another folder")
+                self._ambiguous("an entry with two names, or in another folder")
             try:
                 entries[name[len(folder) :].decode("utf-8")] = Entry(start=start, size=size)
             except UnicodeDecodeError:
@@ -159,7 +159,7 @@ class _Archive:
             place = start + size
         # PyTorch finds names whatever the case of their letters.
         if len({name.lower() for name in entries}) != len(found):
-            self._ambiguous("a name that stands twice")
+            self._ambiguous("a name that occurs twice")
         return entries
 
     def _read(self, start: int, size: int) -> bytes:
@@ -174,7 +174,7 @@ class _Archive:
     def _check_stored(self, method: int, packed: int, size: int) -> None:
         if method != 0 or size != packed:
             raise UnsafeCheckpointError(
-                "archive unpacks to more than it is", expected="entries stored as they are",
+                "archive is compressed", expected="entries stored uncompressed",
                 where=self._path,
             )  # fmt: skip
 

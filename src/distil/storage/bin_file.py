@@ -33,8 +33,8 @@ def read_bin(path: Path) -> Opened:
 
     Raises:
         OSError: The file cannot be read.
-        CheckpointError: It is damaged, or holds something else than dense tensors by name.
-        UnsafeCheckpointError: Its pickle names something that is no tensor, or the file is a
+        CheckpointError: It is damaged, or holds something other than dense tensors by name.
+        UnsafeCheckpointError: Its pickle names something that is not a tensor, or the file is a
             link that leaves its folder.
         FrameworkError: PyTorch is missing or too old.
     """
@@ -101,7 +101,7 @@ def _unpickled(torch: Any, file: BinaryIO, path: Path) -> Any:
         raise UnsafeCheckpointError(
             "file is damaged, or holds more than tensors", expected="a state dict",
             found=shorten(str(error).replace("\n", " ")), where=path,
-            fix="convert it to safetensors where you trust it",
+            fix="convert it to safetensors on a machine where you trust it",
         ) from None  # fmt: skip
     except OSError:
         raise

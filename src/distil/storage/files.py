@@ -38,8 +38,8 @@ def read_json(path: Path, *, own: bool = False) -> dict[str, Any]:
 
     Raises:
         CheckpointNotFoundError: There is no such file.
-        CheckpointError: It is no plain file, not UTF-8, not JSON, not an object, too large, or
-            has a key twice.
+        CheckpointError: It is not a plain file, not UTF-8, not JSON, not an object, or too large;
+            or a key occurs twice.
         UnsafeCheckpointError: It is a link that leaves its folder, where it should be `own`.
     """
     return parse_json(read_bytes(path, limit=MAX_JSON_BYTES, own=own), where=str(path))
@@ -53,7 +53,9 @@ def parse_json(data: bytes, *, where: str) -> dict[str, Any]:
         if len(table) != len(pairs):
             seen: set[str] = set()
             twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-            raise CheckpointError("JSON has a key twice", found=repr(twice[:200]), where=where)
+            raise CheckpointError(
+                "a key occurs twice in JSON", found=repr(twice[:200]), where=where
+            )
         return table
 
     values = sum(map(data.count, (b",", b"[", b"{")))  # those within texts, too
@@ -91,7 +93,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         CheckpointNotFoundError: There is no such file.
-        ConfigError: It is not YAML, not a table, or has a key twice.
+        ConfigError: It is not YAML, not a table, or a key occurs twice.
     """
     try:
         text = read_bytes(path, limit=_MAX_YAML_BYTES).decode("utf-8")
@@ -107,8 +109,8 @@ def parse_yaml(text: str, *, where: Any) -> Any:
     """What a YAML document says, in plain data.
 
     Raises:
-        ConfigError: It is not YAML, has a key twice, or an alias: a few lines of these make a
-            document of any size.
+        ConfigError: It is not YAML, a key occurs twice, or it has an alias: a few lines of these
+            make a document of any size.
     """
     try:
         return yaml.load(text, _Strict)
@@ -133,7 +135,7 @@ class _Strict(yaml.SafeLoader):
         for key, _ in node.value:
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value!r} stands twice", key.start_mark
+                    None, None, f"key {key.value!r} occurs twice", key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)

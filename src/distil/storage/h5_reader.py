@@ -5,8 +5,8 @@ for each layer of the model, and in it the weights under paths that begin with t
 name; a shard has the weights under their own paths.
 
 HDF5 can do far more than hold arrays: read other files, in whole or in part, compute values,
-and declare sizes that no file has; and its library crashes or hangs on a tree that runs in a
-circle.  So the library never sees the file.  What is read here is what those writers use: groups
+and declare sizes that no file has; and its library crashes or hangs on a tree that contains
+itself.  So the library never sees the file.  What is read here is what those writers use: groups
 that are tables of symbols, and in them datasets that are plain runs of bytes of this very file.
 The names are those of the groups: Keras repeats them in attributes, where text may be of any
 length.
@@ -65,8 +65,8 @@ class _Reader:
             self._file.spend(len(inner))
             if link.address is None:
                 raise UnsafeCheckpointError(
-                    "file refers to something outside itself, or around a corner",
-                    expected="weights that lie in it",
+                    "file refers to something outside itself, or through a soft link",
+                    expected="weights stored in the file itself",
                     found=f"a {link.kind} link at {shorten(inner)}", where=self._path,
                     fix="do not trust this file",
                 )  # fmt: skip
@@ -77,7 +77,7 @@ class _Reader:
                 yield from self._datasets(inner, messages, depth + 1)
             else:
                 raise CheckpointError(
-                    "file holds something else than weights", expected="datasets in groups",
+                    "file holds something other than weights", expected="datasets in groups",
                     found=shorten(inner), where=self._path,
                 )  # fmt: skip
 
@@ -85,7 +85,7 @@ class _Reader:
         """What an object's header says, refused if it has been met: a loop, or shared values."""
         if address in self._seen:
             raise UnsafeCheckpointError(
-                "two names in the file stand for the same thing", found=shorten(name),
+                "two names in the file refer to the same object", found=shorten(name),
                 where=self._path, fix="do not trust this file",
             )  # fmt: skip
         self._seen.add(address)
@@ -94,7 +94,9 @@ class _Reader:
     def _links(self, path: str, group: Messages) -> list[Link]:
         links = self._file.links(group)
         if len({link.name for link in links}) != len(links):
-            raise CheckpointError("group has a name twice", found=shorten(path), where=self._path)
+            raise CheckpointError(
+                "a name occurs twice in a group", found=shorten(path), where=self._path
+            )
         return links
 
     def _tensor(self, name: str, messages: Messages) -> StoredTensor:
@@ -123,7 +125,7 @@ class _Reader:
             or self._declared > self._mapped.size
         ):
             raise UnsafeCheckpointError(
-                "weight is larger than what the file holds of it",
+                "weight is larger than the bytes stored for it",
                 expected=f"{length} bytes for {shorten(name)} {shape}",
                 found=f"a file of {self._mapped.size} bytes", where=self._path,
             )  # fmt: skip

@@ -109,7 +109,7 @@ class Structure:
         return int(root)
 
     def messages(self, address: int) -> Messages:
-        """What stands in the header of the object at `address`."""
+        """The contents of the header of the object at `address`."""
         version, _, count, _, size = self._unpack("<2BH2L", address)
         if version != 1:
             self._damaged(f"version {version} of the header at {address}")
@@ -135,11 +135,11 @@ class Structure:
         for info in group.get(_LINK_INFO, ()):
             flags = info[1] if len(info) > 1 else 0
             if info[2 + 8 * (flags & 1) :][:8] != _NOWHERE.to_bytes(8, "little"):
-                self._newer("a group whose names lie in a heap of their own")
+                self._newer("a group whose names are in a heap of their own")
         found = [self._link(message) for message in group.get(_LINK, ())]
         for message in group.get(_SYMBOLS, ()):
             if len(message) < 16:
-                self._damaged("a table of symbols that is none")
+                self._damaged("an invalid symbol table")
             tree, heap = struct.unpack_from("<2Q", message)
             names = self._names(heap)
             found += [self._symbol(names, entry) for entry in self._entries(tree, None)]
@@ -155,7 +155,7 @@ class Structure:
             )  # fmt: skip
 
     def _link(self, message: bytes) -> Link:
-        """A link that stands in a header."""
+        """A link stored in a header."""
         try:
             flags, place = message[1], 2
             kind = 0
@@ -172,11 +172,11 @@ class Structure:
         return Link(name=self._text(message[start:end]), kind=kind_name, address=address)
 
     def _symbol(self, names: bytes, entry: bytes) -> Link:
-        """A link that stands in a table of symbols."""
+        """A link stored in a symbol table."""
         place, address, cache = struct.unpack_from("<2QL", entry)
         end = names.find(b"\0", place)
         if end < 0:
-            self._damaged("a name that does not end")
+            self._damaged("a name without an end")
         self.spend(end - place)
         soft = cache == _SOFT_SYMBOL or address == _NOWHERE
         return Link(
@@ -185,7 +185,7 @@ class Structure:
         )  # fmt: skip
 
     def _entries(self, address: int, level: int | None) -> Iterator[bytes]:
-        """The entries of a table of symbols, whose tree has a node of `level` at `address`."""
+        """The entries of a symbol table, whose tree has a node of `level` at `address`."""
         if level == -1:
             *_, count = self._part("<4s2BH", address, b"SNOD")
             for number in range(count):
@@ -204,7 +204,7 @@ class Structure:
             self._damaged(f"a node of level {found} at {address}, expected {expected}")
 
     def _names(self, address: int) -> bytes:
-        """The heap in which the names of a group lie."""
+        """The heap that holds the names of a group."""
         _, _, size, _, start = self._part("<4s4s3Q", address, b"HEAP")
         return self._read(start, size)
 
@@ -218,7 +218,7 @@ class Structure:
 
     def _once(self, address: int) -> None:
         if address in self._seen:
-            self._damaged(f"two ways to what lies at {address}")
+            self._damaged(f"the part at {address} is reached twice")
         self._seen.add(address)
 
     def _unpack(self, form: str, address: int) -> tuple[Any, ...]:

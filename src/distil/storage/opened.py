@@ -56,7 +56,7 @@ def read_bytes(path: Path, *, limit: int, own: bool = False) -> bytes:
 
     Raises:
         CheckpointNotFoundError: There is no such file.
-        CheckpointError: It is no plain file, cannot be read, or has more than `limit` bytes.
+        CheckpointError: It is not a plain file, cannot be read, or has more than `limit` bytes.
         UnsafeCheckpointError: It is a link that leaves its folder, where it should be `own`.
     """
     with _errors_of(path):

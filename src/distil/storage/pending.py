@@ -48,7 +48,7 @@ def current_config(folder: Path) -> Path:
     """The file that holds the configuration of the weights in `folder`: config.json, as a rule.
 
     Raises:
-        CheckpointError: An announcement is no plain file of the folder, or the weights are too
+        CheckpointError: An announcement is not a plain file of the folder, or the weights are too
             large to tell whether it is theirs.
     """
     config = folder / _CONFIG

@@ -1,7 +1,7 @@
 """Looking through a pickle, without running it, for what no state dict needs.
 
 ``torch.load(weights_only=True)`` runs no foreign code, but what it does run can be made to take
-all memory (``bytearray(10**11)``), to take for ever, to overflow the stack (hashing tuples
+all memory (``bytearray(10**11)``), to run forever, to overflow the stack (hashing tuples
 within tuples), or to give tensors more elements than the file has bytes for.  So only pickles
 that are built as those of state dicts are given to it: the scan follows each opcode with the
 kinds of what lies on the stack, and checks every call before it is made.
@@ -119,7 +119,7 @@ def _check_room(storages: Iterable[Storage], size: int, path: Path) -> None:
     declared = sum(storage.elements * storage.itemsize for storage in storages)
     if declared > size:
         raise UnsafeCheckpointError(
-            "weights are larger than what the file holds of them", expected=f"at most {size} bytes",
+            "weights are larger than the bytes stored for them", expected=f"at most {size} bytes",
             found=f"{declared} bytes", where=path, fix="download or save it again",
         )  # fmt: skip
 
@@ -173,7 +173,7 @@ class _Scan:
         elif name in ("BINPUT", "LONG_BINPUT"):
             self._memo[argument] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
-            # Each tuple of a state dict stands for itself; used twice, they grow without end.
+            # Each tuple of a state dict stands for itself; used twice, they can grow without bound.
             if isinstance(self._memo[argument], _Tuple) and self._memo[argument] is not _EMPTY:
                 self._refuse("one tuple in two places")
             stack.append(self._memo[argument])
@@ -228,7 +228,7 @@ class _Scan:
         """The storage that ``("storage", class, key, place, elements, ...)`` stands for."""
         items = identity.items if isinstance(identity, _Tuple) else ()
         if len(items) not in (5, 6) or items[0] not in ("storage", b"storage"):
-            self._refuse("something else than a storage")
+            self._refuse("something other than a storage")
         kind, key, elements = items[1], items[2], items[4]
         itemsize = _STORAGES.get(kind.name) if isinstance(kind, _Global) else None
         if itemsize is None or type(elements) is not int or not isinstance(key, str | bytes):
@@ -247,7 +247,7 @@ class _Scan:
         if name in _TENSORS and len(items) >= 4:
             self._check_tensor(*items[:4])
         elif name not in _PARAMETERS or not items or items[0] is not _TENSOR:
-            self._refuse(f"a call of {name or 'what cannot be called'}")
+            self._refuse(f"a call of {name or 'something that is not a function'}")
         return _TENSOR
 
     def _check_tensor(self, storage: Any, offset: Any, sizes: Any, strides: Any) -> None:
@@ -269,5 +269,5 @@ class _Scan:
         raise UnsafeCheckpointError(
             "file is damaged, or holds more than tensors", expected="a state dict",
             found=shorten(found), where=self._path,
-            fix="convert it to safetensors where you trust it",
+            fix="convert it to safetensors on a machine where you trust it",
         )  # fmt: skip

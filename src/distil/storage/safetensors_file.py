@@ -77,7 +77,7 @@ def _header(file: MappedFile) -> tuple[int, dict[str, Any]]:
 
 
 def _check_metadata(metadata: Any, path: Path) -> None:
-    """Refuse metadata that is no table of texts; what it says is not used."""
+    """Refuse metadata that is not a table of strings; what it says is not used."""
     texts = isinstance(metadata, dict) and all(isinstance(one, str) for one in metadata.values())
     if metadata is not None and not texts:
         raise CheckpointError(

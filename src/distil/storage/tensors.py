@@ -113,7 +113,7 @@ class MappedFile:
         path: The file, opened as `distil.storage.opened.open_own` does.
 
     Raises:
-        CheckpointError: It is empty, or no plain file of its folder.
+        CheckpointError: It is empty, or not a plain file of its folder.
     """
 
     def __init__(self, path: Path) -> None:

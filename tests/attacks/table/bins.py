@@ -235,11 +235,11 @@ ATTACKS = (
     *rows(
         "bin", BIN, "older form within its file",
         ("storages in the older form that are larger than the file",
-         made.bin_file(_older_with_more(9)), "larger than what the file holds"),
+         made.bin_file(_older_with_more(9)), "larger than the bytes stored"),
     ),
     *rows(
         "bin", BIN, "entries as they are",
-        ("a deflated bomb", made.bin_file(_deflated_bomb()), "unpacks to more"),
+        ("a deflated bomb", made.bin_file(_deflated_bomb()), "archive is compressed"),
     ),
     *rows(
         "bin", BIN, "one archive in a file",

@@ -109,7 +109,7 @@ ATTACKS = (
     ),
     *rows(
         "config", CONFIG, "keys once",
-        ("a key twice", made.content(CONFIG, b'{"dim": 32, "dim": 64}'), "a key twice"),
+        ("a key twice", made.content(CONFIG, b'{"dim": 32, "dim": 64}'), "a key occurs twice"),
     ),
     *rows(
         "config", CONFIG, "depth of tables",

@@ -169,7 +169,7 @@ ATTACKS = (
     *rows(
         "weights", H5, "HDF5 without its library, sizes of datasets",
         ("terabytes declared", _kernel({"shape": (1 << 20, 1 << 20), "dtype": "f4"}),
-         "larger than what the file holds"),
+         "larger than the bytes stored"),
     ),
     *rows(
         "weights", H5, "shapes of datasets",
@@ -188,8 +188,8 @@ ATTACKS = (
     ),
     *rows(
         "weights", H5, "parts of HDF5 once",
-        ("a leaf of a tree eight times", _tree(_one_leaf_a_thousand_times), "two ways"),
-        ("a header that goes on in itself", _header_in_a_circle, "two ways"),
+        ("a leaf of a tree eight times", _tree(_one_leaf_a_thousand_times), "is reached twice"),
+        ("a header that goes on in itself", _header_in_a_circle, "is reached twice"),
     ),
     *rows(
         "weights", H5, "names of HDF5 together",
@@ -198,9 +198,9 @@ ATTACKS = (
     *rows(
         "weights", H5, "one name for each array",
         ("a hard link to another weight", made.h5(lambda file, _: file.__setitem__(
-            "classifier/again", file[KERNEL])), "the same thing"),
+            "classifier/again", file[KERNEL])), "the same object"),
         ("a group within itself", made.h5(lambda file, _: file.__setitem__(
-            "classifier/again", file["classifier"])), "the same thing"),
+            "classifier/again", file["classifier"])), "the same object"),
     ),
     *rows(
         "weights", H5, "types of datasets",
@@ -217,12 +217,12 @@ ATTACKS = (
     *rows(
         "weights", H5, "datasets in groups",
         ("a type in place of a weight", made.h5(lambda file, _: file.__setitem__(
-            "classifier/type", np.dtype("f4"))), "something else"),
+            "classifier/type", np.dtype("f4"))), "something other than weights"),
     ),
     *rows(
         "weights", H5, "depth of groups",
         ("groups without end", made.h5(lambda file, _: file.create_group("/".join("x" * 1000))),
-         "something else"),
+         "something other than weights"),
     ),
     *rows(
         "weights", H5, "own files",

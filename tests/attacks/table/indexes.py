@@ -69,7 +69,8 @@ ATTACKS = (
     ),
     *rows(
         "weights", "model", "keys once",
-        ("a key twice", made.content(INDEX, b'{"weight_map":{"a":"x","a":"y"}}'), "a key twice"),
+        ("a key twice", made.content(INDEX, b'{"weight_map":{"a":"x","a":"y"}}'),
+         "a key occurs twice"),
     ),
     *rows(
         "weights", "model", "own files",

@@ -78,7 +78,7 @@ ATTACKS = (
     ),
     *rows(
         "weights", SAFETENSORS, "keys once",
-        ("a key twice", _file(b'{"a":{},"a":{}}'), "a key twice"),
+        ("a key twice", _file(b'{"a":{},"a":{}}'), "a key occurs twice"),
     ),
     *rows(
         "weights", SAFETENSORS, "text that can be encoded",
