@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,11 @@ def workplace(tmp_path_factory):
     (folder / "reviews.csv").write_text(
         'id,review,label\n1,"A good, ""fine"" film.",LABEL_0\n2,A bad one!,LABEL_1\n'
     )
+    if find_spec("pyarrow"):
+        from pyarrow import csv, parquet
+
+        (folder / "lake").mkdir()
+        parquet.write_table(csv.read_csv(folder / "reviews.csv"), folder / "lake/one.parquet")
     # What the recipes of the examples train on, a few rows of it.
     shutil.copytree(Path(__file__).parents[2] / "configs", folder / "configs")
     rows = ["A good film.\t1", "A bad one, in Paris!\t0"]

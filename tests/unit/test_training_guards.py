@@ -150,7 +150,6 @@ class TestIdentity:
 
     def test_of_a_large_file_blocks_are_read(self, recipe, tmp_path, monkeypatch):
         monkeypatch.setattr(identity, "_WHOLE", 640)
-        monkeypatch.setattr(identity, "_BLOCKS", 64)
         path = tmp_path / "train.txt"
         path.write_bytes(b"a" * 6400)
         before = identity.contents_of(recipe)["data"]

@@ -15,7 +15,7 @@ from distil.cli._results import print_results
 from distil.cli._results_file import ResultsFile
 from distil.cli._rows import Rows
 from distil.errors import InputError
-from distil.prediction import describe
+from distil.prediction.rows import describe
 from distil.reading import RowFile
 
 # Rows of one table on a terminal.

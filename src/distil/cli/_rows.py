@@ -59,7 +59,7 @@ class Rows:
         return number + 1 if number < self._first else number - self._first
 
     def _read(self) -> Iterator[tuple[int, Any]]:
-        from distil.prediction import (  # noqa: PLC0415 - `distil --help` needs none of it
+        from distil.prediction.rows import (  # noqa: PLC0415 - `distil --help` needs none of it
             fields_of,
             make_rows,
             seconds,

@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _rows(arguments: argparse.Namespace) -> tuple[list[Any] | None, list[str] | None]:
     """The first rows of the file and their labels; None where there are none."""
     from distil.benchmarking import task_of  # noqa: PLC0415 - see `run`
-    from distil.prediction import fields_of  # noqa: PLC0415
+    from distil.prediction.rows import fields_of  # noqa: PLC0415
 
     if arguments.file is None:
         return None, None

@@ -9,6 +9,7 @@ from typing import Any
 
 from distil.cli import _arguments, _output
 from distil.cli._output import BAD, GOOD
+from distil.cli._parts import goes_into_folder, predict_parts
 from distil.cli._results_file import ResultsFile
 from distil.common.sentences import POOLINGS
 from distil.errors import InputError, Interrupted
@@ -29,8 +30,13 @@ Texts come from the command line, from a file or else from standard input: one
 text a line (blank lines are ignored), .jsonl (strings, or objects with named
 fields), .csv or .tsv (with column names in the first row), .parquet, or SQuAD's
 .json; all but .parquet also as .gz.  Rows are read as they are needed, so a file
-may be of any length.  With --output every result is written at once, as a line of
+may be of any length.  With --output FILE every result is written at once, as a line of
 JSON with the number of its row, and stays written if a later row fails.
+
+With --output FOLDER/ a file, a folder of files or a pattern is predicted part by
+part, into parquet files with all columns of the rows, those of the results, and
+"error" for rows that have none.  After a kill at any moment the same command goes
+on.  --shard 3/16 does the third of sixteen shares, on a machine of its own.
 
 Exit status: 0 if every row was predicted, or was skipped with --skip-bad-rows
 while at least one was not; 1 if the scores of the two frameworks differ by more
@@ -51,6 +57,12 @@ EXAMPLES = (
         "from a table of any length into a file of results",
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         "--file reviews.csv --text-column review --output results.jsonl --skip-bad-rows",
+    ),
+    (
+        "from parquet files of any size into a folder; after a kill the same command goes on",
+        "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
+        "--file 'lake/*.parquet' --text-column review --prefix predicted_ --output labelled/ "
+        "--shard 1/16",
     ),
     (
         "words for a mask",
@@ -90,18 +102,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_options(parser)
     parser.add_argument(
         "--output",
-        type=Path,
-        metavar="FILE",
-        help="write the results to this file, one line of JSON each",
+        metavar="FILE|FOLDER/",
+        help="write the results to this file, a line of JSON each; or as parquet into this folder",
     )
     parser.add_argument(
         "--force", action="store_true", help="replace the file that --output names, if there is one"
     )
+    _add_parts(parser)
     _output.add_json(parser)
 
 
+def _add_parts(parser: argparse.ArgumentParser) -> None:
+    parts = parser.add_argument_group("with --output FOLDER/")
+    parts.add_argument("--shard", metavar="K/N", help="do the Kth of N shares of the work")
+    parts.add_argument("--prefix", metavar="WORD", help="put before the names of results' columns")
+    parts.add_argument("--part-rows", type=int, metavar="N", help="rows of a part (16384)")
+
+
 def _add_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--file", type=Path, help="read texts from a file; - is stdin")
+    parser.add_argument("--file", help="read texts from a file; - is stdin")
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -136,6 +155,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         help="the model, instead of NAME; every other argument is then a text",
     )
     _arguments.add_form(parser, "both")
+    parser.add_argument("--threads", type=int, metavar="N", help="of an engine (one a core)")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -172,11 +192,13 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
     _tell_name_from_texts(arguments)
-    file = _file(arguments)
-    output = None
-    if arguments.output is not None:
+    file = output = None
+    into_folder = goes_into_folder(arguments)
+    if not into_folder:
+        file = _file(arguments)
+    if arguments.output is not None and not into_folder:
         source = None if file is None or file.where == "stdin" else Path(file.where)
-        output = ResultsFile(arguments.output, source, force=arguments.force)
+        output = ResultsFile(Path(arguments.output), source, force=arguments.force)
     if _needs_tensorflow(arguments):
         _output.start_tensorflow()
     pipe = make_pipeline(
@@ -185,10 +207,13 @@ def run(arguments: argparse.Namespace) -> int:
         framework=arguments.framework,
         dtype=arguments.dtype,
         engine=arguments.engine,
+        threads=arguments.threads,
         revision=arguments.revision,
         top_k=arguments.top_k,
     )
     pipe.set_options(**_options(arguments, pipe))
+    if into_folder:
+        return predict_parts(arguments, pipe)
     try:
         kept = predict_rows(arguments, pipe, file, output)
     except Interrupted as interrupt:

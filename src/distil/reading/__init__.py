@@ -27,6 +27,8 @@ __all__ = [
     "rows_from",
     "rows_of",
     "sound",
+    "table_of",
+    "to_input",
     "to_inputs",
 ]
 
@@ -82,28 +84,49 @@ def to_inputs(
     Raises:
         InputError: The file cannot be read, or a table has no such column.
     """
-    first = next(iter(columns))
-    is_table = file.format in ("csv", "tsv", "parquet")
     for row in rows_of(file):
-        if row.error is not None:
-            yield row.number, row.error
-            continue
-        names = list(row.values)
-        # Objects of JSON that lack a field now and then may be down to any one of the others.
-        alone = names[0] if len(names) == 1 and (is_table or names == ["text"]) else first
-        found: dict[str, Any] = {}
-        missing: InputError | None = None
-        for field, column in columns.items():
-            name = column or (alone if field == first else field)
-            if name in row.values:
-                found[field] = row.values[name]
-            elif column or field == first:
-                missing = InputError(
-                    "there is no such column" if is_table else "this row lacks a field",
-                    expected=shown(name), found=", ".join(map(shown, names)) or "none",
-                    where=file.where if is_table else row.place,
-                    fix=None if column else f"name it: {_OPTIONS.get(field, '--text-column')} NAME",
-                )  # fmt: skip
-        if missing is not None and is_table:
-            raise missing
-        yield row.number, missing or (found["text"] if set(found) == {"text"} else found)
+        try:
+            yield row.number, to_input(row, columns, table=table_of(file))
+        except InputError as problem:
+            if problem.where == file.where:  # the table's, and so of every row
+                raise
+            yield row.number, problem
+
+
+def table_of(file: RowFile) -> str | None:
+    """The file's name, if all its rows have the same columns."""
+    return file.where if file.format in ("csv", "tsv", "parquet") else None
+
+
+def to_input(
+    row: Row, columns: Mapping[str, str | None], *, table: str | None
+) -> str | dict[str, Any]:
+    """A row as a pipeline takes it.
+
+    Args:
+        row: The row.
+        columns: As in `to_inputs`.
+        table: As `table_of` gives it.
+
+    Raises:
+        InputError: It could not be read, or lacks a field; in a table, it lacks the column.
+    """
+    if row.error is not None:
+        raise row.error
+    first = next(iter(columns))
+    names = list(row.values)
+    # Objects of JSON that lack a field now and then may be down to any one of the others.
+    alone = names[0] if len(names) == 1 and (table or names == ["text"]) else first
+    found: dict[str, Any] = {}
+    for field, column in columns.items():
+        name = column or (alone if field == first else field)
+        if name in row.values:
+            found[field] = row.values[name]
+        elif column or field == first:
+            raise InputError(
+                "there is no such column" if table else "this row lacks a field",
+                expected=shown(name), found=", ".join(map(shown, names)) or "none",
+                where=table or row.place,
+                fix=None if column else f"name it: {_OPTIONS.get(field, '--text-column')} NAME",
+            )  # fmt: skip
+    return found["text"] if set(found) == {"text"} else found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,10 @@ from distil.common.steps.recipe_rules import differences
 from distil.common.steps.workers import Workers
 from distil.errors import InputError, TrainingError
 from distil.storage import hub
+from distil.storage.digests import digest_of, digests_of_model
 
-# Files of a model's folder that decide what it is.
-_OF_A_MODEL = (".json", ".txt", ".safetensors", ".bin", ".h5")
-
-# Bytes of a file that are read of it, in how many blocks if it is larger.
-_WHOLE, _BLOCKS = 64 * 1024 * 1024, 64
+# Bytes of a file that are read of it.
+_WHOLE = 64 * 1024 * 1024
 
 # What can be changed without changing what training comes to.
 _FREE = (
@@ -52,36 +49,20 @@ def contents_of(recipe: Recipe) -> dict[str, dict[str, str]]:
     """
     data = recipe.data
     files = {name: Path(data.folder) / name for name in (*(data.train or ()), *(data.dev or ()))}
-    found = {"data": {name: _digest(path) for name, path in files.items()}}
-    for section in (recipe.model, recipe.teacher):
-        if section is not None and section.name is not None:
-            what = "model" if section is recipe.model else "teacher"
-            folder = Path(section.name)
-            folder = folder if folder.is_dir() else hub.bundled().get(section.name, folder)
-            paths = sorted(path for path in folder.glob("*") if path.suffix in _OF_A_MODEL)
-            found[what] = {path.name: _digest(path) for path in paths}
-    return found
-
-
-def _digest(path: Path) -> str:
-    """Size and digest of a file."""
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise OSError("not a file")
-        count = 1 if size <= _WHOLE else _BLOCKS
-        length = size if count == 1 else _WHOLE // _BLOCKS
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            for block in range(count):
-                file.seek((size - length) * block // max(1, count - 1))
-                digest.update(file.read(length))
+        found = {"data": {name: digest_of(path, whole=_WHOLE) for name, path in files.items()}}
+        for section in (recipe.model, recipe.teacher):
+            if section is not None and section.name is not None:
+                what = "model" if section is recipe.model else "teacher"
+                folder = Path(section.name)
+                folder = folder if folder.is_dir() else hub.bundled().get(section.name, folder)
+                found[what] = digests_of_model(folder, whole=_WHOLE)
     except OSError as error:
         raise InputError(
-            "file cannot be read", found=error, where=path,
+            "file cannot be read", found=error.strerror, where=error.filename,
             fix="set data.folder to the folder of the data, or model.name to that of the model",
         ) from None  # fmt: skip
-    return f"{size} bytes {digest.hexdigest()[:16]}"
+    return found
 
 
 def check_same(before: Any, now: Any, folder: Path) -> None:

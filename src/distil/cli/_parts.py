@@ -1,0 +1,92 @@
+"""`distil predict` into a folder: which command lines mean that, and what they say in the end."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from contextlib import ExitStack
+from glob import has_magic
+from pathlib import Path
+from typing import Any
+
+from distil.cli import _output
+from distil.cli._arguments import columns_of
+from distil.cli._interrupts import interrupts
+from distil.cli._progress import progress
+from distil.errors import InputError, Interrupted
+
+
+def goes_into_folder(arguments: Namespace) -> bool:
+    """Whether results are to be written as parts in a folder.
+
+    Raises:
+        InputError: They are, and something else that is asked for has no place there.
+    """
+    file, output = arguments.file, arguments.output
+    is_folder = output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
+    many = file is not None and (
+        Path(file).is_dir() or (has_magic(file) and not Path(file).exists())
+    )
+    given = {
+        "--shard": arguments.shard, "--prefix": arguments.prefix,
+        "--part-rows": arguments.part_rows,
+    }  # fmt: skip
+    asked = next((name for name, value in given.items() if value is not None), None)
+    if not is_folder:
+        if many or asked:
+            raise InputError(
+                "results of several files or of a shard go into a folder", where=asked or file,
+                expected="--output FOLDER/", found=f"--output {output}" if output else "none",
+            )  # fmt: skip
+        return False
+    for name, value in (
+        ("texts", arguments.texts), ("--skip-bad-rows", arguments.skip_bad_rows),
+        ("--force", arguments.force),
+    ):  # fmt: skip
+        if value:
+            raise InputError(
+                "this has no place where results go into a folder", found=name, where="--output",
+                fix="leave it out: rows that are bad are there with their error, and a folder is "
+                "continued, never replaced",
+            )  # fmt: skip
+    if file is None:
+        raise InputError("there is no file", fix="add --file FILE", where="--output")
+    return True
+
+
+def predict_parts(arguments: Namespace, pipe: Any) -> int:
+    """Compute the parts that are missing; the exit status."""
+    from distil.prediction.files import PART_ROWS, weights_of, write_parts  # noqa: PLC0415
+    from distil.storage.hub import HubOptions  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        stack.enter_context(interrupts())
+        tell = stack.enter_context(progress("predicting"))
+        try:
+            found = write_parts(
+                pipe, arguments.file, arguments.output,
+                identity=weights_of(arguments.name, HubOptions(revision=arguments.revision)),
+                several=arguments.top_k is not None,
+                for_all={name: getattr(arguments, name) for name in ("pair", "context", "choices")},
+                format=arguments.format, columns=columns_of(arguments),
+                prefix=arguments.prefix or "", shard=arguments.shard,
+                part_rows=PART_ROWS if arguments.part_rows is None else arguments.part_rows,
+                progress=lambda rows, total: tell(rows, total, f"{rows:,} rows"),
+            )  # fmt: skip
+        except Interrupted as interrupt:
+            raise Interrupted(
+                interrupt.number, "interrupted; the same command goes on where it was"
+            ) from None
+    print_parts(arguments, found)
+    return 0
+
+
+def print_parts(arguments: Namespace, found: Any) -> None:
+    """Say what there is now."""
+    if arguments.json:
+        _output.print_json(found.to_dict())
+        return
+    if found.bad:
+        _output.print_warning(f"{found.bad:,} of {found.rows:,} rows have an error and no result")
+    new = "" if found.new == found.rows else f", {found.new:,} of them new"
+    _output.print_line(f"{found.rows:,} rows in {found.parts:,} parts in {arguments.output}{new}")

@@ -1,0 +1,161 @@
+"""`predict`: what a model says about texts, or about files of any size.
+
+`distil.pipeline` does the work; here are the texts put together with what goes with them, the
+two frameworks with one another, and files cut into parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, overload
+
+from distil.errors import InputError, shown
+from distil.prediction.files import predict_files
+from distil.prediction.job import PredictedFiles
+from distil.prediction.making import difference_of, frameworks_of, make_pipeline
+from distil.prediction.rows import describe, make_rows
+
+__all__ = [
+    "PredictedFiles",
+    "Prediction",
+    "difference_of",
+    "frameworks_of",
+    "make_pipeline",
+    "predict",
+    "predict_files",
+]
+
+# float32 differs by less than 1e-5 of the largest logit, and these are seldom above 10.
+LARGEST_DIFFERENCE = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What `predict` gives.
+
+    Attributes:
+        task: What the model was loaded for.
+        frameworks: Those that ran: "pt", "tf" or both, or an engine.
+        results: One for each text, which is in it under "text", "question" or "prompt"; under
+            "result" what the pipeline gives.  Of the first framework.
+        difference: The largest difference between the scores of the two frameworks; None where
+            one ran.
+    """
+
+    task: str
+    frameworks: tuple[str, ...]
+    results: tuple[Mapping[str, Any], ...]
+    difference: float | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether two frameworks gave the same; True where one ran."""
+        return self.difference is None or self.difference <= LARGEST_DIFFERENCE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as tables, lists and numbers."""
+        finite = self.difference is not None and isfinite(self.difference)
+        return {
+            "task": self.task,
+            "frameworks": list(self.frameworks),
+            "difference": self.difference if finite else None,
+            "agrees": self.agrees,
+            "results": list(self.results),
+        }
+
+
+@overload
+def predict(
+    name: str | Path | Sequence[str] | None,
+    texts: str | Sequence[str] | None = None,
+    *,
+    file: None = None,
+    **options: Any,
+) -> Prediction: ...
+@overload
+def predict(
+    name: str | Path | None, *, file: str | Path, output: str | Path, **options: Any
+) -> PredictedFiles: ...
+def predict(
+    name: Any,
+    texts: str | Sequence[str] | None = None,
+    *,
+    task: str | None = None,
+    framework: str | None = None,
+    pair: str | Sequence[str] | None = None,
+    context: str | Sequence[str] | None = None,
+    choices: Sequence[str] | None = None,
+    file: str | Path | None = None,
+    output: str | Path | None = None,
+    **options: Any,
+) -> Prediction | PredictedFiles:
+    """Load a model and predict texts with it, or files of any size.
+
+        distil.predict("my-model", ["A fine film.", "Dull."]).results
+        distil.predict("my-model", file="reviews/*.parquet", output="labelled/", shard="3/16")
+
+    Files are predicted part by part into a folder, and the same call goes on after it was killed;
+    see `distil.prediction.files.predict_files` for what it takes in addition.
+
+    Args:
+        name: As in `distil.load`; None takes the model that comes with the package.  Where
+            nothing follows it, this is what is said of `texts`, for that model.
+        texts: One or several: what is classified, embedded or has masks; questions; prompts.
+        task: As in `distil.pipeline`; the checkpoint has to have the head for it.
+        framework: As in `distil.load`, or "both" to run both and compare their scores.
+        pair: Second texts for a sequence classifier, one for each text or one for all.
+        context: Where to look for answers, one for each question or one for all.
+        choices: How each prompt may continue, at least two.
+        file: Instead of texts: a file of rows, a folder of such, or a pattern.
+        output: The folder for the results of files.
+        **options: Further ones of `distil.pipeline`.
+
+    Returns:
+        The results, one for each text, in their order; of files, what was written.
+
+    Raises:
+        InputError: A text is empty, or lacks its mask or context; or an argument is impossible.
+        WeightsError: The checkpoint has no head for the task; a random one predicts nothing.
+        DistilError: The checkpoint cannot be loaded; see `distil.load`.
+
+    Warns:
+        UserWarning: Texts are longer than the model accepts, and are cut.
+    """
+    given = {"pair": pair, "context": context, "choices": choices}
+    if file is not None or output is not None:
+        if file is None or output is None or texts is not None:
+            raise InputError(
+                "files go into a folder, and texts do not", expected="file and output, or texts",
+                found=f"file={file!r}, output={output!r}, texts={shown(texts)}", where="output",
+            )  # fmt: skip
+        return predict_files(
+            name, file, output, task=task, framework=framework, for_all=given, **options
+        )
+    if texts is None:
+        name, texts = None, _texts(name)
+    if not isinstance(name, str | Path | None):
+        raise InputError(
+            "a model is named by one string", found=type(name).__name__, where="name",
+            fix="pass the model first, then the texts",
+        )  # fmt: skip
+    pipe = make_pipeline(name, task=task, framework=framework, **options)
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    rows = make_rows(pipe.task, texts, given)
+    found = [result for _, result in pipe.stream(enumerate(rows))]
+    return Prediction(
+        task=pipe.task,
+        frameworks=frameworks_of(pipe),
+        results=tuple(map(describe, rows, found)),
+        difference=difference_of(pipe),
+    )
+
+
+def _texts(given: Any) -> str | Sequence[str]:
+    """What stands alone in a call, if it is texts."""
+    if given is None or isinstance(given, Path):
+        raise InputError("there is no text", expected="at least one", where="texts")
+    texts: str | Sequence[str] = given
+    return texts

@@ -1,0 +1,150 @@
+"""Results as columns of a table: those of the rows, then what a model says of them, then errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from distil.errors import InputError, not_installed
+from distil.pipelines.base import Pipeline
+from distil.pipelines.embeddings import FeatureExtractionPipeline
+
+ERROR = "error"
+
+# Of one answer, by task: its fields, and their types in Arrow's words.
+_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "sequence-classification": {"label": "string", "score": "double"},
+    "multiple-choice": {"choice": "string", "index": "int64", "score": "double"},
+    "question-answering": {
+        "answer": "string", "score": "double", "start": "int64", "end": "int64",
+    },
+    "masked-lm": {
+        "token_str": "string", "score": "double", "token": "int64", "sequence": "string",
+    },
+    "token-classification": {
+        "entity_group": "string", "score": "double", "word": "string", "start": "int64",
+        "end": "int64",
+    },
+}  # fmt: skip
+_SINGLE_TOKENS = {
+    "entity": "string", "score": "double", "index": "int64", "word": "string", "start": "int64",
+    "end": "int64",
+}  # fmt: skip
+
+# Tasks whose best answer has columns of its own, unless several are asked for.
+_ONE_ANSWER = ("sequence-classification", "multiple-choice", "question-answering")
+
+
+def arrow() -> Any:
+    """The package pyarrow.
+
+    Raises:
+        FrameworkError: It is not installed.
+    """
+    try:
+        import pyarrow  # noqa: PLC0415 - optional
+        import pyarrow.parquet  # noqa: PLC0415
+    except ImportError:
+        raise not_installed(
+            "pyarrow", where="predict", extra="datasets", use="write parquet files"
+        ) from None
+    return pyarrow
+
+
+class Columns:
+    """The columns that a pipeline's results make.
+
+    The best answer of a row is in columns of its own, as "label" and "score".  Several of them,
+    the entities of a text, and the words for its masks are in one column, "results", a list.  A
+    vector is in "embedding".  Where there is no result, "error" says why.
+
+    Args:
+        pipe: Gives the results.
+        several: Whether a row has several, because they were asked for.
+        prefix: Of the names of these columns.
+        taken: Names of the columns that the rows have already.
+
+    Attributes:
+        types: Types by name, "error" included.
+
+    Raises:
+        InputError: A name is taken; or the results make no column.
+        FrameworkError: pyarrow is not installed.
+    """
+
+    def __init__(
+        self, pipe: Pipeline, *, several: bool, prefix: str = "", taken: Sequence[str] = ()
+    ) -> None:
+        if isinstance(pipe, FeatureExtractionPipeline):
+            raise InputError(
+                "hidden states of all tokens are too many for a table",
+                expected="sentence-embeddings, or a model with a head", found="feature-extraction",
+                where="task",
+            )  # fmt: skip
+        self._pa = pa = arrow()
+        self._one = not several and pipe.task in _ONE_ANSWER
+        self._masks = pipe.task == "masked-lm"
+        fields = _FIELDS.get(pipe.task)
+        if getattr(pipe.options, "aggregation_strategy", None) == "none":
+            fields = _SINGLE_TOKENS
+        if fields is None:
+            found = {"embedding": pa.list_(pa.float32())}
+        elif self._one:
+            found = {name: pa.type_for_alias(kind) for name, kind in fields.items()}
+        else:
+            one = pa.struct([(name, pa.type_for_alias(kind)) for name, kind in fields.items()])
+            found = {"results": pa.list_(pa.list_(one) if self._masks else one)}
+        self._prefix = prefix
+        self.types = {prefix + name: kind for name, kind in {**found, ERROR: pa.string()}.items()}
+        both = [name for name in self.types if name in taken]
+        if both:
+            raise InputError(
+                "the rows have a column of this name already", found=", ".join(both),
+                where="prefix", fix="choose a prefix for the columns of results: prefix=predicted_",
+            )  # fmt: skip
+
+    def added(self, table: Any, results: Sequence[Any], problems: Mapping[int, InputError]) -> Any:
+        """A table with these columns at its right.
+
+        Args:
+            table: Of the rows.
+            results: Of each row; None where there is none.
+            problems: Why there is none, by the row's number in the table.
+        """
+        pa = self._pa
+        errors = {row: " ".join(str(problem).split()) for row, problem in problems.items()}
+        found = [self._shaped(result) for result in results]
+        for row, result in enumerate(found):
+            if row not in errors and not _finite(result):
+                errors[row], found[row] = "the model's scores are not finite", None
+        for name, kind in self.types.items():
+            inner = name.removeprefix(self._prefix)
+            if inner == ERROR:
+                values = [errors.get(row) for row in range(len(found))]
+            elif self._one:
+                values = [None if one is None else one[inner] for one in found]
+            else:
+                values = found
+            table = table.append_column(pa.field(name, kind), pa.array(values, kind))
+        return table
+
+    def _shaped(self, result: Any) -> Any:
+        """A result as its column has it: pipelines give lists of one and their only part alike."""
+        if result is None or isinstance(result, np.ndarray):
+            return result
+        if self._one:
+            return result if isinstance(result, dict) else result[0]
+        listed = [result] if isinstance(result, dict) else result
+        return [listed] if self._masks and isinstance(listed[0], dict) else listed
+
+
+def _finite(result: Any) -> bool:
+    """Whether all scores of a result are numbers."""
+    if isinstance(result, np.ndarray):
+        return bool(np.isfinite(result).all())
+    if isinstance(result, list):
+        return all(map(_finite, result))
+    return result is None or isfinite(result["score"])

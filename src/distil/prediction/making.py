@@ -1,0 +1,71 @@
+"""Pipelines for `predict`: of one framework, or of both, which are compared."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from distil.common.tasks import TASKS
+from distil.errors import CheckpointWarning, InputError
+from distil.frameworks import FRAMEWORKS, import_framework
+from distil.pipelines import pipeline
+from distil.pipelines.base import Pipeline
+from distil.pipelines.comparison import ComparedModels
+
+BOTH = "both"
+
+
+def make_pipeline(
+    name: str | Path | None,
+    *,
+    framework: str | None = None,
+    top_k: int | None = None,
+    **options: Any,
+) -> Pipeline:
+    """A pipeline as `distil.pipeline` makes it, or one of both frameworks, which are compared.
+
+    Args:
+        name: As in `predict`.
+        framework: As in `distil.load`, or "both".
+        top_k: How many labels, words, choices or answers to give; None for what is usual.
+        **options: Further ones of `distil.pipeline`.
+
+    Raises:
+        InputError: Frameworks are to be compared in anything but float32.
+        DistilError: As `distil.pipeline`.
+    """
+    if framework != BOTH:
+        pipe: Pipeline = pipeline(model=name, framework=framework, **options)
+    else:
+        dtype, engine = options.get("dtype") or "float32", options.get("engine")
+        if dtype != "float32" or engine not in (None, "packed"):
+            raise InputError(
+                "frameworks are compared in float32, without an engine",
+                found=f"dtype {dtype}, engine {engine}", where="framework 'both'",
+            )  # fmt: skip
+        for one in FRAMEWORKS:
+            import_framework(one)
+        one, two = FRAMEWORKS
+        pipe = pipeline(model=name, framework=one, **options)
+        with warnings.catch_warnings():
+            # The first framework has said what there is to say about the checkpoint.
+            warnings.simplefilter("ignore", CheckpointWarning)
+            other = pipeline(model=name, framework=two, **options)
+        pipe.model, pipe.origin = ComparedModels(pipe.model, other.model), None
+    if hasattr(pipe.options, "top_k"):
+        pipe.set_options(top_k=TASKS[pipe.task].top_k if top_k is None else top_k)
+    elif top_k is not None:
+        raise InputError("this task has no top_k", found=f"a model for {pipe.task}", where="top_k")
+    return pipe
+
+
+def frameworks_of(pipe: Pipeline) -> tuple[str, ...]:
+    """What computes."""
+    compared = isinstance(pipe.model, ComparedModels)
+    return tuple(FRAMEWORKS) if compared else (pipe.model.framework,)
+
+
+def difference_of(pipe: Pipeline) -> float | None:
+    """The largest difference of two frameworks so far; None where there is one."""
+    return pipe.model.difference if isinstance(pipe.model, ComparedModels) else None
