@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from distil import keras_names
+
 __version__ = "0.1.0"
 
 _API = ("load", "load_tokenizer", "save")
@@ -54,6 +56,8 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - a list, made from the table above
+
+keras_names.register([name for name, home in _HOMES.items() if home == "distil.tf"])
 
 
 def __getattr__(name: str) -> Any:

@@ -94,7 +94,8 @@ def write_data(folder):
 def test_python(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     framework = "tf" if 'framework="tf"' in text else "pt"
-    task = "masked-lm" if "MaskedLM" in text else "sequence-classification"
+    tasks = {"MaskedLM": "masked-lm", "TextEmbedder": "base"}
+    task = next((tasks[word] for word in tasks if word in text), "sequence-classification")
     write_checkpoint(tmp_path / "my-checkpoint", framework, task)
     exec(compile(text, "an example", "exec"), {})
 

@@ -18,12 +18,12 @@ FLOORS = (
     ("storage",),
     ("common",),
     ("frameworks",),
-    ("checkpoints", "reading"),
+    ("checkpoints", "reading", "keras_names"),
     ("pt", "tf", "engines"),
     ("optimization",),
     ("api",),
     ("pipelines", "training", "parity", "inspection"),
-    ("prediction", "conversion", "evaluation", "serving", "benchmarking"),
+    ("prediction", "conversion", "evaluation", "serving", "benchmarking", "sklearn"),
     ("exporting",),  # its proof runs in the workers of benchmarking
     ("",),  # the public names
     ("cli",),

@@ -254,7 +254,7 @@ class TestQuestionAnswering:
         pipe = self.made(tokenizer, {}, {})
         with pytest.raises(InputError, match="no room for more of the context"):
             pipe("who " * 38, self.CONTEXT)
-        with pytest.raises(InputError, match="doc_stride 30"):
+        with pytest.raises(InputError, match="doc_stride=30"):
             pipe("who " * 8, self.CONTEXT, doc_stride=30)
         assert pipe("who " * 30, "paris " * 50)["answer"]
 

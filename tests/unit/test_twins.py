@@ -19,8 +19,11 @@ SOURCE = Path(distil.__file__).parent
 ALONE = {
     "pt/dropout.py": "PyTorch's own is slow on a CPU; TensorFlow's is not",
     "pt/first_calls.py": "a fault of MKL, which TensorFlow does not use",
+    "pt/trainer.py": "transformers' Trainer is PyTorch's",
     "tf/keras_model.py": "what Keras needs of a keras.Model: compile, fit, export",
+    "tf/keras_state.py": "what Keras's own quantization makes of layers",
     "tf/layers.py": "PyTorch's modules have their weights and their dropout by themselves",
+    "tf/ragged.py": "PyTorch has no such tensors that models take",
 }
 
 # Arguments that only one side has.

@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - each way 
     except SystemExit as end:  # argparse: after --help, or on wrong usage
         return end.code if isinstance(end.code, int) else _FAILED
     except DistilError as error:
+        if isinstance(error.where, str):
+            error.where = options.get(error.where, error.where)
         _output.print_error(_output.as_command(str(error), options))
         return _FAILED
     except Interrupted as interrupt:
@@ -123,6 +125,7 @@ class _Command(argparse.ArgumentParser):
         self.epilog = _output.examples_text(module.EXAMPLES)
         module.add_arguments(self)
         names = {one.dest: one.option_strings[-1] for one in self._actions if one.option_strings}
+        names |= getattr(module, "ALIASES", {})
         self.set_defaults(run=module.run, options=names)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

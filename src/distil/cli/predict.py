@@ -91,6 +91,9 @@ EXAMPLES = (
     ),
 )
 
+# What messages call options by, that are called otherwise here.
+ALIASES = {"aggregation_strategy": "--aggregation", "doc_stride": "--stride"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""

@@ -65,7 +65,8 @@ def loss_kind(
     count = logits[0]
     allowed = [expected]
     if expected[1:] in ((), (1,)):
-        allowed = [(count,), (count, 1)]
+        # A label by itself is that of a single text.
+        allowed = [(count,), (count, 1), *([()] if count in (1, None) else [])]
     if not any(fits(labels, shape) for shape in allowed):
         raise InputError(
             "labels have the wrong shape",

@@ -17,6 +17,7 @@ from distil.common.config import DistilBertConfig
 from distil.common.initial import initial_weight
 from distil.common.outputs import ModelOutput
 from distil.common.spec import Weight, parameters
+from distil.errors import InputError
 
 _FILLED_LATER = ContextVar("_FILLED_LATER", default=False)
 
@@ -136,12 +137,21 @@ class Model:
         """The output, as an object or as a tuple."""
         return output if self.chosen("return_dict", return_dict) else output.to_tuple()
 
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Any = None) -> None:
+    def gradient_checkpointing_enable(
+        self, gradient_checkpointing_kwargs: Any = None, every_n_layers: int = 1
+    ) -> None:
         """Save memory in training: keep only each layer's input, and recompute the rest.
 
         Args:
             gradient_checkpointing_kwargs: Accepted because transformers has it; there is one way.
+            every_n_layers: Likewise of transformers 5, but only 1: all layers are.
+
+        Raises:
+            InputError: Some layers are to be left out.
         """
+        if every_n_layers != 1:
+            raise InputError("all layers are computed twice", expected="1", found=every_n_layers,
+                             where="every_n_layers")  # fmt: skip
         encoder_of(self).transformer.gradient_checkpointing = True
 
     def gradient_checkpointing_disable(self) -> None:

@@ -116,9 +116,9 @@ class QuestionAnsweringPipeline(base.Pipeline):
                     found.problems[row] = InputError(
                         "a window has no room for more of the context",
                         expected=f"question and shared tokens below {limit - _SPECIALS}",
-                        found=f"a question of {length} tokens, doc_stride {wanted}",
+                        found=f"a question of {length} tokens, doc_stride={wanted}",
                         where=places[row],
-                        fix="lower max_question_len or doc_stride, or raise max_seq_len",
+                        fix="lower doc_stride=, or shorten the question",
                     )  # fmt: skip
                     continue
                 shared = wanted if wanted < room else room // 2

@@ -145,7 +145,7 @@ class Encoder:
                 found.problems[row] = InputError(
                     "this pair of texts is too long, and windows are made of single texts only",
                     expected=f"at most {self._limit} tokens", found=len(parts.pop(row)[0][0]),
-                    where=places[row], fix="leave stride out: then pairs are cut",
+                    where=places[row], fix="leave out stride=: then pairs are cut",
                 )  # fmt: skip
         elif long:
             options = {"truncation": True, "max_length": self._limit}
@@ -220,7 +220,7 @@ class Encoder:
         return InputError(
             "this text is too long to be tokenized in one piece",
             expected=f"at most {MOST_CHARACTERS:,} characters", found=f"{length:,}", where=where,
-            fix="split it" if self._stride is None else "split it, or leave stride out",
+            fix="split it" if self._stride is None else "split it, or leave out stride=",
         )  # fmt: skip
 
 

@@ -31,6 +31,12 @@ class Habits(ModelHabits):
         """Inputs that the model takes."""
         return {"input_ids": torch.from_numpy(self.example_ids())}
 
+    @property
+    def _keys_to_ignore_on_save(self) -> list[str] | None:
+        """What a file lacks because it is one with another weight; Trainer asks when it resumes."""
+        tied = self.task == "masked-lm" and self.config.tie_word_embeddings
+        return ["vocab_projector.weight"] if tied else None
+
     def own_weights(self) -> dict[str, Tensor]:
         """Weights that a subclass has besides, by their names in the state_dict."""
         places = (owner(self, weight) for weight in parameters(self.config, self.task))

@@ -99,7 +99,7 @@ class TFDistilBertHeadModel(TFDistilBertPreTrainedModel):
     output_class: type[ModelOutput] = HeadOutput
 
     def make_layers(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
-        self.distilbert = TFDistilBertModel(config, initialise=False, **options)
+        self.distilbert = TFDistilBertModel(config, initialise=False, name="distilbert", **options)
         self.make_head(config, **options)
 
     def make_head(self, config: DistilBertConfig, **options: Any) -> None:
@@ -191,8 +191,8 @@ class TFDistilBertForMaskedLM(TFDistilBertHeadModel):
 
     def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
         self.activation = ACTIVATIONS[config.activation]
-        self.vocab_transform = linear(config.dim, config.dim, **options)
-        self.vocab_layer_norm = norm(config.dim, NORM_EPSILON, **options)
+        self.vocab_transform = linear(config.dim, config.dim, name="vocab_transform", **options)
+        self.vocab_layer_norm = norm(config.dim, NORM_EPSILON, name="vocab_layer_norm", **options)
         inputs = None if config.tie_word_embeddings else config.dim
         self.vocab_projector = VocabProjector(inputs, config.vocab_size, **options)
 
@@ -214,9 +214,9 @@ class TFDistilBertForSequenceClassification(TFDistilBertHeadModel):
     task = "sequence-classification"
 
     def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
-        self.pre_classifier = linear(config.dim, config.dim, **options)
+        self.pre_classifier = linear(config.dim, config.dim, name="pre_classifier", **options)
         self.dropout = config.seq_classif_dropout
-        self.classifier = linear(config.dim, self.outputs(config), **options)
+        self.classifier = linear(config.dim, self.outputs(config), name="classifier", **options)
 
     def outputs(self, config: DistilBertConfig) -> int:
         """How many numbers are given for a text."""
@@ -260,7 +260,7 @@ class TFDistilBertForTokenClassification(TFDistilBertHeadModel):
 
     def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
         self.dropout = config.dropout
-        self.classifier = linear(config.dim, config.num_labels, **options)
+        self.classifier = linear(config.dim, config.num_labels, name="classifier", **options)
 
     def head(self, hidden: tf.Tensor, seed: Seed) -> tf.Tensor:  # noqa: D102
         return self.classifier(dropout(hidden, self.dropout, seed))
@@ -276,7 +276,7 @@ class TFDistilBertForQuestionAnswering(TFDistilBertHeadModel):
     def make_head(self, config: DistilBertConfig, **options: Any) -> None:  # noqa: D102
         rules.check_task(config, self.task)
         self.dropout = config.qa_dropout
-        self.qa_outputs = linear(config.dim, config.num_labels, **options)
+        self.qa_outputs = linear(config.dim, config.num_labels, name="qa_outputs", **options)
 
     def head(self, hidden: tf.Tensor, seed: Seed) -> tf.Tensor:  # noqa: D102
         return self.qa_outputs(dropout(hidden, self.dropout, seed))

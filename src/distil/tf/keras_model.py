@@ -12,9 +12,13 @@ import tensorflow as tf
 from distil.common.config import DistilBertConfig
 from distil.common.outputs import ModelOutput
 from distil.errors import InputError
+from distil.tf import keras_state
+from distil.tf.ragged import padded
 
 _TENSORS = ("input_ids", "attention_mask", "head_mask", "inputs_embeds", "position_ids",
             "token_type_ids", "labels", "start_positions", "end_positions")  # fmt: skip
+
+_DROPOUT = "dropout_seeds"
 
 
 class KerasModel(keras.Model):
@@ -45,6 +49,7 @@ class KerasModel(keras.Model):
         elif arguments and _is_list_of_tensors(arguments[0]):
             arguments = (*arguments[0], *arguments[1:])
         named |= dict(zip(names, arguments, strict=False))
+        named = padded(named, self.config.pad_token_id)
         for name in _TENSORS:
             if name in named and not (named[name] is None or _is_tensor(named[name])):
                 named[name] = tf.convert_to_tensor(named[name])
@@ -61,7 +66,15 @@ class KerasModel(keras.Model):
                 ids and labels, and compiles again for every new length.
             **options: As Keras takes them.
         """
+        # Keras leaves both as they were where a model is compiled anew without them.
+        self._compile_loss = self._compile_metrics = None
         super().compile(*arguments, jit_compile=jit_compile, **options)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as a saved model was; Keras does so only where `compile` is its own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
         self,
@@ -82,7 +95,7 @@ class KerasModel(keras.Model):
         loss = getattr(y_pred, "loss", None)
         if loss is None:
             scores = logits_of(y_pred)
-            loss = self.loss_of(scores if isinstance(scores, tuple) else (scores,), y)
+            loss = self.loss_of(scores if isinstance(scores, tuple) else (scores,), targets_of(y))
         loss = tf.add_n([loss, *(tf.cast(extra, loss.dtype) for extra in self.losses)])
         # Keras adds up the gradients of all replicas, and scales its own losses likewise.
         return loss / tf.distribute.get_strategy().num_replicas_in_sync
@@ -97,11 +110,23 @@ class KerasModel(keras.Model):
         """Metrics of the logits; labels among the inputs serve where there is no y."""
         if y is None and isinstance(x, Mapping):
             y = x.get("labels")
-        return super().compute_metrics(x, y, logits_of(y_pred), sample_weight)
+        return super().compute_metrics(x, targets_of(y), logits_of(y_pred), sample_weight)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Build losses and metrics on a batch of one replica.
+
+        Keras takes the mean of all replicas' batches, in which ids are no integers.
+        """
+        if iterator is not None and self._distribute_strategy is not None:
+            _, _, batches = next(iter(iterator))
+            first = self._distribute_strategy.experimental_local_results
+            data_batch = keras.tree.map_structure(lambda x: first(x)[0], next(batches))
+        super()._maybe_symbolic_build(data_batch=data_batch)
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` makes the same model of, weights left out."""
-        return {**super().get_config(), "config": self.config.to_dict()}
+        own = {"config": self.config.to_dict(), "quantized": keras_state.quantized(self)}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
@@ -109,7 +134,21 @@ class KerasModel(keras.Model):
         options = {name: config[name] for name in ("name", "trainable", "dtype") if name in config}
         if isinstance(options.get("dtype"), dict):
             options["dtype"] = keras.dtype_policies.deserialize(options["dtype"])
-        return cls(DistilBertConfig.from_dict(config["config"]), initialise=False, **options)
+        model = cls(DistilBertConfig.from_dict(config["config"]), initialise=False, **options)
+        keras_state.quantize(model, config.get("quantized", {}))
+        return model
+
+    def save_own_variables(self, store: Any) -> None:
+        """Keep the state of dropout too, so that training goes on as if never interrupted."""
+        super().save_own_variables(store)
+        store[_DROPOUT] = self.dropout_seeds.state
+
+    def load_own_variables(self, store: Any) -> None:
+        """Read what `save_own_variables` wrote, or what was written without it."""
+        own = {name: store[name] for name in store.keys()}  # noqa: SIM118 - it is no dict
+        if _DROPOUT in own:
+            self.dropout_seeds.state.assign(own.pop(_DROPOUT))
+        super().load_own_variables(own)
 
     def export(self, filepath: str | Path, format: str = "tf_saved_model", **options: Any) -> None:  # noqa: A002
         """Write a SavedModel that takes input_ids and attention_mask of any length.
@@ -124,7 +163,6 @@ class KerasModel(keras.Model):
         if format != "tf_saved_model" or "input_signature" in options:
             super().export(str(filepath), format=format, **options)
             return
-        ids = [None] * (3 if getattr(self, "task", "") == "multiple-choice" else 2)
         archive = keras.export.ExportArchive()
         archive.track(self)
         archive.add_endpoint(
@@ -132,12 +170,33 @@ class KerasModel(keras.Model):
             lambda input_ids, attention_mask: _tensors(
                 self(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
             ),
-            input_signature=[
-                tf.TensorSpec(ids, tf.int32, "input_ids"),
-                tf.TensorSpec(ids, tf.int32, "attention_mask"),
-            ],
+            input_signature=list(self.input_signature.values()),
         )
         archive.write_out(str(filepath), verbose=options.get("verbose", False))
+
+    @property
+    def input_signature(self) -> dict[str, tf.TensorSpec]:
+        """Inputs of any length, by name."""
+        shape = [None] * (3 if getattr(self, "task", "") == "multiple-choice" else 2)
+        return {
+            name: tf.TensorSpec(shape, tf.int32, name) for name in ("input_ids", "attention_mask")
+        }
+
+    @property
+    def serving(self) -> Any:
+        """A tf.function of a dict of inputs, that gives the output's tensors by name.
+
+        `tf.saved_model.save(model, folder, signatures=model.serving)` writes it.
+        """
+        return tf.function(
+            lambda inputs: _tensors(self(**inputs, return_dict=True)),
+            input_signature=[self.input_signature],
+        )
+
+    @property
+    def _default_save_signature(self) -> Any:
+        """What TensorFlow writes where no signatures are given."""
+        return self.serving
 
     def forget_graphs(self) -> None:
         """Let fit, evaluate and predict trace again: their graphs hold variables that are gone."""
@@ -151,6 +210,13 @@ def logits_of(output: Any) -> Any:
     if "start_logits" in output:
         return output["start_logits"], output["end_logits"]
     return output.get("logits", output.get("last_hidden_state"))
+
+
+def targets_of(y: Any) -> Any:
+    """What a model learns from, where data sets give it by name."""
+    if not isinstance(y, Mapping):
+        return y
+    return y["labels"] if "labels" in y else (y["start_positions"], y["end_positions"])
 
 
 def _tensors(output: ModelOutput) -> dict[str, tf.Tensor]:

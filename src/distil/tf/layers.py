@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from distil.errors import InputError
+
 Seed = tf.Tensor | None
 
 
@@ -79,7 +81,7 @@ class VocabProjector(Container):
     """
 
     def __init__(self, inputs: int | None, units: int, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**{"name": "vocab_projector", **options})
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
         self.kernel = None
         if inputs is not None:
@@ -121,6 +123,35 @@ def recomputed(
 
     x, *weights = run(x) if head_mask is None else run(x, head_mask)
     return x, weights[0] if weights else None
+
+
+def check_not_quantized(layer: keras.layers.Layer, name: str) -> None:
+    """The values of a layer are those of the model, not what Keras has made of them.
+
+    Raises:
+        InputError: They are not.
+    """
+    if layer.quantization_mode is not None:
+        raise InputError(
+            "Keras has quantized this layer", found=layer.quantization_mode, where=name,
+            fix='save the model with Keras, model.save("model.keras"); or load the checkpoint '
+            'anew with distil.load, dtype="int8"',
+        )  # fmt: skip
+
+
+def check_as_made(layer: keras.layers.Layer, name: str) -> None:
+    """A layer can be given other values: it has neither LoRA nor been quantized.
+
+    Raises:
+        InputError: It has.
+    """
+    check_not_quantized(layer, name)
+    if getattr(layer, "lora_enabled", False):
+        raise InputError(
+            "a layer with LoRA keeps its shape and values", where=name,
+            fix="prune and resize before enable_lora; or save the model, which adds LoRA to its "
+            "weights, and load it again",
+        )  # fmt: skip
 
 
 def replace_variable(

@@ -222,14 +222,18 @@ def test_dropout_keeps_the_mean():
     assert (np.abs(drawn.mean(0) - model(batch).logits) < 5 * error_of_mean).all()
 
 
-def test_trains_on_two_replicas_as_on_one(two_devices):
+@pytest.mark.parametrize("loss", [None, "keras"])
+def test_trains_on_two_replicas_as_on_one(two_devices, loss):
     batch = batch_for(config_for(CLASSIFIER), CLASSIFIER, rows=4, seed=3)
+    if loss is not None:
+        batch = (batch, batch.pop("labels"))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     data = tf.data.Dataset.from_tensor_slices(batch).batch(4)
     config = config_for(CLASSIFIER, **NO_DROPOUT)
 
     def trained():
         model = build("tf", config, CLASSIFIER, dtype="float64")
-        model.compile(optimizer=keras.optimizers.SGD(0.1))
+        model.compile(keras.optimizers.SGD(0.1), loss=loss, metrics=loss and ["accuracy"])
         model.fit(data, shuffle=False, verbose=0)
         return [np.array(v) for v in model.weights]
 
