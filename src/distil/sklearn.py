@@ -40,14 +40,15 @@ except ImportError as error:
 class _OnPipeline(BaseEstimator):  # type: ignore[misc]
     """An estimator whose parameters are a pipeline's arguments."""
 
-    task = ""
+    task: Any = None
 
     def pipeline(self) -> Pipeline:
         """The pipeline, made anew where a parameter has been set since."""
         wanted = self.get_params(deep=False)
         if vars(self).get("_made", (None,))[0] != wanted:
             self._made = (wanted, pipeline(self.task, **wanted))
-        return self._made[1]
+        made: Pipeline = self._made[1]
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_made"}
@@ -185,7 +186,8 @@ class TextClassifier(ClassifierMixin, _OnPipeline):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """The label of each of n texts (n)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        labels: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
 
     def predict_proba(self, X: Any) -> Array:
         """The probabilities (n, classes) of the labels of n texts.
