@@ -18,7 +18,7 @@ FLOORS = (
     ("storage",),
     ("common",),
     ("frameworks",),
-    ("checkpoints", "reading", "keras_names"),
+    ("checkpoints", "reading", "keras_names", "measures"),
     ("pt", "tf", "engines"),
     ("optimization",),
     ("api",),

@@ -5,13 +5,16 @@ import sys
 
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 
 from distil.cli import train as command
 from distil.common.steps.recipe import read_recipe
 from distil.errors import FrameworkError
+from distil.training import TrainingResult, train
+from distil.training.card import write_card
 from distil.training.log import Log, read_log
-from distil.training.report import draw_curves, write_card
-from support.training import make_recipe
+from distil.training.report import draw_curves
+from support.training import TASKS, make_recipe, recipe_for
 
 PNG = b"\x89PNG\r\n"
 
@@ -57,6 +60,72 @@ def test_curves_without_matplotlib(tmp_path, monkeypatch):
         draw_curves({"pt": [{"step": 1, "loss": 1.0}]}, tmp_path / "curves.png", metric=None)
 
 
+def result_in(folder, **fields):
+    given = {
+        "framework": "tf", "steps": 3, "metrics": {}, "metric": None, "best_step": 3,
+        "examples": 3, "tokens": 3, "seconds": 1.0,
+    }  # fmt: skip
+    return TrainingResult(folder=folder, **given | fields)
+
+
+def metadata_of(folder):
+    """As the hub's own library reads it."""
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    return ModelCard(text).data
+
+
+def test_the_card_says_to_the_hub_what_it_reads(tmp_path):
+    recipe = recipe_for(
+        "sequence-classification",
+        **{
+            "model.name": "distilbert-base-uncased", "card.license": "apache-2.0",
+            "card.language": "en", "card.datasets": ["stanfordnlp/sst2"],
+        },
+    )  # fmt: skip
+    result = result_in(
+        tmp_path,
+        metrics={"loss": float("nan"), "accuracy": 0.75, "matthews": 0.5},
+        intervals={"accuracy": (0.5, 0.875)},
+    )
+    write_card(result, recipe, facts={}, version="1.2")
+    data = metadata_of(tmp_path)
+    assert (data.pipeline_tag, data.license, data.language) == (
+        "text-classification", "apache-2.0", ["en"],
+    )  # fmt: skip
+    assert (data.base_model, data.datasets) == ("distilbert-base-uncased", ["stanfordnlp/sst2"])
+    first, second = data.eval_results
+    assert (first.metric_type, first.metric_value) == ("accuracy", 0.75)
+    assert first.metric_args == {"confidence_interval_95": [0.5, 0.875]}
+    assert (second.metric_type, second.dataset_type) == ("matthews_correlation", "stanfordnlp/sst2")
+
+
+@pytest.mark.parametrize("name", ["folder", "sst2-small"])
+def test_a_base_model_that_the_hub_has_not_is_none(name, tmp_path):
+    (tmp_path / "folder").mkdir()
+    name = str(tmp_path / name) if name == "folder" else name
+    recipe = recipe_for("masked-lm", **{"model.name": name})
+    write_card(result_in(tmp_path), recipe, facts={}, version="1.2")
+    assert metadata_of(tmp_path).base_model is None
+
+
+@pytest.mark.pt
+@pytest.mark.filterwarnings("ignore::distil.CheckpointWarning")
+@pytest.mark.parametrize("task", TASKS)
+def test_the_snippet_of_a_card_runs_as_it_is(task, tmp_path, capsys):
+    result = train(make_recipe(tmp_path, task, "pt", **{"schedule.steps": 1}))
+    text = (result.folder / "README.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0]
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip()
+    assert set(result.intervals) == set(result.metrics) - {"loss"} - (
+        {*result.metrics} if task == "masked-lm" else set()
+    )
+    for metric, (low, high) in result.intervals.items():
+        assert low <= result.metrics[metric] <= high or result.metrics[metric] == 0
+        assert f"{low:.4f} to {high:.4f}" in text
+    assert not (result.folder / "dev_rows.npz").exists()
+
+
 def test_the_card_holds_the_recipe(tmp_path):
     recipe = read_recipe(
         {
@@ -65,11 +134,11 @@ def test_the_card_holds_the_recipe(tmp_path):
         }
     )  # fmt: skip
     write_card(
-        tmp_path, recipe, framework="tf", metrics={"loss": 1.5}, facts={"steps": 3}, version="1.2"
+        result_in(tmp_path, metrics={"loss": 1.5}), recipe, facts={"steps": 3}, version="1.2"
     )
     text = (tmp_path / "README.md").read_text()
     assert yaml.safe_load(text.split("---")[1])["base_model"] == "some-model"
-    assert "| loss | 1.5000 |" in text
+    assert "| loss | 1.5000 |  |" in text
     assert "in TensorFlow by distil 1.2" in text
     inside = text.split("```yaml\n")[1].split("```")[0]
     assert read_recipe(yaml.safe_load(inside)) == recipe

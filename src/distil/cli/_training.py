@@ -149,9 +149,13 @@ def _show(result: TrainingResult, *, as_json: bool) -> None:
     }
     _output.print_fields(fields)
     if result.metrics:
-        rows = [(name, f"{value:.4f}") for name, value in result.metrics.items()]
+        rows = [
+            (name, f"{value:.4f}", " to ".join(f"{x:.4f}" for x in result.intervals.get(name, ())))
+            for name, value in result.metrics.items()
+        ]
         title = f"dev rows, after step {result.best_step:,}"
-        _output.print_table(("metric", "value"), rows, right=("value",), title=title)
+        columns = ("metric", "value", "95% interval")
+        _output.print_table(columns, rows, right=columns[1:], title=title)
 
 
 def _say(tell: Tell, now: Progress) -> None:

@@ -24,7 +24,7 @@ from distil.evaluation.judges import Asked, Judge, judge_for
 from distil.evaluation.predictions import open_predictions
 from distil.evaluation.result import Against, Evaluation, JudgedRow
 from distil.evaluation.speed import Counted, measure
-from distil.evaluation.statistics import Difference, Estimate
+from distil.measures.statistics import Difference, Estimate
 from distil.pipelines import pipeline
 from distil.pipelines.base import Pipeline
 from distil.reading import Row, rows_from
@@ -91,7 +91,6 @@ def evaluate(
         FrameworkError: A package is missing: metrics need the extra "train".
         DistilError: The model cannot be loaded.
     """
-    _check_packages(report)
     retrieval = task is not None and task.lower() == _RETRIEVAL
     chosen = "sentence-embeddings" if retrieval else task
     form = {"framework": framework, "engine": engine, "dtype": dtype or "float32"}
@@ -102,6 +101,7 @@ def evaluate(
     first = _pipeline(model, chosen, form | options)
     second = None if against is None else _other(against, model, first, form, options)
     judge = judge_for(_RETRIEVAL if retrieval else first.task, first.model.config, columns or {})
+    _check_packages(judge, report)
     found = Findings(judge, tuple(slices), compared=second is not None)
     counted = Counted(first.model)
     first = copy(first)  # the caller's own stays as it is
@@ -139,9 +139,9 @@ def evaluate(
     return result
 
 
-def _check_packages(report: str | Path | None) -> None:
+def _check_packages(judge: Judge, report: str | Path | None) -> None:
     """Say what is missing before anything is computed."""
-    needs = {"scipy": "test differences", "seqeval": "judge entities"}
+    needs = {"scipy": "test differences", **judge.needs}
     if report is not None:
         needs["matplotlib"] = "draw plots"
     for package, use in needs.items():

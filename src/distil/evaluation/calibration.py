@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from distil.arrays import Array
-from distil.evaluation.table import Table
+from distil.measures.table import Table
 
 BINS = 15
 

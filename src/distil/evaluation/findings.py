@@ -9,7 +9,7 @@ from distil.evaluation.judges import Asked, Judge, Judged
 from distil.evaluation.result import Against, Evaluation, JudgedRow
 from distil.evaluation.slices import Slicer
 from distil.evaluation.speed import Speed
-from distil.evaluation.table import Table, compare, estimates
+from distil.measures.table import Table, compare, estimates
 from distil.reading import Row
 
 # Rows shown of the worst, and of those that two models answer differently.

@@ -9,7 +9,7 @@ from typing import Any
 
 from distil.evaluation.calibration import Calibration
 from distil.evaluation.result import Evaluation, JudgedRow
-from distil.evaluation.statistics import Estimate
+from distil.measures.statistics import Estimate
 from distil.storage.files import atomic_write
 
 _STYLE = """

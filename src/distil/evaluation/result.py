@@ -9,7 +9,7 @@ from typing import Any
 from distil.evaluation.calibration import Calibration
 from distil.evaluation.slices import Slice
 from distil.evaluation.speed import Speed
-from distil.evaluation.statistics import Difference, Estimate
+from distil.measures.statistics import Difference, Estimate
 
 
 @dataclass(frozen=True, kw_only=True)

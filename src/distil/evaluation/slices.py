@@ -11,9 +11,9 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.errors import InputError, shown
-from distil.evaluation.metrics import Metric
-from distil.evaluation.statistics import Estimate, holm
-from distil.evaluation.table import Table, estimate
+from distil.measures.metrics import Metric
+from distil.measures.statistics import Estimate, holm
+from distil.measures.table import Table, estimate
 
 LENGTH = "length"
 

@@ -6,8 +6,8 @@ Shapes: w tokens of a window.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ _N_BEST = 20
 _LONGEST_ANSWER = 30  # tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Judge:
     """Judges a model.
 
@@ -42,6 +42,8 @@ class Judge:
         labels: Names of the classes; none for regression.
         pad: The padding token.
         masking: Of masked-LM, else None.
+        columns: Of the last judgement, what is known of each row, as the metrics of
+            `distil.measures` ask for it; none of masked-LM.
     """
 
     recipe: Recipe
@@ -49,6 +51,7 @@ class Judge:
     labels: tuple[str, ...]
     pad: int
     masking: Masking | None = None
+    columns: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:
@@ -101,7 +104,8 @@ class Judge:
                 for row, output in rows.items():
                     outputs[row] = output
         mean = loss / max(1, counted)
-        return {"loss": mean, **_METRICS[self.recipe.task](self, outputs, mean)}
+        found_metrics, self.columns = _METRICS[self.recipe.task](self, outputs, mean)
+        return {"loss": mean, **found_metrics}
 
     def _found(
         self, step: Step, jobs: Sequence[tuple[int, Array]]
@@ -129,26 +133,33 @@ class Judge:
         return self.masking.apply(batch, [self.recipe.seed, _EVALUATION, number])
 
 
-def _masked_lm(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+# The metrics of a task, and what is known of each row.
+Judged = tuple[Metrics, Mapping[str, Array]]
+
+
+def _masked_lm(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     right = np.concatenate([found for found in outputs if found is not None])
     # What is past e^700 is no number any more.
-    return {"perplexity": math.exp(min(loss, 700)), "accuracy": float(right.mean())}
+    return {"perplexity": math.exp(min(loss, 700)), "accuracy": float(right.mean())}, {}
 
 
-def _classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+def _classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     logits = np.stack([output["logits"] for output in outputs])
     labels = judge.examples.features.targets["labels"]
+    predicted = logits.argmax(-1) if judge.labels else logits[:, 0]
+    columns = {"expected": labels, "predicted": predicted}
     if not judge.labels:
-        return metrics.regression(logits[:, 0], labels)
-    return metrics.classes(logits.argmax(-1), labels)
+        return metrics.regression(predicted, labels), columns
+    return metrics.classes(predicted, labels), {**columns, "score": predicted == labels}
 
 
-def _multiple_choice(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+def _multiple_choice(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     logits = np.stack([output["logits"] for output in outputs])
-    return metrics.choices(logits.argmax(-1), judge.examples.features.targets["labels"])
+    predicted, labels = logits.argmax(-1), judge.examples.features.targets["labels"]
+    return metrics.choices(predicted, labels), {"score": predicted == labels}
 
 
-def _token_classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+def _token_classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     features, details = judge.examples.features, judge.examples.details
     predicted = []
     outside = judge.labels.index("O") if "O" in judge.labels else 0
@@ -159,10 +170,15 @@ def _token_classification(judge: Judge, outputs: Sequence[Any], loss: float) -> 
         found = np.full(len(tags), outside)
         found[words[tokens]] = outputs[number]["logits"][tokens].argmax(-1)
         predicted.append([judge.labels[one] for one in found])
-    return metrics.entities(predicted, details.tags)
+    counts = [metrics.entity_counts(*pair) for pair in zip(predicted, details.tags, strict=True)]
+    return metrics.entities(predicted, details.tags), _columns(counts)
 
 
-def _question_answering(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Array]:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _question_answering(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     features, windows = judge.examples.features, judge.examples.details
     lengths = features.lengths
     starts, ends = (
@@ -170,7 +186,8 @@ def _question_answering(judge: Judge, outputs: Sequence[Any], loss: float) -> Me
         for name in ("start_logits", "end_logits")
     )
     found = read_answers(starts, ends, features.starts, windows)
-    return metrics.answers(found, windows.answers)
+    scores = [metrics.answer_scores(*pair) for pair in zip(found, windows.answers, strict=True)]
+    return metrics.answers(found, windows.answers), _columns(scores)
 
 
 def _sentence_embeddings(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
@@ -221,7 +238,7 @@ def _best_span(start_logits: Array, end_logits: Array, offsets: Array) -> tuple[
     return float(scores[first, last]), int(starts[first]), int(ends[last])
 
 
-_METRICS: dict[str, Callable[[Judge, Sequence[Any], float], Metrics]] = {
+_METRICS: dict[str, Callable[[Judge, Sequence[Any], float], Judged]] = {
     "masked-lm": _masked_lm,
     "sequence-classification": _classification,
     "multiple-choice": _multiple_choice,

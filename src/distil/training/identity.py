@@ -18,7 +18,8 @@ _WHOLE = 64 * 1024 * 1024
 
 # What can be changed without changing what training comes to.
 _FREE = (
-    ("output",), ("log",), ("checkpoints", "every"), ("data", "folder"), ("data", "cache"),
+    ("output",), ("log",), ("card",), ("checkpoints", "every"), ("data", "folder"),
+    ("data", "cache"),
 )  # fmt: skip
 
 

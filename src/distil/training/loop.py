@@ -23,6 +23,7 @@ from distil.errors import CheckpointError, Interrupted, TrainingError
 from distil.training.checkpoints import save_state
 from distil.training.evaluation import Judge
 from distil.training.interrupts import Stop
+from distil.training.intervals import save_rows
 from distil.training.log import Log
 from distil.training.position import Position
 from distil.training.schedule import rate_factor
@@ -265,4 +266,10 @@ class Loop:
         if judge.is_better(value, self.position.best):
             self.position = replace(self.position, best=value, best_step=step, best_metrics=metrics)
             if self.recipe.checkpoints.model == "best":
-                self.workers.by_first(self.save_model)
+                self.workers.by_first(lambda: self._keep(judge))
+        if self.recipe.checkpoints.model == "last":
+            self.workers.by_first(lambda: save_rows(self.folder, judge.columns))
+
+    def _keep(self, judge: Judge) -> None:
+        self.save_model()
+        save_rows(self.folder, judge.columns)

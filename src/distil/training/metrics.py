@@ -131,6 +131,27 @@ def entities(predicted: Sequence[Sequence[str]], labels: Sequence[Sequence[str]]
     } | {"accuracy": float(scores.accuracy_score(labels, predicted))}
 
 
+def entity_counts(predicted: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
+    """Of one sentence, what the sums of entity metrics are made of.
+
+    Args:
+        predicted: Tags of its words.
+        labels: The right ones.
+
+    Raises:
+        FrameworkError: seqeval is not installed.
+    """
+    entities_in = _optional("seqeval.metrics.sequence_labeling", "seqeval").get_entities
+    expected, found = set(entities_in(list(labels))), set(entities_in(list(predicted)))
+    return {
+        "right": len(expected & found),
+        "found": len(found),
+        "expected": len(expected),
+        "tags_right": sum(map(str.__eq__, predicted, labels)),
+        "tags": len(labels),
+    }
+
+
 def answers(predicted: Sequence[str], labels: Sequence[Sequence[str]]) -> Metrics:
     """Exact match and F1 of answers, in percent as SQuAD has them.
 
@@ -138,15 +159,17 @@ def answers(predicted: Sequence[str], labels: Sequence[Sequence[str]]) -> Metric
         predicted: An answer to each question.
         labels: Right answers to each, of which the nearest counts.
     """
-    exact = [
-        max(float(normalised(found) == normalised(right)) for right in rights)
-        for found, rights in zip(predicted, labels, strict=True)
-    ]
-    overlap = [
-        max(overlap_of_words(found, right) for right in rights)
-        for found, rights in zip(predicted, labels, strict=True)
-    ]
+    scores = [answer_scores(*pair) for pair in zip(predicted, labels, strict=True)]
+    exact, overlap = ([one[name] for one in scores] for name in ("exact", "score"))
     return {"exact_match": 100 * float(np.mean(exact)), "f1": 100 * float(np.mean(overlap))}
+
+
+def answer_scores(predicted: str, labels: Sequence[str]) -> dict[str, float]:
+    """Of one answer, whether it is `exact`, and its F1, `score`: of the nearest right answer."""
+    return {
+        "exact": max(float(normalised(predicted) == normalised(right)) for right in labels),
+        "score": max(overlap_of_words(predicted, right) for right in labels),
+    }
 
 
 def normalised(answer: str) -> str:

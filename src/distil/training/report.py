@@ -1,4 +1,4 @@
-"""What training leaves for people: a plot of its curves, and a model card."""
+"""What training leaves for people: a plot of its curves, and its recipe; its card: `card`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from distil.errors import not_installed
 from distil.storage.files import atomic_write
 from distil.training.log import Record
 
-CURVES, CARD = "curves.png", "README.md"
-
-_FRAMEWORKS = {"pt": "PyTorch", "tf": "TensorFlow"}
+CURVES = "curves.png"
 
 # What curves there are, in the order in which they are drawn.
 _TITLES = {
@@ -122,53 +120,3 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
             + yaml.safe_dump(recipe.to_table(), sort_keys=False),
             encoding="utf-8",
         )
-
-
-def write_card(
-    folder: Path,
-    recipe: Recipe,
-    *,
-    framework: str,
-    metrics: Mapping[str, float],
-    facts: Mapping[str, Any],
-    version: str,
-) -> None:
-    """Write the model card.
-
-    Args:
-        folder: Of the model.
-        recipe: It was trained by.
-        framework: It was trained in.
-        metrics: It reaches on the dev rows; none if there were no such rows.
-        facts: What else is to be said, by name.
-        version: Of this library.
-    """
-    taught = "" if recipe.teacher is None else f" and taught by `{recipe.teacher.name}`"
-    lines = [
-        "---",
-        "library_name: distil",
-        f"base_model: {recipe.origin.name}",
-        "tags: [distilbert]",
-        "---",
-        f"# {folder.resolve().name}",
-        "",
-        f"A DistilBERT for {recipe.task}, trained from `{recipe.origin.name}`{taught} in "
-        f"{_FRAMEWORKS[framework]} by distil {version}.  It loads in PyTorch and in TensorFlow:",
-        "",
-        "```python",
-        "import distil",
-        "",
-        'model = distil.load("FOLDER")',
-        'tokenizer = distil.load_tokenizer("FOLDER")',
-        "```",
-        "",
-    ]
-    if metrics:
-        lines += ["## Results on the dev rows", "", "| metric | value |", "| --- | --- |"]
-        lines += [f"| {name} | {value:.4f} |" for name, value in metrics.items()] + [""]
-    lines += ["## Training", ""]
-    lines += [f"- {name}: {value}" for name, value in facts.items()]
-    lines += ["", f"![curves]({CURVES})", "", "## Recipe", "", "```yaml"]
-    lines += [yaml.safe_dump(recipe.to_table(), sort_keys=False).rstrip(), "```", ""]
-    with atomic_write(folder / CARD) as temporary:
-        temporary.write_text("\n".join(lines), encoding="utf-8")

@@ -28,6 +28,7 @@ class TrainingResult:
         tokens: Seen in training, padding not counted.
         seconds: It took; of training that was interrupted, since then.
         labels: Names of the classes; none where the task has none.
+        intervals: Of metrics, the ends of the 95% interval (`distil.measures.statistics`).
         trained: False where it was finished before, and nothing was trained by this call.
     """
 
@@ -41,6 +42,7 @@ class TrainingResult:
     tokens: int
     seconds: float
     labels: tuple[str, ...] = ()
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     trained: bool = field(default=True, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,9 +63,13 @@ def finished(folder: Path, settings: Mapping[str, Any]) -> TrainingResult | None
     found = read_json(path)
     check_same({name: found.get(name) for name in settings}, settings, folder)
     try:
-        result = {**found["result"], "labels": tuple(found["result"]["labels"])}
+        result = dict(found["result"])
+        result["labels"] = tuple(result["labels"])
+        result["intervals"] = {
+            name: (low, high) for name, (low, high) in result["intervals"].items()
+        }
         return TrainingResult(**{**result, "folder": folder, "trained": False})
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             "training result is damaged", found=repr(error), where=path,
             fix="remove it to train again",

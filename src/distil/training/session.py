@@ -16,17 +16,19 @@ from distil.common.steps.workers import Workers, find_place
 from distil.errors import CheckpointError
 from distil.frameworks import find_framework, import_framework, part
 from distil.training import checkpoints
+from distil.training.card import write_card
 from distil.training.evaluation import Judge
 from distil.training.folder import RECIPE, check_output, claimed
 from distil.training.given import Given
 from distil.training.identity import check_all_alike, check_same, contents_of, settings_of
 from distil.training.interrupts import LOGGER, Stop, watched
+from distil.training.intervals import intervals_of, remove_rows
 from distil.training.log import Log, read_log
 from distil.training.loop import Listener, Loop
 from distil.training.metrics import check_metric, check_packages
 from distil.training.position import Position
 from distil.training.preparing import Prepared, described, load_model, prepare
-from distil.training.report import CURVES, draw_curves, write_card, write_recipe
+from distil.training.report import CURVES, draw_curves, write_recipe
 from distil.training.result import TrainingResult, finished, write_result
 from distil.training.teacher import check_lesson, load_teacher
 
@@ -122,6 +124,7 @@ def _run_together(
         if log is not None:
             log.close()
     keeps_last = judge is None or recipe.checkpoints.model == "last"
+    intervals = {} if judge is None else intervals_of(folder, recipe.task, seed=recipe.seed)
     result = TrainingResult(
         folder=folder,
         framework=framework,
@@ -133,6 +136,7 @@ def _run_together(
         tokens=position.tokens,
         seconds=round(time.monotonic() - start, 1),
         labels=prepared.labels,
+        intervals=intervals,
     )
 
     def finish() -> None:
@@ -147,6 +151,7 @@ def _run_together(
                 fix="free some space and run it again: the training itself is done",
             ) from None  # fmt: skip
         checkpoints.remove_state(folder)
+        remove_rows(folder)
 
     workers.by_first(finish)
     return result
@@ -229,7 +234,4 @@ def _report(result: TrainingResult, recipe: Recipe, prepared: Prepared) -> None:
         "model kept": f"after step {result.best_step:,}",
         "time": f"{result.seconds:,.0f} s",
     }
-    write_card(
-        result.folder, recipe, framework=result.framework, metrics=result.metrics, facts=facts,
-        version=version("distil"),
-    )  # fmt: skip
+    write_card(result, recipe, facts=facts, version=version("distil"))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from distil.evaluation import metrics
-from distil.evaluation.table import Table, estimates
+from distil.measures import metrics
+from distil.measures.table import Table, estimates
 from distil.training import metrics as of_training
 
 pytest.importorskip("sklearn")

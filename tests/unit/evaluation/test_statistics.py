@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from distil.evaluation import metrics
-from distil.evaluation.statistics import (
+from distil.measures import metrics
+from distil.measures.statistics import (
     bootstrap,
     correlation,
     difference,
@@ -15,7 +15,7 @@ from distil.evaluation.statistics import (
     weights_of,
     wilson,
 )
-from distil.evaluation.table import Table, compare, estimate
+from distil.measures.table import Table, compare, estimate
 
 stats = pytest.importorskip("scipy.stats")
 

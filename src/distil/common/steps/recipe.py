@@ -15,6 +15,7 @@ from typing import Any
 
 from distil.common.rules import NATURAL, TEXT, one_of
 from distil.common.steps.recipe_course import (
+    CardSection,
     CheckpointsSection,
     EvaluationSection,
     LogSection,
@@ -71,6 +72,7 @@ class Recipe(Section):
     evaluation: EvaluationSection = field(default_factory=EvaluationSection)
     checkpoints: CheckpointsSection = field(default_factory=CheckpointsSection)
     log: LogSection = field(default_factory=LogSection)
+    card: CardSection = field(default_factory=CardSection)
 
     def check_together(self) -> None:  # noqa: D102
         if self.task == EMBEDDINGS:

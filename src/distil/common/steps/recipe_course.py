@@ -16,7 +16,7 @@ from distil.common.rules import (
     one_of,
     or_none,
 )
-from distil.common.steps.recipe_rules import Section, setting
+from distil.common.steps.recipe_rules import NAMES, Section, setting
 
 SCHEDULES = ("linear", "cosine", "constant")
 # Batches of every epoch are counted before the first; `schedule.steps` has no such limit.
@@ -88,6 +88,21 @@ class CheckpointsSection(Section):
 
     every: int | None = setting(or_none(COUNT), None)
     model: str = setting(one_of(("best", "last")), "best")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardSection(Section):
+    """What the model card says and training cannot know.
+
+    Attributes:
+        license: Of the model, as the hub calls it: apache-2.0.
+        language: Of the texts, by codes: en.
+        datasets: Names on the hub of the data sets that the rows are from; None takes `data.hub`.
+    """
+
+    license: str | None = setting(or_none(TEXT), None)
+    language: tuple[str, ...] | None = setting(or_none(NAMES), None)
+    datasets: tuple[str, ...] | None = setting(or_none(NAMES), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,24 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from distil.errors import InputError, shown
-from distil.evaluation import metrics
 from distil.evaluation.judges.base import (
     Asked,
     Judge,
     Judged,
 )
-from distil.evaluation.metrics import Metric
-from distil.training.metrics import normalised, overlap_of_words
+from distil.measures import metrics
+from distil.measures.metrics import Metric
+from distil.training.metrics import answer_scores
 
 
 class Answers(Judge):
     """Question answering, by the rules of SQuAD 1.1; figures are shares, not percent."""
 
     fields = ("question", "context", "answers")
-    metrics: ClassVar[Mapping[str, Metric]] = {
-        "f1": metrics.mean("score"),
-        "exact_match": metrics.share("exact"),
-    }
+    metrics: ClassVar[Mapping[str, Metric]] = metrics.ANSWERS
     main = "f1"
 
     def asked(self, fields: Mapping[str, Any]) -> Asked:  # noqa: D102
@@ -41,10 +38,8 @@ class Answers(Judge):
 
     def judge(self, asked: Asked, answers: Sequence[Any]) -> Judged:  # noqa: D102
         found = answers[0]["answer"]
-        exact = any(normalised(found) == normalised(right) for right in asked.expected)
-        overlap = max(overlap_of_words(found, right) for right in asked.expected)
         return Judged(
             expected=asked.expected,
             predicted=found,
-            numbers={"exact": float(exact), "score": overlap},
+            numbers=answer_scores(found, asked.expected),
         )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from distil.common.config import DistilBertConfig
 from distil.errors import InputError, shown
-from distil.evaluation.metrics import Metric
+from distil.measures.metrics import Metric
 from distil.pipelines.base import Pipeline
 
 # A probability is no smaller in a loss: what is computed in float32 may be 0.
@@ -63,6 +63,7 @@ class Judge(ABC):
     metrics: ClassVar[Mapping[str, Metric]]
     main: ClassVar[str]
     has_classes: ClassVar[bool] = False
+    needs: ClassVar[Mapping[str, str]] = {}  # packages, and what for
 
     def __init__(self, config: DistilBertConfig, columns: Mapping[str, str]) -> None:
         self.config = config

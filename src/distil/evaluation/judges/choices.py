@@ -7,21 +7,21 @@ from math import log
 from typing import Any, ClassVar
 
 from distil.errors import InputError, shown
-from distil.evaluation import metrics
 from distil.evaluation.judges.base import (
     LEAST,
     Asked,
     Judge,
     Judged,
 )
-from distil.evaluation.metrics import Metric
+from distil.measures import metrics
+from distil.measures.metrics import Metric
 
 
 class Choices(Judge):
     """Multiple choice; a label is the number of the right choice, from 0, or the choice itself."""
 
     fields = ("prompt", "choices", "label")
-    metrics: ClassVar[Mapping[str, Metric]] = {"accuracy": metrics.share("score")}
+    metrics: ClassVar[Mapping[str, Metric]] = metrics.CHOICES
     main = "accuracy"
 
     def asked(self, fields: Mapping[str, Any]) -> Asked:  # noqa: D102

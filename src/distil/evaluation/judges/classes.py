@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from math import log
 from typing import Any, ClassVar
 
-from distil.evaluation import metrics
 from distil.evaluation.judges.base import (
     LEAST,
     Asked,
@@ -17,7 +16,8 @@ from distil.evaluation.judges.base import (
     label_of,
     number_of,
 )
-from distil.evaluation.metrics import Metric
+from distil.measures import metrics
+from distil.measures.metrics import Metric
 
 
 class Classes(Judge):
@@ -26,11 +26,7 @@ class Classes(Judge):
     fields = ("text", "label")
     optional = ("text_pair",)
     options: ClassVar[Mapping[str, Any]] = {"top_k": None}
-    metrics: ClassVar[Mapping[str, Metric]] = {
-        "accuracy": metrics.share("score"),
-        "f1": metrics.f1_of_classes(),
-        "matthews": metrics.matthews(),
-    }
+    metrics: ClassVar[Mapping[str, Metric]] = metrics.CLASSES
     main = "accuracy"
     has_classes = True
 
@@ -64,10 +60,7 @@ class Numbers(Judge):
 
     fields = ("text", "label")
     optional = ("text_pair",)
-    metrics: ClassVar[Mapping[str, Metric]] = {
-        "pearson": metrics.pearson(),
-        "spearman": metrics.spearman(),
-    }
+    metrics: ClassVar[Mapping[str, Metric]] = metrics.NUMBERS
     main = "pearson"
 
     def asked(self, fields: Mapping[str, Any]) -> Asked:  # noqa: D102

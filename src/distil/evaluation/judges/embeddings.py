@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distil.errors import InputError
-from distil.evaluation import metrics
 from distil.evaluation.judges.base import (
     Asked,
     Judge,
@@ -17,7 +16,8 @@ from distil.evaluation.judges.base import (
     judged_number,
     number_of,
 )
-from distil.evaluation.metrics import Metric
+from distil.measures import metrics
+from distil.measures.metrics import Metric
 from distil.pipelines.base import Pipeline
 
 # Ranks below this count for nothing.

@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distil.errors import InputError, shown
-from distil.evaluation import metrics
 from distil.evaluation.judges.base import (
     Asked,
     Judge,
     Judged,
     label_of,
 )
-from distil.evaluation.metrics import Metric
+from distil.measures import metrics
+from distil.measures.metrics import Metric
+from distil.training.metrics import entity_counts
 
 
 class Entities(Judge):
@@ -23,13 +24,9 @@ class Entities(Judge):
 
     fields = ("words", "tags")
     options: ClassVar[Mapping[str, Any]] = {"ignore_labels": ()}
-    metrics: ClassVar[Mapping[str, Metric]] = {
-        "f1": metrics.f1_of_sums("right", "found", "expected"),
-        "precision": metrics.ratio("right", "found"),
-        "recall": metrics.ratio("right", "expected"),
-        "accuracy": metrics.ratio("tags_right", "tags"),
-    }
+    metrics: ClassVar[Mapping[str, Metric]] = metrics.ENTITIES
     main = "f1"
+    needs: ClassVar[Mapping[str, str]] = {"seqeval": "judge entities"}
 
     def asked(self, fields: Mapping[str, Any]) -> Asked:  # noqa: D102
         words, tags = (fields[name] for name in self.fields)
@@ -43,8 +40,6 @@ class Entities(Judge):
         return Asked(questions=(text,), expected=(words, labels), text=text)
 
     def judge(self, asked: Asked, answers: Sequence[Any]) -> Judged:  # noqa: D102
-        from seqeval.metrics.sequence_labeling import get_entities  # noqa: PLC0415 - optional
-
         (tokens,) = answers
         words, labels = asked.expected
         ends = np.cumsum([len(word) + 1 for word in words])
@@ -56,17 +51,9 @@ class Entities(Judge):
             if predicted[word] is None:
                 predicted[word] = token["entity"]
         tags = [outside if tag is None else tag for tag in predicted]
-        expected, found = set(get_entities(labels)), set(get_entities(tags))
-        same = sum(map(str.__eq__, tags, labels))
+        numbers = entity_counts(tags, labels)
         return Judged(
             expected=labels,
             predicted=tags,
-            numbers={
-                "right": len(expected & found),
-                "found": len(found),
-                "expected": len(expected),
-                "tags_right": same,
-                "tags": len(labels),
-                "score": same / max(1, len(labels)),
-            },
+            numbers={**numbers, "score": numbers["tags_right"] / max(1, len(labels))},
         )

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distil.errors import InputError
-from distil.evaluation import metrics
 from distil.evaluation.judges.base import (
     Asked,
     Judge,
     Judged,
 )
-from distil.evaluation.metrics import Metric
+from distil.measures import metrics
+from distil.measures.metrics import Metric
 from distil.pipelines.base import Pipeline
 from distil.pipelines.rows import check_text
 

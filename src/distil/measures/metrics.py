@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from distil.arrays import Array
-from distil.evaluation.statistics import correlation, weighted_ranks
+from distil.measures.statistics import correlation, weighted_ranks
 
 Columns = Mapping[str, Array]
 
@@ -159,3 +159,20 @@ def _ratio(above: Array, below: Array) -> Array:
         above, below, out=np.zeros(np.shape(above), np.float64), where=below != 0
     )
     return quotients
+
+
+# What each kind of answer is measured by, over these columns.
+CLASSES: Mapping[str, Metric] = {
+    "accuracy": share("score"),
+    "f1": f1_of_classes(),
+    "matthews": matthews(),
+}
+NUMBERS: Mapping[str, Metric] = {"pearson": pearson(), "spearman": spearman()}
+CHOICES: Mapping[str, Metric] = {"accuracy": share("score")}
+ENTITIES: Mapping[str, Metric] = {
+    "f1": f1_of_sums("right", "found", "expected"),
+    "precision": ratio("right", "found"),
+    "recall": ratio("right", "expected"),
+    "accuracy": ratio("tags_right", "tags"),
+}
+ANSWERS: Mapping[str, Metric] = {"f1": mean("score"), "exact_match": share("exact")}

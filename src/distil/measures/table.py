@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from distil.arrays import Array
-from distil.evaluation.metrics import Metric
-from distil.evaluation.statistics import (
+from distil.measures.metrics import Metric
+from distil.measures.statistics import (
     RESAMPLES,
     Difference,
     Estimate,
@@ -36,6 +36,14 @@ class Table:
         for name, number in numbers.items():
             self._columns.setdefault(name, array("d")).append(number)
         self._rows += 1
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Array]) -> Table:
+        """A table of whole columns (n)."""
+        table = cls()
+        table._columns = {name: array("d", np.asarray(x, float)) for name, x in columns.items()}
+        table._rows = len(next(iter(columns.values()), ()))
+        return table
 
     def __getitem__(self, column: str) -> Array:
         return np.frombuffer(self._columns[column], np.float64)

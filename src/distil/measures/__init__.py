@@ -1,0 +1,1 @@
+"""How good answers are: metrics over weighted rows, their intervals, and tests of differences."""
