@@ -18,6 +18,8 @@ from typing import Any, Self
 import pytest
 from huggingface_hub import constants, utils
 
+from hub_writes import Writes
+
 # huggingface_hub keeps its connections; from 1.0 on, what forgets them is called close_session.
 forget_sessions = getattr(utils, "close_session", None) or utils.reset_sessions
 
@@ -51,6 +53,10 @@ class HubServer:
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}
         self.requests: list[Request] = []
+        # What is written, see hub_writes.
+        self.contents: dict[str, bytes] = {}
+        self.messages: list[str] = []
+        self.private: dict[str, bool | None] = {}
         self.failing = False
         # Headers of the answers about files, in place of the right ones.
         self.lies: dict[str, str] = {}
@@ -123,7 +129,7 @@ class _RefusedError(Exception):
         super().__init__(status, code, headers or {})
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Writes, BaseHTTPRequestHandler):
     hub: HubServer
     protocol_version = "HTTP/1.1"
 

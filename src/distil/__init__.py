@@ -49,6 +49,7 @@ _HOMES = {
     "optimize": "distil.optimization",
     "pipeline": "distil.pipelines",
     "predict": "distil.prediction",
+    "push": "distil.publishing",
     "serve": "distil.serving",
     "train": "distil.training",
     **dict.fromkeys(_MODELS, "distil.pt"),
@@ -112,6 +113,7 @@ if TYPE_CHECKING:  # each name as itself: that is how checkers know that it is e
     from distil.pipelines import pipeline as pipeline
     from distil.prediction import predict as predict
     from distil.pt import *  # noqa: F403
+    from distil.publishing import push as push
     from distil.serving import serve as serve
     from distil.tf import *  # noqa: F403
     from distil.training import distill as distill

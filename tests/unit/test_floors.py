@@ -23,7 +23,15 @@ FLOORS = (
     ("optimization",),
     ("api",),
     ("pipelines", "training", "parity", "inspection"),
-    ("prediction", "conversion", "evaluation", "serving", "benchmarking", "sklearn"),
+    (
+        "prediction",
+        "conversion",
+        "evaluation",
+        "serving",
+        "benchmarking",
+        "sklearn",
+        "publishing",
+    ),
     ("exporting",),  # its proof runs in the workers of benchmarking
     ("",),  # the public names
     ("cli",),

@@ -6,6 +6,7 @@ the form of Papers with Code); a metric's 95% interval stands among its argument
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
@@ -98,7 +99,7 @@ def snippet(recipe: Recipe, name: str) -> list[str]:
         "```python",
         "import distil",
         "",
-        f'pipe = distil.pipeline("{recipe.task}", model="{name}")',
+        f'pipe = distil.pipeline("{recipe.task}", model={json.dumps(name)})',
         f"print(pipe({question}))",
         "```",
     ]
