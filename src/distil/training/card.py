@@ -36,8 +36,8 @@ _TASKS = {
         "question-answering",
         '{"question": "Who built it?", "context": "John Rennie built the bridge in 1831."}',
     ),
-}  # fmt: skip
-_OTHER = ("feature-extraction", '"A text to embed."')
+    "sentence-embeddings": ("sentence-similarity", '["A cat sleeps.", "A kitten naps."]'),
+}
 _PAIR = '{"text": "A text.", "text_pair": "Another."}'
 
 # What the hub calls a metric, where it has another name for it.
@@ -92,7 +92,7 @@ def snippet(recipe: Recipe, name: str) -> list[str]:
         recipe: It was trained by.
         name: Of the model: its folder, or its name on the hub.
     """
-    _, question = _TASKS.get(recipe.task, _OTHER)
+    _, question = _TASKS[recipe.task]
     if recipe.task == "sequence-classification" and "text_pair" in recipe.data.columns:
         question = _PAIR
     return [
@@ -106,7 +106,7 @@ def snippet(recipe: Recipe, name: str) -> list[str]:
 
 
 def _metadata(result: TrainingResult, recipe: Recipe) -> dict[str, Any]:
-    tag, _ = _TASKS.get(recipe.task, _OTHER)
+    tag, _ = _TASKS[recipe.task]
     card, base = recipe.card, str(recipe.origin.name)
     datasets = card.datasets or ((recipe.data.hub,) if recipe.data.hub else ())
     # The hub refuses a base model that it does not have.

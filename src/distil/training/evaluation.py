@@ -190,12 +190,12 @@ def _question_answering(judge: Judge, outputs: Sequence[Any], loss: float) -> Ju
     return metrics.answers(found, windows.answers), _columns(scores)
 
 
-def _sentence_embeddings(judge: Judge, outputs: Sequence[Any], loss: float) -> Metrics:
+def _sentence_embeddings(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     """Cosine to the teacher's vectors, and how cosines of pairs go with their scores."""
     found, scores = {"cosine": 1 - loss}, judge.examples.details
     if scores is not None:
         found |= metrics.similarities(np.stack([output["vectors"] for output in outputs]), scores)
-    return found
+    return found, {}
 
 
 def read_answers(
