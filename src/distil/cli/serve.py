@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from distil.cli._arguments import add_form
 from distil.errors import InputError
 
 DESCRIPTION = """\
@@ -38,9 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
-    parser.add_argument("--framework", help="pt or tf")
-    parser.add_argument("--engine", help="packed, openvino or onnxruntime")
-    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or int8 (float32)")
+    add_form(parser)
+    parser.add_argument("--threads", type=int, metavar="N", help="of an engine (one a core)")
     parser.add_argument(
         "--public", action="store_true",
         help=f"let everybody ask who reaches the address; else set {API_KEY} for that",
@@ -79,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         engine=arguments.engine,
         framework=arguments.framework,
         dtype=arguments.dtype,
+        threads=arguments.threads,
         api_key=os.environ.get(API_KEY),
         allow_origins=arguments.allow_origin,
         public=arguments.public,

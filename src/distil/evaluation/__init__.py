@@ -27,6 +27,7 @@ from distil.evaluation.speed import Counted, measure
 from distil.measures.statistics import Difference, Estimate
 from distil.pipelines import pipeline
 from distil.pipelines.base import Pipeline
+from distil.pipelines.checks import check_unused
 from distil.reading import Row, rows_from
 
 __all__ = ["Against", "Difference", "Estimate", "Evaluation", "JudgedRow", "evaluate"]
@@ -155,12 +156,7 @@ def _name(model: str | Path | Pipeline) -> str:
 
 def _check_unused(given: Mapping[str, Any], task: str | None, model: Pipeline) -> None:
     """Refuse what would have no effect on a pipeline that is there already."""
-    for name, value in given.items():
-        if value is not None:
-            raise InputError(
-                "a pipeline has this already", found=f"{name}={value!r}", where=name,
-                fix="leave it out, or give the name of the model",
-            )  # fmt: skip
+    check_unused(given)
     if task is not None and find_task(task).name != model.task:
         raise InputError(
             "the pipeline is for another task", expected=model.task, found=task, where="task"

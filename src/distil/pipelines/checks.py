@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from distil.errors import InputError
@@ -35,6 +35,20 @@ def check_choice(value: Any, choices: Iterable[str], where: str) -> None:
         raise InputError(
             f"unknown {where}", expected=" or ".join(choices), found=repr(value), where=where
         )
+
+
+def check_unused(given: Mapping[str, Any]) -> None:
+    """Refuse what would have no effect on a pipeline that is there already.
+
+    Raises:
+        InputError: Something is given.
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(
+                "a pipeline has this already", found=f"{name}={value!r}", where=name,
+                fix="leave it out, or give the name of the model",
+            )  # fmt: skip
 
 
 def warn(message: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from distil.errors import InputError, not_installed
 from distil.pipelines import pipeline
 from distil.pipelines.base import Pipeline
+from distil.pipelines.checks import check_unused
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -26,7 +27,8 @@ def serve(
     port: int = 8000,
     engine: str | None = None,
     framework: str | None = None,
-    dtype: Any = "float32",
+    dtype: Any = None,
+    threads: int | None = None,
     api_key: str | None = None,
     allow_origins: Sequence[str] = (),
     public: bool = False,
@@ -40,12 +42,14 @@ def serve(
     SIGTERM and Ctrl-C let requests that were taken finish; nothing new is taken.
 
     Args:
-        models: One or several, as in `distil.pipeline`; a mapping gives them names of their own.
+        models: One or several, as in `distil.pipeline`, or pipelines; a mapping gives them names of
+            their own.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
-        engine: As in `distil.pipeline`, for all models.
+        engine: As in `distil.pipeline`, for all models; a pipeline has one already.
         framework: Likewise.
-        dtype: Likewise.
+        dtype: Likewise; None for "float32".
+        threads: Likewise.
         api_key: What requests must send as "Authorization: Bearer KEY".
         allow_origins: Origins of web pages that may send requests (CORS).
         public: Listen on an address that other machines reach, without an API key.
@@ -80,7 +84,7 @@ def serve(
             found=", ".join(limits), where="limits",
         ) from None  # fmt: skip
     server = Server(
-        pipelines_of(models, engine=engine, framework=framework, dtype=dtype),
+        pipelines_of(models, engine=engine, framework=framework, dtype=dtype, threads=threads),
         chosen,
         Access(key=api_key, origins=tuple(allow_origins), log=access_log),
     )
@@ -91,7 +95,8 @@ def pipelines_of(models: Any, **options: Any) -> dict[str, Pipeline]:
     """Pipelines by the names that requests use: of a folder its last part, else as given.
 
     Raises:
-        InputError: There is no model, or two have the same name.
+        InputError: There is no model, or two have the same name; or one is a pipeline, and has
+            what an option asks for already.
         DistilError: One cannot be loaded.
     """
     if isinstance(models, str | Path | Pipeline):
@@ -106,7 +111,12 @@ def pipelines_of(models: Any, **options: Any) -> dict[str, Pipeline]:
             found=", ".join(names) or "none", where="models",
             fix="give names: {name: model, ...} (on the command line NAME=MODEL)",
         )  # fmt: skip
-    return {
-        str(name): one if isinstance(one, Pipeline) else pipeline(model=one, **options)
-        for name, one in pairs
-    }
+    found = {}
+    for name, one in pairs:
+        if isinstance(one, Pipeline):
+            check_unused(options)
+            found[str(name)] = one
+        else:
+            chosen = {**options, "dtype": options.get("dtype") or "float32"}
+            found[str(name)] = pipeline(model=one, **chosen)
+    return found

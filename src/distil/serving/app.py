@@ -7,7 +7,7 @@ import hmac
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from starlette.routing import Route as Address
 
 from distil.errors import DistilError
 from distil.pipelines.base import Pipeline
-from distil.serving import openapi
+from distil.serving import open_inference, openapi
 from distil.serving.engine import Engine, Limits
 from distil.serving.errors import (
     OverloadError,
@@ -36,12 +36,16 @@ from distil.serving.errors import (
     UnknownModelError,
 )
 from distil.serving.metrics import Metrics
-from distil.serving.protocols import ROUTES, Call, Route, infer
+from distil.serving.protocols import ROUTES, Call, Route
 
 # How long a client would wait, in milliseconds.
 _TIMEOUT = "x-request-timeout-ms"
 
-_INFER = "/v2/models/{model}/infer"
+# Which inputs of a request were too long, by number.
+_CUT = "x-truncated-inputs"
+
+Problem = Callable[[str, str, int], Any]
+
 _GONE = 499  # as nginx logs a client that has gone; nobody receives it
 
 
@@ -85,9 +89,9 @@ class Server:
             Address(route.path, self._endpoint(route), methods=["POST"]) for route in ROUTES
         ]
         routes += [
-            Address(_INFER, self._infer, methods=["POST"]),
+            Address(open_inference.PATH, self._infer, methods=["POST"]),
             Address("/v2/models/{model}", self._v2_model),
-            Address("/v2/models/{model}/ready", self._v2_model),
+            Address("/v2/models/{model}/ready", self._v2_ready),
             Address("/v2/health/live", self._health),
             Address("/v2/health/ready", self._ready),
             Address("/v2", self._v2),
@@ -144,35 +148,41 @@ class Server:
 
     def _endpoint(self, route: Route) -> Any:
         async def endpoint(request: Request) -> Response:
-            return await self._guarded(
-                request, route.path, lambda body: (route.read(body), route.task)
-            )
+            def read(content: bytes) -> tuple[Call, str | None]:
+                return route.call(_parsed(content)), route.task
+
+            return await self._guarded(request, route.path, read, route.problem)
 
         return endpoint
 
     async def _infer(self, request: Request) -> Response:
-        def read(body: Mapping[str, Any]) -> tuple[Call, str | None]:
+        def read(content: bytes) -> tuple[Call, str | None]:
             name = self.find(request.path_params["model"], None)
             task = self.engines[name].pipeline.task
-            if task not in ("base", "sequence-classification"):
+            if task not in open_inference.TASKS:
                 raise UnknownModelError(
                     "this protocol has no form for the model's answers", found=task,
                     expected="a classifier of texts or an encoder", where="model",
                 )  # fmt: skip
-            return infer(body, name, task), task
+            json_part, rest = open_inference.split(
+                content, request.headers.get(open_inference.LENGTH)
+            )
+            return open_inference.infer(_parsed(json_part), rest, name, task), task
 
-        return await self._guarded(request, _INFER, read)
+        return await self._guarded(request, open_inference.PATH, read)
 
-    async def _guarded(self, request: Request, path: str, read: Any) -> Response:
+    async def _guarded(
+        self, request: Request, path: str, read: Any, problem: Problem = Route.problem
+    ) -> Response:
         """The answer to a request, or its error; counted and logged."""
         begin = time.monotonic()
         try:
             self._check_key(request)
-            call, task = read(await self._body(request))
+            call, task = read(await self._content(request))
             name = self.find(call.model, task)
             response: Response = await self._answer(request, call, name)
         except DistilError as error:
-            response = _problem(error)
+            response = _refusal(error, problem)
         except asyncio.CancelledError:
             response = Response(status_code=_GONE)
         seconds = time.monotonic() - begin
@@ -192,7 +202,7 @@ class Server:
         if not self.ready:
             raise ShutdownError
         seconds = _timeout(request)
-        future = engine.submit(call.rows, call.options, seconds)
+        future = engine.submit(call.rows, call.options, seconds, whole=call.whole)
         waiting = asyncio.wrap_future(future)
         gone = asyncio.ensure_future(_disconnected(request))
         both: set[asyncio.Future[Any]] = {waiting, gone}
@@ -204,9 +214,13 @@ class Server:
             future.cancel()
             raise asyncio.CancelledError
         found = waiting.result()
-        return JSONResponse(call.answer(name, found.results, found.tokens))
+        # Where nothing was said of it: a pipeline would warn.
+        is_told = found.cut and "truncation" not in call.options
+        headers = {_CUT: ",".join(map(str, found.cut))} if is_told else {}
+        return JSONResponse(call.answer(name, found.results, found.tokens), headers=headers)
 
-    async def _body(self, request: Request) -> Mapping[str, Any]:
+    async def _content(self, request: Request) -> bytes:
+        """The body, if it comes in time and is not too large."""
         # A character is at most six bytes of JSON ("\\u00e9"); options come on top.
         most = 6 * self.limits.characters + 100_000
         content = bytearray()
@@ -220,13 +234,7 @@ class Server:
             raise SlowBodyError from None
         except ClientDisconnect:
             raise asyncio.CancelledError from None
-        try:
-            body = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise RequestError("the body is not JSON", found=error) from None
-        if not isinstance(body, dict):
-            raise RequestError("the body is not a JSON object", found=type(body).__name__)
-        return body
+        return bytes(content)
 
     def _check_key(self, request: Request) -> None:
         if self.access.key is None:
@@ -267,11 +275,16 @@ class Server:
         try:
             name = self.find(request.path_params["model"], None)
         except DistilError as error:
-            return _problem(error)
-        texts = {"name": "text", "datatype": "BYTES", "shape": [-1]}
-        return JSONResponse(
-            {"name": name, "platform": "distil", "inputs": [texts], "ready": self.ready}
-        )
+            return _refusal(error, Route.problem)
+        return JSONResponse(open_inference.metadata(name, self.engines[name].pipeline.task))
+
+    async def _v2_ready(self, request: Request) -> Response:
+        try:
+            name = self.find(request.path_params["model"], None)
+        except DistilError as error:
+            return _refusal(error, Route.problem)
+        status = 200 if self.ready else 503
+        return JSONResponse({"name": name, "ready": self.ready}, status_code=status)
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self.metrics.text(), media_type=self.metrics.content_type)
@@ -300,7 +313,17 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _problem(error: DistilError) -> Response:
+def _parsed(content: bytes) -> Mapping[str, Any]:
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RequestError("the body is not JSON", found=error) from None
+    if not isinstance(body, dict):
+        raise RequestError("the body is not a JSON object", found=type(body).__name__)
+    return body
+
+
+def _refusal(error: DistilError, problem: Problem) -> Response:
     status, kind = getattr(error, "status", 422), getattr(error, "kind", "invalid_input")
     headers = {}
     if isinstance(error, TooLargeError | SlowBodyError):
@@ -308,7 +331,7 @@ def _problem(error: DistilError) -> Response:
         headers["Connection"] = "close"
     if isinstance(error, OverloadError):
         headers["Retry-After"] = str(error.retry_after)
-    return JSONResponse({"error": str(error), "error_type": kind}, status, headers)
+    return JSONResponse(problem(str(error), kind, status), status, headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

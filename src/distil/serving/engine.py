@@ -25,6 +25,7 @@ from distil.serving.errors import (
     OverloadError,
     ShutdownError,
     TooLargeError,
+    TooLongError,
     TooManyError,
 )
 
@@ -55,10 +56,12 @@ class Answers:
     Attributes:
         results: As the pipeline gives them.
         tokens: Number of tokens computed for them.
+        cut: Numbers of rows that were too long.
     """
 
     results: list[Any]
     tokens: int
+    cut: Sequence[int] = ()
 
 
 @dataclass(eq=False, kw_only=True)
@@ -113,7 +116,12 @@ class Engine:
         return self._tokens
 
     def submit(
-        self, rows: Sequence[Any], options: Mapping[str, Any], seconds: float | None = None
+        self,
+        rows: Sequence[Any],
+        options: Mapping[str, Any],
+        seconds: float | None = None,
+        *,
+        whole: bool = False,
     ) -> Future[Answers]:
         """Have rows answered.
 
@@ -121,6 +129,7 @@ class Engine:
             rows: As the pipeline takes them.
             options: Of the pipeline.
             seconds: How long to wait for it at most; None for the server's own limit.
+            whole: Refuse rows that are too long, rather than cut them.
 
         Returns:
             The results, or one of the errors of `distil.serving.errors`, or an InputError that
@@ -134,7 +143,7 @@ class Engine:
         allowed = self.limits.seconds if seconds is None else min(seconds, self.limits.seconds)
         outer: Future[Answers] = Future()
         deadline = time.monotonic() + allowed
-        self._tokenizers.submit(self._admit, list(rows), dict(options), deadline, outer)
+        self._tokenizers.submit(self._admit, list(rows), dict(options), whole, deadline, outer)
         return outer
 
     def close(self) -> None:
@@ -146,10 +155,11 @@ class Engine:
         self._thread.join()
 
     def _admit(
-        self, rows: list[Any], options: dict[str, Any], deadline: float, done: Future[Answers]
-    ) -> None:
+        self, rows: list[Any], options: dict[str, Any], whole: bool, deadline: float,
+        done: Future[Answers],
+    ) -> None:  # fmt: skip
         try:
-            job = self._tokenized(rows, options, deadline, done)
+            job = self._tokenized(rows, options, whole, deadline, done)
             with self._changed:
                 if self._closed:
                     raise ShutdownError
@@ -164,8 +174,9 @@ class Engine:
                 done.set_exception(error)
 
     def _tokenized(
-        self, rows: list[Any], options: dict[str, Any], deadline: float, done: Future[Answers]
-    ) -> Job:
+        self, rows: list[Any], options: dict[str, Any], whole: bool, deadline: float,
+        done: Future[Answers],
+    ) -> Job:  # fmt: skip
         pipeline = self.pipeline
         chosen = pipeline.chosen(options)
         places = [f"inputs[{number}]" for number in range(len(rows))]
@@ -176,6 +187,8 @@ class Engine:
         encoded = pipeline.encoder(chosen)(items, places)
         for problem in encoded.problems.values():
             raise problem
+        if whole and encoded.cut:
+            raise TooLongError(places[encoded.cut[0]], pipeline.limit_of(chosen))
         tokens = sum(map(len, encoded.sequences))
         return Job(
             items=items, encoded=encoded, options=chosen, tokens=tokens, deadline=deadline,
@@ -249,5 +262,6 @@ class Engine:
         for job in jobs:
             own = list(islice(scores, len(job.encoded.sequences)))
             results = pipeline.results(job.items, job.encoded, own, options)
-            answers.append(Answers(results=list(results), tokens=job.tokens))
+            found = Answers(results=list(results), tokens=job.tokens, cut=job.encoded.cut)
+            answers.append(found)
         return answers

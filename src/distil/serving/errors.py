@@ -45,6 +45,17 @@ class TooLargeError(RequestError):
                          found=f"{found:,}")  # fmt: skip
 
 
+class TooLongError(RequestError):
+    """A text with more tokens than the model takes, where it must not be cut."""
+
+    status, kind = 413, "too_long"
+
+    def __init__(self, where: str, most: int) -> None:
+        super().__init__("a text is too long for the model", expected=f"at most {most} tokens",
+                         where=where, fix="split it, or have it cut where the protocol can say so: "
+                         '"truncate": true')  # fmt: skip
+
+
 class SlowBodyError(RequestError):
     """The body does not come."""
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 # Clients that read slowly are not waited for longer than this when the server ends.
 _SECONDS_TO_END = 30
@@ -27,9 +33,26 @@ class _Server(uvicorn.Server):
             for one, handler in before.items():
                 signal.signal(one, handler)
 
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Listen, and say where."""
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            scheme = "https" if self.config.is_ssl else "http"
+            host = f"[{host}]" if ":" in host else host
+            print(f"distil serves at {scheme}://{host}:{port}", file=sys.stderr, flush=True)
+
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit  # at the second signal
         self.should_exit = True
+
+
+def _allow_many_connections() -> None:
+    """As many as the system lets this process have: 1,024 slow ones would keep others out."""
+    if resource is not None:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def run(
@@ -41,6 +64,7 @@ def run(
     private_key: str | Path | None = None,
 ) -> None:
     """Serve an application until a signal."""
+    _allow_many_connections()
     config = uvicorn.Config(
         app,
         host=host,

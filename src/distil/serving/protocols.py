@@ -3,7 +3,7 @@
 - distil's own: every head, options and results as the pipelines have them.
 - text-embeddings-inference's /embed and /predict (Hugging Face, Apache-2.0, its OpenAPI document).
 - OpenAI's /v1/embeddings.
-- Open Inference Protocol v2 (KServe): texts as BYTES in, labels or vectors out.
+- Open Inference Protocol v2: see `distil.serving.open_inference`.
 
 A protocol is a table of `Route`s and knows nothing of HTTP.
 """
@@ -11,7 +11,7 @@ A protocol is a table of `Route`s and knows nothing of HTTP.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class Call:
         model: The name of the model; None for the first that does the task.
         rows: As the pipeline takes them.
         options: Of the pipeline.
+        whole: Whether a text that would have to be cut is refused.
         answer: Makes the body of the answer: of the model's name, the results, and the number of
             tokens.
     """
@@ -36,6 +37,12 @@ class Call:
     rows: Sequence[Any]
     options: Mapping[str, Any]
     answer: Callable[[str, list[Any], int], Any]
+    whole: bool = False
+
+
+def _problem(words: str, kind: str, status: int) -> Any:
+    """The body of an error, in distil's own form."""
+    return {"error": words, "error_type": kind}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +55,8 @@ class Route:
         summary: What it does, in a line.
         read: Makes a call of the body; raises an InputError.
         fields: Of the body: name, type in JSON Schema, and whether it must be there.
+        more: Whether the body may have other fields.
+        problem: Makes the body of an error: of its words, its kind, and its status.
     """
 
     path: str
@@ -55,6 +64,18 @@ class Route:
     summary: str
     read: Callable[[Mapping[str, Any]], Call]
     fields: Mapping[str, tuple[Any, bool]]
+    more: bool = False
+    problem: Callable[[str, str, int], Any] = _problem
+
+    def call(self, body: Mapping[str, Any]) -> Call:
+        """What a body asks for.
+
+        Raises:
+            InputError: It is not valid, or asks for what there is not.
+        """
+        if not self.more:
+            check_known(body, self.fields)
+        return self.read(body)
 
 
 def _own(fields: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Call]:
@@ -66,11 +87,11 @@ def _own(fields: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Call]:
         one = isinstance(inputs, str | Mapping)
         rows = [inputs] if one else inputs
         if not isinstance(rows, list) or not rows:
-            raise _wrong("inputs", "a text, an object or a list of such", inputs)
+            raise wrong("inputs", "a text, an object or a list of such", inputs)
         rows = [_row(row, number, fields) for number, row in enumerate(rows)]
 
         def answer(name: str, results: list[Any], tokens: int) -> Any:
-            return {"model": name, "results": [_plain(result) for result in results]}
+            return {"model": name, "results": [plain(result) for result in results]}
 
         return Call(model=_name(model), rows=rows, options=options, answer=answer)
 
@@ -82,17 +103,18 @@ def _row(row: Any, number: int, fields: tuple[str, ...]) -> Any:
         return row
     if isinstance(row, Mapping) and set(row) <= set(fields) and fields[0] in row:
         return row[fields[0]] if len(row) == 1 else dict(row)
-    raise _wrong(f"inputs[{number}]", "a text, or an object of " + ", ".join(fields), row)
+    raise wrong(f"inputs[{number}]", "a text, or an object of " + ", ".join(fields), row)
 
 
 def _embed(body: Mapping[str, Any]) -> Call:
     """text-embeddings-inference: {"inputs", "normalize", "truncate"} to a list of vectors."""
+    cut = _flag(body, "truncate", default=False)
     return Call(
         model=None,
         rows=_texts(body.get("inputs"), "inputs"),
-        options={"normalize": _flag(body, "normalize", default=True),
-                 "truncation": _flag(body, "truncate", default=False) or None},
-        answer=lambda name, results, tokens: [_plain(one) for one in results],
+        options={"normalize": _flag(body, "normalize", default=True), "truncation": cut},
+        whole=not cut,
+        answer=lambda name, results, tokens: [plain(one) for one in results],
     )  # fmt: skip
 
 
@@ -102,36 +124,36 @@ def _predict(body: Mapping[str, Any]) -> Call:
     pair = isinstance(inputs, list) and len(inputs) == 2 and all(isinstance(x, str) for x in inputs)
     rows = [inputs] if isinstance(inputs, str) or pair else inputs
     if not isinstance(rows, list) or not rows:
-        raise _wrong("inputs", "a text, a pair of texts, or a list of such", inputs)
+        raise wrong("inputs", "a text, a pair of texts, or a list of such", inputs)
     read = []
     for number, row in enumerate(rows):
         texts = [row] if isinstance(row, str) else row
         if not (isinstance(texts, list) and len(texts) in (1, 2)):
-            raise _wrong(f"inputs[{number}]", "a text or a list of one or two", row)
+            raise wrong(f"inputs[{number}]", "a text or a list of one or two", row)
         read.append(texts[0] if len(texts) == 1 else {"text": texts[0], "text_pair": texts[1]})
     alone = rows is not inputs
-    raw = _flag(body, "raw_scores", default=False)
+    raw, cut = (_flag(body, name, default=False) for name in ("raw_scores", "truncate"))
     return Call(
         model=None,
         rows=read,
-        options={"top_k": None, "function_to_apply": "none" if raw else None,
-                 "truncation": _flag(body, "truncate", default=False) or None},
+        options={"top_k": None, "function_to_apply": "none" if raw else None, "truncation": cut},
+        whole=not cut,
         answer=lambda name, results, tokens: results[0] if alone else results,
     )  # fmt: skip
 
 
 def _openai(body: Mapping[str, Any]) -> Call:
-    """OpenAI: {"input", "model", "encoding_format"} to a list of embeddings."""
+    """OpenAI: {"input", "model", "encoding_format"} to a list of embeddings.
+
+    "user" tells its users apart for OpenAI, and has no effect there either.
+    """
     form = body.get("encoding_format", "float")
     if form not in ("float", "base64"):
-        raise _wrong("encoding_format", "float or base64", form)
-    if body.get("dimensions") is not None:
-        raise InputError("dimensions cannot be chosen", where="dimensions",
-                         fix="leave it out: vectors have the width of the model")  # fmt: skip
+        raise wrong("encoding_format", "float or base64", form)
 
     def vector(one: Any) -> Any:
         array = np.asarray(one, "<f4")
-        return _plain(array) if form == "float" else base64.b64encode(array.tobytes()).decode()
+        return plain(array) if form == "float" else base64.b64encode(array.tobytes()).decode()
 
     def answer(name: str, results: list[Any], tokens: int) -> Any:
         data = [
@@ -142,45 +164,17 @@ def _openai(body: Mapping[str, Any]) -> Call:
         return {"object": "list", "data": data, "model": name, "usage": usage}
 
     return Call(model=_name(body.get("model")), rows=_texts(body.get("input"), "input"),
-                options={"truncation": True}, answer=answer)  # fmt: skip
+                options={}, whole=True, answer=answer)  # fmt: skip
 
 
-def infer(body: Mapping[str, Any], model: str, task: str) -> Call:
-    """Open Inference Protocol v2: one input tensor of BYTES, a text each.
+def _openai_problem(words: str, kind: str, status: int) -> Any:
+    return {"error": {"message": words, "type": "invalid_request_error" if status < 429 else kind,
+                      "param": None, "code": kind}}  # fmt: skip
 
-    Args:
-        body: Of the request.
-        model: From the address.
-        task: Of the model: classifiers answer with label and score, encoders with embeddings.
-    """
-    inputs = body.get("inputs")
-    texts = next(
-        (one for one in inputs if isinstance(one, Mapping) and one.get("datatype") == "BYTES")
-        if isinstance(inputs, list) else iter(()), None,
-    )  # fmt: skip
-    if texts is None or len(inputs) != 1:  # type: ignore[arg-type]
-        raise _wrong("inputs", "one tensor of datatype BYTES", inputs)
-    data = texts.get("data")
-    if isinstance(data, list) and data and isinstance(data[0], list):
-        data = [one for row in data for one in row]
 
-    def tensor(name: str, kind: str, shape: list[int], values: list[Any]) -> dict[str, Any]:
-        return {"name": name, "datatype": kind, "shape": shape, "data": values}
-
-    def answer(name: str, results: list[Any], tokens: int) -> Any:
-        count = len(results)
-        if task == "base":
-            flat = [number for one in results for number in _plain(one)]
-            outputs = [tensor("embedding", "FP32", [count, len(flat) // count], flat)]
-        else:
-            outputs = [
-                tensor("label", "BYTES", [count], [one["label"] for one in results]),
-                tensor("score", "FP32", [count], [one["score"] for one in results]),
-            ]
-        found = {"model_name": name, "outputs": outputs}
-        return found | ({"id": body["id"]} if "id" in body else {})
-
-    return Call(model=model, rows=_texts(data, "inputs[0].data"), options={}, answer=answer)
+def _tei_problem(words: str, kind: str, status: int) -> Any:
+    named = {429: "Overloaded", 503: "Unhealthy", 504: "Backend"}
+    return {"error": words, "error_type": named.get(status, "Validation")}
 
 
 _TEXTS = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
@@ -199,31 +193,50 @@ _OWN = (
 )
 ROUTES = (
     *(
-        Route(path=f"/v1/{name}", task=task, summary=summary, read=_own(fields), fields=_OWN_FIELDS)
+        Route(path=f"/v1/{name}", task=task, summary=summary, read=_own(fields),
+              fields=_OWN_FIELDS, more=True)
         for name, task, fields, summary in _OWN
     ),
     Route(
         path="/v1/embeddings", task="base", summary="vectors of texts, as OpenAI has them",
         read=_openai,
         fields={"input": (_TEXTS, True), "model": ({"type": "string"}, False),
-                "encoding_format": ({"enum": ["float", "base64"]}, False)},
+                "encoding_format": ({"enum": ["float", "base64"]}, False),
+                "user": ({"type": "string"}, False)},
+        problem=_openai_problem,
     ),
     Route(
         path="/embed", task="base", summary="vectors of texts, as text-embeddings-inference",
         read=_embed, fields=_TEI_FIELDS | {"normalize": ({"type": "boolean"}, False)},
+        problem=_tei_problem,
     ),
     Route(
         path="/predict", task="sequence-classification",
         summary="labels of texts, as text-embeddings-inference", read=_predict,
         fields=_TEI_FIELDS | {"raw_scores": ({"type": "boolean"}, False)},
+        problem=_tei_problem,
     ),
 )  # fmt: skip
+
+
+def check_known(body: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse a field that would have no effect.
+
+    Raises:
+        InputError: There is one.
+    """
+    for name, value in body.items():
+        if name not in names and value is not None:
+            raise InputError(
+                "this field has no effect here", expected=", ".join(names), found=shown(name),
+                where=name, fix="leave it out",
+            )  # fmt: skip
 
 
 def _texts(value: Any, where: str) -> list[str]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
-        raise _wrong(where, "a text or a list of texts", value)
+        raise wrong(where, "a text or a list of texts", value)
     return texts
 
 
@@ -232,20 +245,21 @@ def _flag(body: Mapping[str, Any], name: str, *, default: bool) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise _wrong(name, "true or false", value)
+        raise wrong(name, "true or false", value)
     return value
 
 
 def _name(value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise _wrong("model", "the name of a model", value)
+        raise wrong("model", "the name of a model", value)
     return value
 
 
-def _wrong(where: str, expected: str, found: Any) -> InputError:
+def wrong(where: str, expected: str, found: Any) -> InputError:
+    """The error for a part of a body."""
     return InputError(f"{where} is not valid", expected=expected, found=shown(found), where=where)
 
 
-def _plain(result: Any) -> Any:
+def plain(result: Any) -> Any:
     """A result as JSON has it: arrays as lists."""
     return result.tolist() if isinstance(result, np.ndarray) else result

@@ -108,6 +108,14 @@ def test_open_inference_protocol(start):
         ("/v1/classify", {"inputs": "a " * 600}, 413, "too large"),
         ("/predict", {"inputs": [["a", "b", "c"]]}, 422, "inputs[0]"),
         ("/predict", {"inputs": "a", "truncate": "yes"}, 422, "truncate"),
+        ("/predict", {"inputs": "a", "prompt_name": "query"}, 422, "prompt_name"),
+        ("/v2/models/sequence-classification/infer", {"inputs": [], "x": 1}, 422, "no effect"),
+        (
+            "/v2/models/sequence-classification/infer",
+            {"inputs": [], "outputs": ["x"]},
+            422,
+            "label",
+        ),
         ("/v2/models/none/infer", {"inputs": []}, 404, "no such model"),
         (f"/v2/models/{CLASSIFY}/infer", {"inputs": []}, 422, "BYTES"),
     ],
@@ -281,6 +289,25 @@ def test_a_public_address_wants_a_key():
 def test_unknown_limits_are_refused():
     with pytest.raises(InputError, match="unknown limit"):
         serve({}, quue=3)
+
+
+def test_what_a_pipeline_has_is_not_chosen_again(start):
+    pipeline = start(CLASSIFY).pipelines[CLASSIFY]
+    for name, value in {
+        "engine": "openvino", "framework": "tf", "dtype": "float32", "threads": 2,
+    }.items():  # fmt: skip
+        with pytest.raises(InputError, match=rf"has this already[\s\S]*{name}={value!r}"):
+            serve({"mood": pipeline}, **{name: value})
+
+
+def test_inputs_that_are_cut_are_named(start):
+    server = start(CLASSIFY)
+    long = "it " * 60
+    answer = server.post("/v1/classify", inputs=["it", long, "is", long])
+    assert answer.headers["x-truncated-inputs"] == "1,3"
+    assert "x-truncated-inputs" not in server.post("/v1/classify", inputs="it").headers
+    meant = server.post("/v1/classify", inputs=long, truncation=True)
+    assert "x-truncated-inputs" not in meant.headers
 
 
 def test_names_of_models(start):
