@@ -3,6 +3,7 @@
 import argparse
 import gzip
 import importlib.util
+import json
 import re
 import shlex
 import shutil
@@ -59,7 +60,7 @@ def run_commands():
 
 
 def is_run(page, words):
-    return page in RUN and words[0] == "distil"
+    return page in RUN and words[0] == "distil" and "&&" not in words
 
 
 def marks(text):
@@ -176,6 +177,11 @@ def check_tox(words):
         assert f"testenv:{words[words.index('-e') + 1]}" in tox.sections()
 
 
+def check_npm(words):
+    scripts = json.loads((ROOT / words[1] / "package.json").read_text())["scripts"]
+    assert words[2:] == ["ci"] or (words[2] == "run" and words[3] in scripts)
+
+
 def check_pytest(words):
     paths = [word for word in words if "/" in word]
     assert all((ROOT / path).exists() for path in paths), paths
@@ -198,7 +204,7 @@ def test_command_can_be_parsed(words, tmp_path, monkeypatch):
     (tmp_path / "trained/sst2-teacher/training.json").write_text("{}")
     program, *rest = words
     while "&&" in rest:  # the last one is what is shown; those before it prepare
-        check_pip(rest[: rest.index("&&")])
+        (check_distil if program == "distil" else check_pip)(rest[: rest.index("&&")])
         program, *rest = rest[rest.index("&&") + 1 :]
     match program:
         case "distil":
@@ -213,6 +219,8 @@ def test_command_can_be_parsed(words, tmp_path, monkeypatch):
             check_tox(rest)
         case "pytest":
             check_pytest(rest)
+        case "npm":
+            check_npm(rest)
         case "python" | "export" | "." | "sphinx-build" | "curl":
             pass
         case _:

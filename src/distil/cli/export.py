@@ -22,6 +22,8 @@ Forms:
   onnx        ONNX Runtime, OpenVINO, onnxruntime-web, and transformers.js, which
               loads the folder as it is (float32, float16, int8)
   openvino    OpenVINO's IR (float32, float16, int8)
+  web         a page for any static host, which runs the model in the browser,
+              offline too (float32, float16, int8)
 
 Exit status 0 if the export gives what the plain model gives, as closely as its
 type admits; 1 if it does not, and then nothing is left of it."""
@@ -30,6 +32,10 @@ EXAMPLES = (
     (
         "a quarter as large, proven on your texts",
         "distil export sst2-small sentiment-int8 --to onnx --dtype int8 --texts reviews.txt",
+    ),
+    (
+        "a page that runs it in the browser: serve the folder, say with python -m http.server",
+        "distil export sst2-small site --to web",
     ),
     (
         "sentence embeddings, pooled and of length one, for a program",

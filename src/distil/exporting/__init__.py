@@ -24,6 +24,7 @@ from distil import api
 from distil.benchmarking.workers import WorkerError
 from distil.checkpoints.beside import Beside
 from distil.checkpoints.located import locate
+from distil.common.config import FILE_NAME
 from distil.common.inference.calibration import sample_texts
 from distil.errors import ExportError, InputError
 from distil.exporting.folder import RECORD, described, digest, place, scratch, types_there
@@ -111,7 +112,7 @@ def export(
         source = make_source(
             found, task, pooling, calibration_of(found.config, found.folder, calibration)
         )
-        identity = _identity(source, form)
+        identity = _identity(source, form, dtype)
         others = types_there(target, identity, dtype)
         with scratch(target) as temporary:
             progress("writing")
@@ -125,7 +126,8 @@ def export(
             if check:
                 sequences = _sequences(source, texts)
                 exported = _proven(exported, source, form, path, sequences, progress)
-            _add_config_and_tokenizer(source, temporary)
+            if not (temporary / FILE_NAME).exists():  # unless the form writes its own
+                _add_config_and_tokenizer(source, temporary)
             own = exported.to_dict()
             entry = {key: own[key] for key in ("files", "seconds", "versions", "proof")}
             write_json(temporary / RECORD, {**identity, "types": {**others, dtype: entry}})
@@ -133,7 +135,7 @@ def export(
     return exported
 
 
-def _identity(source: Source, form: Form) -> dict[str, Any]:
+def _identity(source: Source, form: Form, dtype: str) -> dict[str, Any]:
     """What of export.json all types in a folder share."""
     axes = list(source.input_axes)
     return {
@@ -143,7 +145,7 @@ def _identity(source: Source, form: Form) -> dict[str, Any]:
         "inputs": dict.fromkeys(INPUTS, axes),
         "outputs": {name: list(axes) for name, axes in source.outputs.items()},
         "source": {path.name: digest(path) for path in source.found.checkpoint.files},
-    }
+    } | ({"dtype": dtype} if form.alone else {})
 
 
 def _versions(form: Form) -> dict[str, str]:

@@ -33,6 +33,7 @@ class Form:
         runtime: The distribution whose version the proof names.
         extra: The extra of distil that brings them.
         framework: The framework whose model it is made from; None where none is needed.
+        alone: Whether a folder holds one type only.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Form:
     runtime: str
     extra: str
     framework: str | None = None
+    alone: bool = False
 
     @property
     def module(self) -> FormModule:
@@ -99,6 +101,15 @@ FORMS: Mapping[str, Form] = {
             packages=("openvino",),
             runtime="openvino",
             extra="openvino",
+        ),
+        Form(
+            name="web",
+            title="a page",
+            dtypes=("float32", "float16", "int8"),
+            packages=("onnx", "onnxruntime"),
+            runtime="onnxruntime",
+            extra="onnxruntime",
+            alone=True,
         ),
     )
 }

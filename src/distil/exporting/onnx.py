@@ -222,9 +222,11 @@ def _halved(array: Array, name: str) -> Array:
     return half
 
 
-def write(source: Source, folder: Path, dtype: str) -> Path:
+def write(
+    source: Source, folder: Path, dtype: str, kind: type[FileOperators] = FileOperators
+) -> Path:
     """Write onnx/model.onnx, model_fp16.onnx or model_quantized.onnx; gives the file."""
-    operators = FileOperators(source, dtype)
+    operators = kind(source, dtype)
     scores = build(operators, source.config, source.task.name)
     model = operators.model(operators.results(scores))
     path = folder / FOLDER / f"{STEMS[dtype]}.onnx"
