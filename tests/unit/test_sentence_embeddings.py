@@ -293,7 +293,7 @@ def test_no_recipe_is_needed(tmp_path):
     make_folder(tmp_path / "teacher", "base")
     draw = random.Random(5)
     result = distil.distill(
-        teacher=tmp_path / "teacher", data={"text": [" ".join(sentence(draw)) for _ in range(40)]},
+        teacher=tmp_path / "teacher", data=[{"text": " ".join(sentence(draw))} for _ in range(40)],
         output=tmp_path / "taught", model={"framework": "pt"},
     )  # fmt: skip
     assert result.metric == "cosine"
