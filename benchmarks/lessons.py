@@ -3,7 +3,7 @@
     python benchmarks/lessons.py --model CHECKPOINT --data FOLDER --output FOLDER
 
 1. CHECKPOINT, a BERT or DistilBERT, is fine-tuned for each task (configs/finetune): the teacher.
-2. A student of every other layer of the fine-tuned teacher learns from it by configs/distill, with
+2. A student of layers 0, 2 and 4 of the fine-tuned teacher learns from it by configs/distill, with
    several seeds: with the teacher's logits (L_ce), its last hidden states (L_cos) and the labels;
    without each of these three; and with the labels alone.  Intermediate hidden states are not
    matched.

@@ -4,7 +4,7 @@
 
 1. CHECKPOINT, a BERT or DistilBERT, is trained as a masked LM (configs/finetune/mlm.yaml): the
    teacher.
-2. Students with every other of its layers, or with random weights, learn from it with all or some
+2. Students with three of its layers, or with random weights, learn from it with all or some
    of the triple loss (configs/distill/mlm.yaml).
 3. All of them are fine-tuned for some tasks (configs/finetune), with several seeds: tables 1 and 4
    of the paper.
@@ -30,9 +30,9 @@ from trainings import NEVER, Trainings, scores_of, table, table_of_scores
 
 import distil
 from distil.common.spec import parameters
-from distil.training.student import make_student
 
 WARM_UP = 20
+LAYERS = (0, 2, 4)  # of the teacher
 
 # Initial weights, and the weights of L_ce, L_mlm and L_cos; None where nothing is learned.
 STUDENTS = {
@@ -124,7 +124,8 @@ class Runs(Trainings):
             **{f"distillation.{loss}": weight for loss, weight in losses.items()},
             **{
                 "distillation.restrict_to_mask": not self.arguments.all_tokens,
-                "model.name": start, "teacher.name": str(teacher), "teacher.layers": None,
+                "model.name": start, "teacher.name": str(teacher),
+                "teacher.layers": None if start else [*LAYERS],
             },
         )  # fmt: skip
 
@@ -133,7 +134,8 @@ class Runs(Trainings):
         folder = self.output / "start" / origin
         if not (folder / "config.json").exists():
             model = distil.load(teacher, framework="pt", task="masked-lm")
-            student = make_student(model, new_weights=origin == "random", seed=0)
+            new = origin == "random"
+            student = distil.make_student(model, layers=LAYERS, new_weights=new, seed=0)
             distil.save(student, folder, tokenizer=distil.load_tokenizer(teacher))
         return folder
 

@@ -26,7 +26,7 @@ FINE_TUNING = (
     "evaluation.every=25", "checkpoints.every=50", "log.every=2",
 )  # fmt: skip
 DISTILLATION = (
-    "teacher.layers=null", "distillation.restrict_to_mask=true",
+    "teacher.layers=[0,2,4]", "distillation.restrict_to_mask=true",
     "data.train=imdb_unsup/text.txt.gz", "data.unit=line", "data.max_train_rows=300",
     "data.max_dev_rows=50", "batch.tokens=1024", "batch.accumulation=1", "schedule.steps=60",
     "evaluation.every=20", "checkpoints.every=60", "log.every=2",

@@ -46,6 +46,7 @@ _HOMES = {
     "evaluate": "distil.evaluation",
     "export": "distil.exporting",
     "info": "distil.inspection",
+    "make_student": "distil.training.student",
     "optimize": "distil.optimization",
     "pipeline": "distil.pipelines",
     "predict": "distil.prediction",
@@ -118,3 +119,4 @@ if TYPE_CHECKING:  # each name as itself: that is how checkers know that it is e
     from distil.tf import *  # noqa: F403
     from distil.training import distill as distill
     from distil.training import train as train
+    from distil.training.student import make_student as make_student

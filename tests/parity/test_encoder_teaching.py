@@ -100,6 +100,60 @@ def test_each_loss_is_its_definition(framework):
     assert found["loss_vector"] == pytest.approx(((vectors - goals) ** 2).mean(), rel=1e-9)
 
 
+def divergence(student, teacher, mask):
+    """KL(teacher || student) of the softmax over the last axis where the mask is, summed."""
+    p, q = (np.where(mask, np.exp(x), 0) for x in (teacher, student))
+    p, q = (x / x.sum(-1, keepdims=True) for x in (p, q))
+    return np.where(mask, p * np.log(np.where(mask, p / np.where(mask, q, 1), 1)), 0).sum(-1)
+
+
+def projected(model, found, layer, kind, heads):
+    """Queries, keys or values (b, h, s, e) in so many parts."""
+    weights = dict(model.named_arrays())
+    name = f"transformer.layer.{layer}.attention.{kind}_lin"
+    x = found[f"hidden_states.{layer}"] @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+    return np.stack(np.split(x, heads, -1), 1)
+
+
+@every_framework
+@pytest.mark.parametrize(
+    ("options", "layer", "heads"),
+    [({}, 3, 4), ({"relation_layer": 1, "relation_heads": 8}, 1, 8)],
+)
+def test_relations_are_their_definition(options, layer, heads, framework):
+    made = batch(3)
+    student, teacher = pair(framework)
+    own, shown, _ = outputs(framework, student, made.inputs)
+    theirs, _, _ = outputs(framework, teacher, made.inputs)
+    expected = 0.0
+    for kind in "qkv":
+        relations = [
+            x @ x.swapaxes(2, 3) / np.sqrt(x.shape[-1])
+            for x in (
+                projected(student, own, 1, kind, heads),
+                projected(teacher, theirs, layer, kind, heads),
+            )
+        ]
+        each = divergence(*relations, shown[:, None, None])  # b h s
+        expected += each[np.broadcast_to(shown[:, None], each.shape)].mean()
+    found = step_for(framework, recipe_for(alpha_relations=1.0, **options))
+    assert found.train([made], RATE, [0, 0])["loss_relations"] == pytest.approx(expected, rel=1e-9)
+
+
+@every_framework
+def test_texts_of_a_batch_are_compared(framework):
+    made = batch(3, rows=5)
+    vectors, goals = (outputs(framework, model, made.inputs)[2] for model in pair(framework))
+    tables = []
+    for x in (vectors, goals):
+        scaled = x / np.linalg.norm(x, axis=-1, keepdims=True)
+        tables.append(scaled @ scaled.T / 0.1)
+    expected = divergence(*tables, ~np.eye(5, dtype=bool)).mean()
+    recipe = recipe_for(alpha_similarity=1.0, similarity_temperature=0.1)
+    found = step_for(framework, recipe).train([made], RATE, [0, 0])
+    assert found["loss_similarity"] == pytest.approx(expected, rel=1e-9)
+
+
 @every_framework
 def test_a_teacher_reads_its_own_tokens(framework):
     tokens = [0, *range(5, 40)]
@@ -122,8 +176,18 @@ def test_a_teacher_reads_its_own_tokens(framework):
         ({"alpha_vector": 1.0}, None),
         ({"alpha_vector": 1.0, "alpha_cos": 1.0, "alpha_hidden": 0.5}, None),
         ({"alpha_vector": 1.0, "vector_distance": "squared"}, [0, *range(5, 40)]),
+        ({"alpha_similarity": 1.0}, [0, *range(5, 40)]),
+        ({"alpha_relations": 1.0}, None),
+        ({"alpha_attention": 1.0}, None),
     ],
-    ids=["vectors", "vectors and states", "squared, other tokens"],
+    ids=[
+        "vectors",
+        "vectors and states",
+        "squared, other tokens",
+        "similarity, other tokens",
+        "relations",
+        "attention scores",
+    ],
 )
 def test_the_same_curve_in_both_and_the_teacher_stays(losses, tokens):
     curves = []

@@ -74,6 +74,17 @@ def cosine(student, teacher):
     ).mean()
 
 
+def scores(model, outputs, layer):
+    """Attention scores (b, h, s, s) of a layer before the softmax, from what goes into it."""
+    weights = dict(model.named_arrays())
+    x = outputs[f"hidden_states.{layer}"]
+    q, k = (
+        np.stack(np.split(x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"], 4, -1), 1)
+        for name in (f"distilbert.transformer.layer.{layer}.attention.{n}_lin" for n in "qk")
+    )
+    return q @ k.swapaxes(2, 3) / np.sqrt(q.shape[-1])
+
+
 def by_definition(framework, task, seed):
     """Each loss from the whole outputs of both models, in numpy."""
     student, teacher = pair(framework, task)
@@ -90,7 +101,7 @@ def by_definition(framework, task, seed):
     ])  # fmt: skip
     seen = np.broadcast_to((shown[:, :, None] & shown[:, None])[:, None], (len(shown), 4, 9, 9))
     found["attention"] = np.mean([
-        ((own[f"attentions.{a}"] - theirs[f"attentions.{b}"])[seen] ** 2).mean()
+        ((scores(student, own, a) - scores(teacher, theirs, b))[seen] ** 2).mean()
         for a, b in ((0, 1), (1, 3))
     ])  # fmt: skip
     if task == "question-answering":

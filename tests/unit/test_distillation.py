@@ -6,8 +6,9 @@ import yaml
 
 import distil
 from distil.cli import main
+from distil.common.steps.layers import matched_layers
 from distil.common.steps.recipe_model import DistillationSection
-from distil.common.steps.teaching import check_labels, check_pair, matched_layers
+from distil.common.steps.teaching_rules import check_alone, check_labels, check_pair
 from distil.errors import ConfigError, InputError
 from distil.training.log import read_log
 from support.folders import VOCABULARY, make_folder
@@ -143,8 +144,27 @@ def test_another_width_can_learn_predictions():
     with pytest.raises(ConfigError, match="differ in vocab_size"):
         check_pair(student.replace(vocab_size=9), teacher, DistillationSection())
     pruned = teacher.replace(pruned_heads={0: [1]})
-    with pytest.raises(ConfigError, match="pruned"):
-        check_pair(pruned, teacher, DistillationSection(alpha_attention=1.0))
+    for name in ("alpha_attention", "alpha_relations"):
+        with pytest.raises(ConfigError, match="pruned"):
+            check_pair(pruned, teacher, DistillationSection(**{name: 1.0}))
+
+
+def test_relations_need_a_layer_and_parts_of_one_size():
+    student, teacher = config_for("base", dim=16), config_for("base")
+    relations = {"alpha_relations": 1.0, "alpha_cos": 0.0}
+    check_pair(student, teacher, DistillationSection(**relations, relation_layer=1))
+    for wrong in ({"relation_layer": 2}, {"relation_heads": 3}, {"relation_heads": 32}):
+        with pytest.raises(ConfigError) as caught:
+            check_pair(student, teacher, DistillationSection(**relations, **wrong))
+        assert caught.value.where == f"distillation.{next(iter(wrong))}"
+
+
+def test_texts_of_a_batch_are_compared_by_one_worker():
+    check_alone(DistillationSection(alpha_similarity=1.0), 1)
+    check_alone(DistillationSection(), 2)
+    with pytest.raises(ConfigError, match="several workers") as caught:
+        check_alone(DistillationSection(alpha_similarity=1.0), 2)
+    assert caught.value.where == "distillation.alpha_similarity"
 
 
 def test_classes_have_to_be_in_the_same_order():

@@ -265,6 +265,46 @@ def test_layers_that_are_not_there_cannot_be_frozen_nor_all_that_is(freeze, tmp_
 
 
 @pytest.mark.pt
+def test_a_teacher_whose_vectors_are_no_means_is_refused(tmp_path):
+    recipe = recipe_in(tmp_path, **{"distillation.alpha_cos": 1.0})
+    model = distil.load(tmp_path / "teacher", framework="pt")
+    encoding = distil.SentenceEncoding(pooling="cls")
+    distil.save(model, tmp_path / "teacher", encoding=encoding)
+    with pytest.raises(ConfigError, match="no means") as caught:
+        distil.distill(recipe)
+    assert caught.value.found == "pooling cls"
+    assert distil.distill(recipe, **{"distillation.alpha_vector": 0.0}).steps  # of states alone
+
+
+@pytest.mark.pt
+def test_what_comes_of_it_is_a_folder_of_sentence_transformers(tmp_path):
+    folder = distil.distill(recipe_in(tmp_path)).folder
+    kinds = [
+        one["type"].rpartition(".")[2] for one in json.loads((folder / "modules.json").read_text())
+    ]
+    assert kinds == ["Transformer", "Pooling", "Normalize"]
+    longest = json.loads((folder / "sentence_bert_config.json").read_text())
+    assert longest["max_seq_length"] == 24
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_loss_of_an_encoder_at_once_in_bfloat16(framework, tmp_path):
+    names = ("cos", "hidden", "attention", "relations", "vector", "similarity")
+    weights = {f"distillation.alpha_{name}": 1.0 for name in names}
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        recipe = recipe_in(
+            tmp_path, framework, precision=precision, output=str(tmp_path / precision), **weights
+        )
+        points = read_log(distil.distill(recipe).folder)
+        points = [point for point in points if "loss" in point]
+        assert {f"loss_{name}" for name in names} <= points[0].keys()
+        losses[precision] = np.array([point["loss"] for point in points])
+    assert np.abs(losses["bfloat16"] / losses["float32"] - 1).max() < 0.05
+    assert (losses["bfloat16"] != losses["float32"]).any()
+
+
+@pytest.mark.pt
 def test_vectors_of_other_widths_cannot_be_compared(tmp_path):
     with pytest.raises(ConfigError, match="differ in dim") as caught:
         distil.distill(recipe_in(tmp_path, **{"model.config": {"dim": 16}}))
@@ -294,7 +334,7 @@ def test_no_recipe_is_needed(tmp_path):
     draw = random.Random(5)
     result = distil.distill(
         teacher=tmp_path / "teacher", data=[{"text": " ".join(sentence(draw))} for _ in range(40)],
-        output=tmp_path / "taught", model={"framework": "pt"},
+        output=tmp_path / "taught", model={"framework": "pt"}, **{"data.max_length": 40},
     )  # fmt: skip
     assert result.metric == "cosine"
     assert distil.load(result.folder, framework="pt").task == "base"

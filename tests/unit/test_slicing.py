@@ -85,6 +85,8 @@ def test_shares_of_all_slices_make_a_whole(task, restricted):
     assert tuple(totals) == LOSSES
     tokens = sum(LENGTHS)
     assert totals["cos"] == totals["hidden"] == tokens
+    assert totals["relations"] == tokens
+    assert totals["vector"] == totals["similarity"] == len(LENGTHS)
     assert totals["attention"] == sum(length**2 for length in LENGTHS)
     assert totals["task"] == whole.counted
     expected = {"masked-lm": whole.counted if restricted else tokens,

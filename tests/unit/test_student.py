@@ -5,6 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
+import distil
 from distil.errors import InputError
 from distil.training.student import (
     chosen_layers,
@@ -87,10 +88,21 @@ def test_what_has_another_shape_is_made_anew():
     assert student.classifier.weight.shape == (5, 32)
 
 
-def test_every_other_layer_unless_told_otherwise():
-    config = config_for("base", n_layers=6)
-    assert chosen_layers(config, None) == (0, 2, 4)
-    assert chosen_layers(config, [5, 0]) == (5, 0)
+@pytest.mark.parametrize(
+    ("layers", "chosen"),
+    [
+        (1, (0,)), (2, (0,)), (3, (0, 2)), (4, (0, 3)), (5, (0, 2, 4)), (6, (0, 2, 5)),
+        (12, (0, 2, 4, 7, 9, 11)),
+    ],
+)  # fmt: skip
+def test_the_first_and_the_last_layer_are_kept_unless_told_otherwise(layers, chosen):
+    config = config_for("base", n_layers=layers)
+    assert chosen_layers(config, None) == chosen
+    assert chosen_layers(config, [layers - 1, 0]) == (layers - 1, 0)
+
+
+def test_making_a_student_is_public():
+    assert distil.make_student is make_student
 
 
 @pytest.mark.parametrize("layers", [[], [2], [-1], [0, 9]])

@@ -8,8 +8,8 @@ from distil.cli import _training
 
 DESCRIPTION = """\
 Train a student by a recipe that names its teacher.  The student is loaded if the
-recipe has a `model.name`; otherwise it is made of some of the teacher's layers:
-every other one, unless `teacher.layers` lists them.
+recipe has a `model.name`; otherwise it is made of half the teacher's layers,
+the first and the last included, unless `teacher.layers` lists them.
 
 The student learns the teacher's predictions (loss_ce), the labels (loss_task)
 and the teacher's hidden states (loss_cos), weighted as the section

@@ -23,7 +23,9 @@ _TITLES = {
     "loss_cos": "L_cos: last hidden states",
     "loss_hidden": "hidden states",
     "loss_attention": "attention",
+    "loss_relations": "relations of tokens",
     "loss_vector": "vectors of texts",
+    "loss_similarity": "texts of a batch",
     "learning_rate": "learning rate",
     "dev_loss": "dev loss",
 }

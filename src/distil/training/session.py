@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from distil.api import save
-from distil.common.steps.recipe import Recipe
+from distil.common.sentences import SentenceEncoding
+from distil.common.steps.recipe import EMBEDDINGS, Recipe
 from distil.common.steps.stepping import Step
 from distil.common.steps.workers import Workers, find_place
 from distil.errors import CheckpointError
@@ -96,8 +97,12 @@ def _run_together(
     log = workers.together(lambda: _log(recipe, position, workers))
     judge = _judge(recipe, prepared)
 
+    encoding = None
+    if recipe.task == EMBEDDINGS:
+        encoding = SentenceEncoding(max_length=recipe.data.max_length)
+
     def save_model() -> None:
-        save(model, folder, tokenizer=prepared.tokenizer)
+        save(model, folder, tokenizer=prepared.tokenizer, encoding=encoding)
 
     if workers.is_first:
         _announce(prepared)

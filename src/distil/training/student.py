@@ -1,7 +1,7 @@
 """A student made of its teacher: some of its layers, and perhaps some of its vocabulary.
 
 Source: Sanh et al. 2019, section 3: the student has the teacher's architecture with half the
-layers, and starts from one out of two of them.
+layers, and starts from some of them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from distil.arrays import Array
 from distil.checkpoints.pretrained import Pretrained
 from distil.common.config import DistilBertConfig
 from distil.common.spec import parameters
+from distil.common.steps.layers import default_layers
 from distil.errors import InputError
 
 
@@ -33,8 +34,9 @@ def make_student(
 
     Args:
         teacher: A model of either framework.
-        layers: Which of its layers the student's are made of, in their order; None takes every
-            other one, from the first.
+        layers: Which of its layers the student's are made of, in their order; None takes half of
+            them, the first and the last included (0, 2 and 5 of 6; see
+            `distil.common.steps.layers.default_layers` for why).
         tokens: Ids of the tokens that the student knows, in its own order; None keeps all.
         new_weights: Draw all of its weights anew; it has the size that it would have had.
         seed: For new weights, also those that have another shape in the student, after `changes`.
@@ -53,12 +55,12 @@ def make_student(
 
 
 def chosen_layers(config: DistilBertConfig, layers: Sequence[int] | None) -> tuple[int, ...]:
-    """`layers`, or every other one of the teacher's.
+    """`layers`, or the default ones.
 
     Raises:
         InputError: None is chosen, or one that the teacher does not have.
     """
-    chosen = tuple(range(0, config.n_layers, 2) if layers is None else layers)
+    chosen = tuple(default_layers(config.n_layers) if layers is None else layers)
     wrong = [layer for layer in chosen if not 0 <= layer < config.n_layers]
     if wrong or not chosen:
         raise InputError(

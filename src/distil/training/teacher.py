@@ -9,7 +9,7 @@ from distil.checkpoints.located import Located, locate
 from distil.checkpoints.trained_head import missing_head
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.recipe_model import TeacherSection
-from distil.common.steps.teaching import check_labels, check_pair
+from distil.common.steps.teaching_rules import check_labels, check_pair
 from distil.errors import ConfigError
 from distil.frameworks import choose_form
 from distil.storage.hub import HubOptions
@@ -44,6 +44,7 @@ def load_teacher(
     form = choose_form(framework=framework, dtype=dtype_of(recipe, framework))
     with locate(section.name, HubOptions(revision=section.revision)) as found:
         _check_head(recipe, found)
+        _check_pooling(recipe, found)
         teacher = load_located(found, recipe.model_task, form)
     check_length(recipe, teacher.config)
     return teacher
@@ -61,6 +62,17 @@ def check_lesson(recipe: Recipe, student: Any, teacher: Any, prepared: Prepared)
     )  # fmt: skip
     if recipe.model_task.class_column is not None:
         check_labels(teacher.config, prepared.labels, student.config.num_labels)
+
+
+def _check_pooling(recipe: Recipe, found: Located) -> None:
+    """Vectors are means here; those of the teacher have to be."""
+    encoding = found.encoding if recipe.distillation.needs_vectors else None
+    if encoding is not None and encoding.pooling != "mean":
+        raise ConfigError(
+            "the teacher's vectors are no means of its hidden states", expected="pooling mean",
+            found=f"pooling {encoding.pooling}", where="teacher.name",
+            fix="compare hidden states alone: set the weights of vectors to 0",
+        )  # fmt: skip
 
 
 def _check_head(recipe: Recipe, found: Located) -> None:

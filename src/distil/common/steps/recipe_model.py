@@ -8,7 +8,7 @@ from typing import Any
 
 from distil.common.config import DistilBertConfig
 from distil.common.config_values import ALIASES
-from distil.common.rules import AMOUNT, COUNT, FLAG, POSITIVE, RATE, TEXT, one_of, or_none
+from distil.common.rules import AMOUNT, COUNT, FLAG, NATURAL, POSITIVE, RATE, TEXT, one_of, or_none
 from distil.common.steps.recipe_rules import NUMBERS, OPTIONS, PARTS, Section, refused, setting
 from distil.errors import ConfigError, shown
 
@@ -73,8 +73,8 @@ class TeacherSection(Section):
         name: A folder, a bundled checkpoint, or a name on the hub: a model trained for the
             recipe's task; for sentence-embeddings any encoder.
         revision: Branch, tag or commit on the hub.
-        layers: The teacher's layers that initialise the student; None takes every other one,
-            starting with the first.
+        layers: The teacher's layers that initialise the student; None takes half of them, the
+            first and the last included: 0, 2, 5 of 6, and 0, 2, 4, 7, 9, 11 of 12.
     """
 
     name: str = setting(TEXT)
@@ -96,12 +96,23 @@ class DistillationSection(Section):
         alpha_task: Weight of the loss on the labels; for masked-LM that is L_mlm.
         alpha_cos: Weight of L_cos, the cosine distance between the last hidden states.
         alpha_hidden: Weight of the mean squared error between hidden states, layer by layer.
-        alpha_attention: Weight of the mean squared error between attention weights (in training
-            those after dropout).
+        alpha_attention: Weight of the mean squared error between attention scores before the
+            softmax, layer by layer.
+        alpha_relations: Weight of the divergence of relations, which are scaled products of all
+            queries with each other, of keys and of values, after a softmax, in the last layer.
+            Widths and heads may differ.
+        relation_layer: Number of the teacher's layer whose relations are learned; None takes the
+            last.
+        relation_heads: Parts that queries, keys and values are cut into for this; None takes the
+            teacher's number of heads.
         alpha_vector: Weight of the distance between the vectors of texts, which are the means of
             the last hidden states of their tokens.
         vector_distance: Which distance that is: "cosine" (1 - cos), or "squared" (mean squared
             difference), which also teaches how long the vectors are.
+        alpha_similarity: Weight of the divergence between how alike the texts of a batch are to
+            the student and to the teacher: cosines of their vectors, after a softmax over the
+            other texts.  Widths may differ.
+        similarity_temperature: What these cosines are divided by.
         dropout: Dropout of the student while it learns, of every kind; None leaves it as the
             student's configuration says.  The configuration that is saved stays as it is.
         restrict_to_mask: Compute L_ce of masked-LM at the masked tokens only, not at all tokens.
@@ -113,21 +124,33 @@ class DistillationSection(Section):
     alpha_cos: float = setting(AMOUNT, 1.0)
     alpha_hidden: float = setting(AMOUNT, 0.0)
     alpha_attention: float = setting(AMOUNT, 0.0)
+    alpha_relations: float = setting(AMOUNT, 0.0)
+    relation_layer: int | None = setting(or_none(NATURAL), None)
+    relation_heads: int | None = setting(or_none(COUNT), None)
     alpha_vector: float = setting(AMOUNT, 0.0)
     vector_distance: str = setting(one_of(DISTANCES), "cosine")
+    alpha_similarity: float = setting(AMOUNT, 0.0)
+    similarity_temperature: float = setting(POSITIVE, 0.05)
     dropout: float | None = setting(or_none(RATE), None)
     restrict_to_mask: bool = setting(FLAG, False)
 
     def check_together(self) -> None:  # noqa: D102
-        if not (self.compares_tokens or self.alpha_task or self.alpha_vector):
+        if not (self.compares_tokens or self.alpha_task or self.needs_vectors):
             raise refused("alpha_ce", "one of the weights above 0", self.alpha_ce)
 
     @property
     def compares_tokens(self) -> bool:
         """Whether student and teacher have to read the same tokens."""
-        return bool(self.alpha_ce or self.alpha_cos or self.alpha_hidden or self.alpha_attention)
+        states = self.alpha_cos or self.alpha_hidden or self.alpha_attention
+        return bool(self.alpha_ce or states or self.alpha_relations)
+
+    @property
+    def needs_vectors(self) -> bool:
+        """Whether vectors of texts are looked at."""
+        return bool(self.alpha_vector or self.alpha_similarity)
 
     @property
     def needs_states(self) -> bool:
-        """Whether hidden states are looked at."""
-        return bool(self.alpha_cos or self.alpha_hidden or self.alpha_vector)
+        """Whether hidden states are looked at, or what comes of them."""
+        states = self.alpha_cos or self.alpha_hidden or self.alpha_attention
+        return bool(states or self.alpha_relations or self.needs_vectors)

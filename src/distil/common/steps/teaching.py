@@ -9,24 +9,25 @@ s length, d dim, m tokens whose word is scored, v vocabulary, c classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from distil.common.config import DistilBertConfig
-from distil.common.model import Model
+from distil.common.model import Model, encoder_of
 from distil.common.steps.batching import Batch, for_each
+from distil.common.steps.layers import default_layers, matched_layers
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.recipe_model import DistillationSection
-from distil.errors import ConfigError
 
 # In place of an answer's scores at padding, where there is nothing to be learned: e to this is 0.
 NO_SCORE = -1e30
 
 # Names of the losses, each with its weight `alpha_...` in the recipe.
-LOSSES = ("ce", "task", "cos", "hidden", "attention", "vector")
+LOSSES = (
+    "ce", "task", "cos", "hidden", "attention", "relations", "vector", "similarity"
+)  # fmt: skip
 
 # Arguments that hold what a model is to learn.
 TARGETS = ("labels", "start_positions", "end_positions")
@@ -51,7 +52,14 @@ class Teaching:
         assert recipe.distillation is not None
         self.teacher = teacher
         self.settings = recipe.distillation
-        self.matched = matched_layers(self.model.config, teacher.config, recipe.teacher.layers)
+        layers, usual = recipe.teacher.layers, default_layers(teacher.config.n_layers)
+        if (
+            recipe.model.name is None
+            and layers is None
+            and self.model.config.n_layers == len(usual)
+        ):
+            layers = usual
+        self.matched = matched_layers(self.model.config, teacher.config, layers)
 
     def counts(self, part: Batch) -> dict[str, int]:
         """How much of a part each loss is the mean of."""
@@ -85,21 +93,56 @@ class Teaching:
             ) / len(self.matched)
         if settings.alpha_attention:
             found["attention"] = sum(
-                measures.attention_difference(own, teacher.attentions[number - 1], shown)
-                for own, number in zip(student.attentions, self.matched, strict=True)
-            ) / len(self.matched)
-        if settings.alpha_vector:
-            vectors = (
+                measures.attention_difference(
+                    self._scores(self.model, own, student),
+                    self._scores(self.teacher, number - 1, teacher), shown,
+                )
+                for own, number in enumerate(self.matched)
+            ) / len(self.matched)  # fmt: skip
+        if settings.alpha_relations:
+            found["relations"] = self._relations(student, teacher, shown)
+        if settings.needs_vectors:
+            found |= self._vectors(
                 measures.pooled(student.hidden_states[-1], shown),
                 measures.pooled(teacher.hidden_states[-1], self._shown(theirs)),
-            )  # b d
-            distance = {
-                "cosine": measures.cosine_distance, "squared": measures.hidden_difference
-            }[settings.vector_distance]  # fmt: skip
-            found["vector"] = distance(*vectors, self._everything(vectors[0]))
+            )
         found = {name: self._times(loss, shares[name]) for name, loss in found.items()}
         total = sum(getattr(settings, f"alpha_{name}") * loss for name, loss in found.items())
         return {"loss": total, **{f"loss_{name}": loss for name, loss in found.items()}}
+
+    def _vectors(self, student: Any, teacher: Any) -> dict[str, Any]:
+        """The losses of vectors of texts (b, d)."""
+        found, settings, measures = {}, self.settings, self.measures
+        if settings.alpha_vector:
+            distance = {
+                "cosine": measures.cosine_distance, "squared": measures.hidden_difference
+            }[settings.vector_distance]  # fmt: skip
+            found["vector"] = distance(student, teacher, self._everything(student))
+        if settings.alpha_similarity:
+            found["similarity"] = measures.similarity_divergence(
+                student, teacher, settings.similarity_temperature
+            )
+        return found
+
+    def _relations(self, student: Any, teacher: Any, shown: Any) -> Any:
+        """The sum of the losses of queries, keys and values (Wang et al. 2021, section 3.1)."""
+        settings, of_teacher = self.settings, self.teacher.config
+        number = settings.relation_layer
+        number = of_teacher.n_layers - 1 if number is None else number
+        last = self.model.config.n_layers - 1
+        heads = settings.relation_heads or of_teacher.n_heads
+        return sum(
+            self.measures.relation_divergence(
+                _projected(self.model, last, student, kind),
+                _projected(self.teacher, number, teacher, kind), shown, heads,
+            )
+            for kind in ("q", "k", "v")
+        )  # fmt: skip
+
+    def _scores(self, model: Model, layer: int, output: Any) -> Any:
+        """Attention scores (b, h, s, s) of a layer, given the model's hidden states."""
+        queries, keys = (_projected(model, layer, output, kind) for kind in ("q", "k"))
+        return self.measures.attention_scores(queries, keys, model.config.n_heads)
 
     def _predictions(self, student: Any, teacher: Any, shown: Any) -> Any:
         """L_ce over what the task predicts: words, classes, choices, or where an answer is."""
@@ -159,28 +202,14 @@ class Teaching:
         raise NotImplementedError
 
 
+def _projected(model: Model, layer: int, output: Any, kind: str) -> Any:
+    """The queries, keys or values (b, s, h * e) of a layer: computed once more from its input."""
+    attention = encoder_of(model).transformer.layer[layer].attention
+    return getattr(attention, f"{kind}_lin")(output.hidden_states[layer])
+
+
 def _unlabelled(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: x for name, x in inputs.items() if name not in TARGETS}
-
-
-def matched_layers(
-    student: DistilBertConfig, teacher: DistilBertConfig, layers: Sequence[int] | None
-) -> tuple[int, ...]:
-    """After how many of the teacher's layers the student, after each of its own, is to be.
-
-    A layer of a student that was made of its teacher does the work of the one that it was made
-    of and of those that were left out after it.  Other students share the teacher's layers
-    evenly, which is the same where every other one was taken.
-
-    Args:
-        student: Its configuration.
-        teacher: Likewise.
-        layers: Of the teacher, that the student was made of; None where that is not known.
-    """
-    if layers is not None:
-        return (*layers[1:], teacher.n_layers)
-    own, theirs = student.n_layers, teacher.n_layers
-    return tuple(-(-number * theirs // own) for number in range(1, own + 1))
 
 
 def counts_of(batch: Batch, task: str, settings: DistillationSection) -> dict[str, int]:
@@ -207,70 +236,7 @@ def counts_of(batch: Batch, task: str, settings: DistillationSection) -> dict[st
         "cos": tokens,
         "hidden": tokens,
         "attention": int((lengths**2).sum()),  # pairs of tokens
+        "relations": tokens,
         "vector": lengths.size,
+        "similarity": lengths.size,
     }
-
-
-def check_pair(
-    student: DistilBertConfig,
-    teacher: DistilBertConfig,
-    settings: DistillationSection,
-    *,
-    one_vocabulary: bool = True,
-) -> None:
-    """See that one can learn from the other what the recipe asks for.
-
-    Args:
-        student: Its configuration.
-        teacher: Likewise.
-        settings: Of the recipe.
-        one_vocabulary: Whether both read the same tokens.
-
-    Raises:
-        ConfigError: They have other vocabularies, classes, widths or heads.
-    """
-    if one_vocabulary:
-        _check_equal("vocab_size", student.vocab_size, teacher.vocab_size, "teacher.name")
-    for name in ("alpha_cos", "alpha_hidden", "alpha_vector"):
-        if getattr(settings, name):
-            _check_equal("dim", student.dim, teacher.dim, f"distillation.{name}")
-    if settings.alpha_attention:
-        where = "distillation.alpha_attention"
-        _check_equal("n_heads", student.n_heads, teacher.n_heads, where)
-        if student.pruned_heads or teacher.pruned_heads:
-            raise ConfigError(
-                "attention cannot be compared where heads were pruned",
-                expected="all heads", found="pruned_heads", where=where, fix=f"set {where} to 0",
-            )  # fmt: skip
-
-
-def check_labels(teacher: DistilBertConfig, labels: Sequence[str], classes: int) -> None:
-    """See that the teacher's classes are those of the data, in the same order.
-
-    Args:
-        teacher: Its configuration.
-        labels: Of the data by name; none where the task has no names.
-        classes: How many numbers the student gives.
-
-    Raises:
-        ConfigError: They are not.
-    """
-    names = [teacher.id2label[number] for number in range(teacher.num_labels)]
-    # Names that nobody gave say nothing.
-    unnamed = names == [f"LABEL_{number}" for number in range(len(names))]
-    if len(names) != classes or (labels and not unnamed and names != list(labels)):
-        raise ConfigError(
-            "the teacher knows other classes, or has them in another order",
-            expected=", ".join(labels) or classes, found=", ".join(names), where="teacher.name",
-            fix="list them in data.labels in the teacher's order",
-        )  # fmt: skip
-
-
-def _check_equal(name: str, student: Any, teacher: Any, where: str) -> None:
-    if student != teacher:
-        weight = where.startswith("distillation.")
-        raise ConfigError(
-            f"student and teacher differ in {name}",
-            expected=f"{teacher}, as the teacher", found=student, where=where,
-            fix=f"set {where} to 0" if weight else "take a teacher with the student's vocabulary",
-        )  # fmt: skip

@@ -126,7 +126,10 @@ class Step:
         """Change the weights by their gradients, and give the norm of those."""
         self.steps += 1
         limit = self.recipe.optimizer.clip
-        gradients = [w.grad for w in self.trained.values() if w.grad is not None]
+        for weight in self.trained.values():
+            # What no loss depends on decays all the same, as in TensorFlow.
+            weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+        gradients = [weight.grad for weight in self.trained.values()]
         norm = nn.utils.get_total_norm(gradients)
         if limit is not None and norm > limit:
             nn.utils.clip_grads_with_norm_(self.trained.values(), limit, norm)

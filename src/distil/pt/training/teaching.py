@@ -18,6 +18,7 @@ from distil.common.steps.batching import for_each
 from distil.common.steps.masking import PLACES
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.teaching import NO_SCORE, Teaching
+from distil.common.steps.teaching_rules import check_alone
 from distil.pt import losses
 from distil.pt.model import DistilBertPreTrainedModel
 from distil.pt.training import distillation
@@ -48,6 +49,7 @@ class TeachingStep(Teaching, Step):
         # Hidden states, vectors and attentions alone teach the head nothing.
         unused = not (recipe.distillation.alpha_ce or recipe.distillation.alpha_task)
         super().__init__(model, recipe, workers, unused=unused)
+        check_alone(recipe.distillation, self.workers.size)
         self._take_teacher(teacher.to(self.workers.device).eval().requires_grad_(False), recipe)
         for weight in teacher.parameters():
             weight.data = weight.data.clone()  # as in Step
@@ -56,14 +58,13 @@ class TeachingStep(Teaching, Step):
         self, model: DistilBertPreTrainedModel, inputs: Mapping[str, Tensor], wanted: Tensor | None
     ) -> ModelOutput:
         settings = self.settings
-        states = {
-            "output_hidden_states": settings.needs_states,
-            "output_attentions": bool(settings.alpha_attention),
-        }
+        states = {"output_hidden_states": settings.needs_states}
         with torch.no_grad() if model is self.teacher else nullcontext():
             if wanted is None:
                 # What gives logits alone computes less.
-                return model(**inputs, **states) if any(states.values()) else forward(model, inputs)
+                return (
+                    model(**inputs, **states) if settings.needs_states else forward(model, inputs)
+                )
             encoded = encoder_of(model)(
                 inputs["input_ids"], inputs.get("attention_mask"), **states, return_dict=True
             )
@@ -71,7 +72,7 @@ class TeachingStep(Teaching, Step):
             if settings.alpha_ce or settings.alpha_task:
                 hidden = encoded.last_hidden_state.flatten(0, 1)[wanted]  # m d
                 logits = model.head(hidden[None])[0]  # m v
-        return HeadOutput(None, logits, encoded.hidden_states, encoded.attentions)
+        return HeadOutput(None, logits, encoded.hidden_states)
 
     @torch.inference_mode()
     def _outputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from distil.common.steps.batching import for_each
 from distil.common.steps.masking import PLACES
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.teaching import NO_SCORE, Teaching
+from distil.common.steps.teaching_rules import check_alone
 from distil.tf import losses
 from distil.tf.model import TFDistilBertPreTrainedModel, dropout_seed
 from distil.tf.training import distillation
@@ -44,6 +45,7 @@ class TeachingStep(Teaching, Step):
         workers: Workers | None = None,
     ) -> None:
         super().__init__(model, recipe, workers)
+        check_alone(recipe.distillation, self.workers.replicas)
         self._take_teacher(teacher, recipe)
 
     def _seen(
@@ -53,14 +55,11 @@ class TeachingStep(Teaching, Step):
         wanted: tf.Tensor | None,
     ) -> ModelOutput:
         settings = self.settings
-        states = {
-            "output_hidden_states": settings.needs_states,
-            "output_attentions": bool(settings.alpha_attention),
-        }
+        states = {"output_hidden_states": settings.needs_states}
         training = model is not self.teacher
         if wanted is None:
             # What gives logits alone computes less.
-            if not any(states.values()):
+            if not settings.needs_states:
                 return forward(model, inputs, training)
             return model(**inputs, **states, return_dict=True, training=training)
         encoded = encoder_of(model)(
@@ -75,7 +74,7 @@ class TeachingStep(Teaching, Step):
             hidden = tf.reshape(encoded.last_hidden_state, (-1, model.config.dim))
             hidden = tf.gather(hidden, wanted)  # m d
             logits = model.head(hidden[None], dropout_seed(model, training))[0]  # m v
-        return HeadOutput(None, logits, encoded.hidden_states, encoded.attentions)
+        return HeadOutput(None, logits, encoded.hidden_states)
 
     def _outputs(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if self.model.task != "base":

@@ -1,0 +1,111 @@
+"""Whether a student can learn from a teacher what the recipe asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from distil.common.config import DistilBertConfig
+from distil.common.steps.recipe_model import DistillationSection
+from distil.errors import ConfigError
+
+
+def check_pair(
+    student: DistilBertConfig,
+    teacher: DistilBertConfig,
+    settings: DistillationSection,
+    *,
+    one_vocabulary: bool = True,
+) -> None:
+    """See that one can learn from the other what the recipe asks for.
+
+    Args:
+        student: Its configuration.
+        teacher: Likewise.
+        settings: Of the recipe.
+        one_vocabulary: Whether both read the same tokens.
+
+    Raises:
+        ConfigError: They have other vocabularies, classes, widths or heads.
+    """
+    if one_vocabulary:
+        _check_equal("vocab_size", student.vocab_size, teacher.vocab_size, "teacher.name")
+    for name in ("alpha_cos", "alpha_hidden", "alpha_vector"):
+        if getattr(settings, name):
+            _check_equal("dim", student.dim, teacher.dim, f"distillation.{name}")
+    if settings.alpha_attention:
+        where = "distillation.alpha_attention"
+        _check_equal("n_heads", student.n_heads, teacher.n_heads, where)
+    if settings.alpha_relations:
+        where = "distillation.alpha_relations"
+        _check_relations(student, teacher, settings)
+    compares_heads = settings.alpha_attention or settings.alpha_relations
+    if compares_heads and (student.pruned_heads or teacher.pruned_heads):
+        raise ConfigError(
+            "attention cannot be compared where heads were pruned",
+            expected="all heads", found="pruned_heads", where=where, fix=f"set {where} to 0",
+        )  # fmt: skip
+
+
+def _check_relations(
+    student: DistilBertConfig, teacher: DistilBertConfig, settings: DistillationSection
+) -> None:
+    """See that there is such a layer, and that widths can be cut into as many parts."""
+    number, heads = settings.relation_layer, settings.relation_heads or teacher.n_heads
+    if number is not None and number >= teacher.n_layers:
+        raise ConfigError(
+            "the teacher has no such layer", expected=f"0 to {teacher.n_layers - 1}", found=number,
+            where="distillation.relation_layer",
+        )  # fmt: skip
+    if student.dim % heads or teacher.dim % heads:
+        raise ConfigError(
+            "queries, keys and values cannot be cut into so many parts",
+            expected=f"a divisor of {student.dim} and {teacher.dim}", found=heads,
+            where="distillation.relation_heads",
+        )  # fmt: skip
+
+
+def check_alone(settings: DistillationSection, workers: int) -> None:
+    """See that nobody shares the batches whose texts are compared with each other.
+
+    Raises:
+        ConfigError: Several workers do.
+    """
+    if settings.alpha_similarity and workers > 1:
+        raise ConfigError(
+            "texts of a batch cannot be compared where several workers share it",
+            expected="one worker", found=workers, where="distillation.alpha_similarity",
+            fix="set it to 0, or train by one worker",
+        )  # fmt: skip
+
+
+def check_labels(teacher: DistilBertConfig, labels: Sequence[str], classes: int) -> None:
+    """See that the teacher's classes are those of the data, in the same order.
+
+    Args:
+        teacher: Its configuration.
+        labels: Of the data by name; none where the task has no names.
+        classes: How many numbers the student gives.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    names = [teacher.id2label[number] for number in range(teacher.num_labels)]
+    # Names that nobody gave say nothing.
+    unnamed = names == [f"LABEL_{number}" for number in range(len(names))]
+    if len(names) != classes or (labels and not unnamed and names != list(labels)):
+        raise ConfigError(
+            "the teacher knows other classes, or has them in another order",
+            expected=", ".join(labels) or classes, found=", ".join(names), where="teacher.name",
+            fix="list them in data.labels in the teacher's order",
+        )  # fmt: skip
+
+
+def _check_equal(name: str, student: Any, teacher: Any, where: str) -> None:
+    if student != teacher:
+        weight = where.startswith("distillation.")
+        raise ConfigError(
+            f"student and teacher differ in {name}",
+            expected=f"{teacher}, as the teacher", found=student, where=where,
+            fix=f"set {where} to 0" if weight else "take a teacher with the student's vocabulary",
+        )  # fmt: skip
