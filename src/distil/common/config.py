@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 
 from distil.common import bert
 from distil.common.compatibility import keywords
-from distil.common.compatibility.config import KNOWN, ConfigHabits
+from distil.common.compatibility.config import DEFAULTS, KNOWN, ConfigHabits
 from distil.common.config_rules import (
     ACTIVATIONS,
     CLASS_NAMES,
@@ -168,6 +168,8 @@ class DistilBertConfig(ConfigHabits):
             return getattr(self, ALIASES[name])
         if not name.startswith("__") and name in self.__dict__.get("extra", {}):
             return self.extra[name]
+        if name in DEFAULTS:
+            return DEFAULTS[name]
         raise AttributeError(f"DistilBertConfig has no field {name!r}")
 
     def _assign(self, values: dict[str, Any]) -> None:

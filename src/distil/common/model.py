@@ -135,7 +135,8 @@ class Model:
 
     def finish(self, output: ModelOutput, return_dict: bool | None) -> Any:
         """The output, as an object or as a tuple."""
-        return output if self.chosen("return_dict", return_dict) else output.to_tuple()
+        wanted = self.config.use_return_dict if return_dict is None else return_dict
+        return output if wanted else output.to_tuple()
 
     def gradient_checkpointing_enable(
         self, gradient_checkpointing_kwargs: Any = None, every_n_layers: int = 1

@@ -115,12 +115,12 @@ def hide(q: Tensor, attention_mask: Tensor | None) -> tuple[Tensor, Tensor | Non
     The dtype's minimum rather than -inf: where a whole row is hidden every score becomes
     that minimum, and the softmax is even instead of NaN.  The fused kernels' backward pass
     cannot take such a row (minimum + log of the sum is the minimum again), so where gradients
-    are wanted its queries are 0 instead, which is even as well.
+    are wanted its queries are 0 instead, which is even as well.  A trace is one for both.
     """
     if attention_mask is None:
         return q, None
     hidden = ~attention_mask
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() or torch.jit.is_tracing():
         empty = hidden.all(-1, keepdim=True)  # b 1 1 1
         q, hidden = q.masked_fill(empty, 0), hidden & ~empty
     bias = torch.zeros_like(hidden, dtype=q.dtype)

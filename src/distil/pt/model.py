@@ -94,11 +94,12 @@ class DistilBertPreTrainedModel(Habits, Pretrained, nn.Module):
 
     def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """Number of parameters, tied ones counted once."""
-        left_out = self.get_input_embeddings().weight if exclude_embeddings else None
+        tables = (self.get_input_embeddings(), self.get_position_embeddings())
+        left_out = {id(one.weight) for one in tables if exclude_embeddings}
         return sum(
             p.numel()
             for p in self.parameters()
-            if p is not left_out and (p.requires_grad or not only_trainable)
+            if id(p) not in left_out and (p.requires_grad or not only_trainable)
         )
 
 

@@ -90,11 +90,12 @@ class TFDistilBertPreTrainedModel(Habits, Pretrained, KerasModel):
 
     def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """Number of parameters, tied ones counted once."""
-        left_out = self.get_input_embeddings().embeddings if exclude_embeddings else None
+        tables = (self.get_input_embeddings(), self.get_position_embeddings())
+        left_out = {id(one.embeddings) for one in tables if exclude_embeddings}
         return sum(
             int(tf.size(v.value))
             for v in (self.trainable_weights if only_trainable else self.weights)
-            if v is not left_out
+            if id(v) not in left_out
         )
 
 

@@ -27,8 +27,21 @@ KNOWN = frozenset({
 })  # fmt: skip
 
 
+# What those of them that are asked for are where nothing has set them.
+DEFAULTS: Mapping[str, Any] = {
+    "add_cross_attention": False, "bos_token_id": None, "chunk_size_feed_forward": 0,
+    "eos_token_id": None, "finetuning_task": None, "is_decoder": False, "prefix": None,
+    "sep_token_id": None, "task_specific_params": None, "tie_encoder_decoder": False,
+    "tokenizer_class": None, "torchscript": False,
+}  # fmt: skip
+
+
 class ConfigHabits:
     """Base of `DistilBertConfig`."""
+
+    attribute_map: ClassVar[dict[str, str]] = {
+        "hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers",
+    }  # fmt: skip
 
     is_encoder_decoder: ClassVar[bool] = False
     is_composition: ClassVar[bool] = False
@@ -39,6 +52,8 @@ class ConfigHabits:
 
     if TYPE_CHECKING:
         extra: dict[str, Any]
+        return_dict: bool
+        torchscript: bool
 
         def to_dict(self) -> dict[str, Any]: ...  # noqa: D102
         @classmethod
@@ -51,6 +66,11 @@ class ConfigHabits:
 
     def __contains__(self, name: object) -> bool:
         return name in self.to_dict()
+
+    @property
+    def use_return_dict(self) -> bool:
+        """Whether a model gives objects: `return_dict`, but never for torch.jit."""
+        return bool(self.return_dict and not self.torchscript)
 
     @property
     def name_or_path(self) -> str:
