@@ -7,12 +7,15 @@ import json
 import re
 import shlex
 import shutil
+import sys
 import tomllib
 from configparser import ConfigParser
 from itertools import islice
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
+import yaml
 
 from distil import benchmarking
 from distil.benchmarking.entrants import ways
@@ -91,7 +94,56 @@ def write_data(folder):
     (folder / "my-sentences.txt").write_text("a fine film\nanother text\n")
 
 
-@pytest.mark.parametrize("text", [case(*block) for block in blocks("python")])
+# What examples use of packages that are not installed for the tests: every name and call is there.
+ELSEWHERE = ("optuna", "mlflow", "wandb")
+
+
+def stand_in(name):
+    """A module that takes any call, and of Optuna runs the objective once."""
+    module = MagicMock(name=name)
+    if name == "optuna":
+        trial = MagicMock(number=0)
+        trial.suggest_float.return_value = 1e-4
+        trial.should_prune.return_value = False
+        study = module.create_study.return_value
+        study.optimize.side_effect = lambda objective, n_trials: objective(trial)
+        module.calls = trial.report
+    module.calls = {
+        "optuna": getattr(module, "calls", None), "mlflow": module.log_metrics,
+        "wandb": module.init.return_value.__enter__.return_value.log,
+    }[name]  # fmt: skip
+    return module
+
+
+@pytest.mark.pt
+@pytest.mark.filterwarnings("ignore::distil.CheckpointWarning")
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_listeners_of_other_tools(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_recipe_file(tmp_path)
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    code = text.split(f"<!-- example: {name} -->")[1].split("```python\n")[1].split("```")[0]
+    module = stand_in(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    exec(compile(code, "an example", "exec"), {})
+    assert module.calls.call_count == (1 if name == "optuna" else 2)
+
+
+def make_recipe_file(folder):
+    from support.training import make_recipe
+
+    recipe = make_recipe(folder, "sequence-classification", "pt", **{"schedule.steps": 2})
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.to_table()))
+
+
+def is_complete(text):
+    """Whether an example runs with nothing but what is installed for the tests."""
+    return not any(f"import {name}" in text for name in ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    "text", [case(*block) for block in blocks("python") if is_complete(block[2])]
+)
 def test_python(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     framework = "tf" if 'framework="tf"' in text else "pt"

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from distil.errors import DistilError, Interrupted
 if TYPE_CHECKING:
     from distil.common.steps.recipe import Recipe
     from distil.common.steps.workers import Workers
-    from distil.training import TrainingResult
+    from distil.training import SeedResults, TrainingResult
     from distil.training.loop import Progress
 
 _FAILED = 2  # see `distil.cli`
@@ -46,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _arguments.add_other_columns(parser)
     parser.add_argument("--framework", choices=("pt", "tf"), help="to train in")
     parser.add_argument(
+        "--seeds", type=int, metavar="N", help="train with N seeds: mean and deviation"
+    )
+    parser.add_argument(
         "--force", action="store_true", help="write into an output folder that holds something else"
     )
     _output.add_json(parser)
@@ -54,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
     """Train by `train`, and show what it came to; gives the exit status."""
     from distil.frameworks import find_framework  # noqa: PLC0415 - after --help
+    from distil.training import train_seeds  # noqa: PLC0415
     from distil.training.session import open_workers  # noqa: PLC0415
 
     recipe = recipe_of_command(arguments)
@@ -64,7 +69,10 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
         _keep_freed_memory()
     with open_workers(framework) as workers:
         try:
-            result = _train(partial(train, force=arguments.force), recipe, workers)
+            call = partial(train, force=arguments.force)
+            if arguments.seeds is not None:
+                call = partial(train_seeds, call, count=arguments.seeds)
+            result = _train(call, recipe, workers)
         except DistilError as error:
             if workers.is_first or not error.shared:
                 _output.print_error(str(error))
@@ -76,7 +84,8 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
             workers.gather(None)  # likewise
             raise interrupt if workers.is_first else Interrupted(interrupt.number) from None
         if workers.is_first:
-            _show(result, as_json=arguments.json)
+            show = _show if arguments.seeds is None else _show_seeds
+            show(result, as_json=arguments.json)
     return 0
 
 
@@ -106,9 +115,7 @@ def _keep_freed_memory() -> None:
     keep_freed_memory()
 
 
-def _train(
-    train: Callable[..., TrainingResult], recipe: Recipe, workers: Workers
-) -> TrainingResult:
+def _train(train: Callable[..., Any], recipe: Recipe, workers: Workers) -> Any:
     """Train; the first worker shows how far it is, and says the warnings."""
     if workers.is_first:
         with _notes(), progress("training") as tell:
@@ -158,11 +165,26 @@ def _show(result: TrainingResult, *, as_json: bool) -> None:
         _output.print_table(columns, rows, right=columns[1:], title=title)
 
 
+def _show_seeds(found: SeedResults, *, as_json: bool) -> None:
+    """Print what several seeds came to."""
+    if as_json:
+        _output.print_json(found.to_dict())
+        return
+    seeds = [str(seed) for seed in found.results]
+    rows = [
+        (name, f"{mean:.4f}", f"{found.deviation[name]:.4f}",
+         *(f"{one.metrics[name]:.4f}" for one in found.results.values()))
+        for name, mean in found.mean.items()
+    ]  # fmt: skip
+    columns = ("metric", "mean", "deviation", *(f"seed {seed}" for seed in seeds))
+    _output.print_table(columns, rows, right=columns[1:], title=str(found.folder))
+
+
 def _say(tell: Tell, now: Progress) -> None:
     """Show a step."""
     tell(
         now.step,
         now.total,
         f"step {now.step:,} of {now.total:,}, loss {now.loss:.4f}, "
-        f"{now.tokens_per_second:,.0f} tokens/s",
+        f"{now.tokens_per_second:,.0f} tokens/s, {timedelta(seconds=round(now.seconds_left))} left",
     )

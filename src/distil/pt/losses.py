@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from distil.arrays import Array
 from distil.common import labels as rules
 from distil.common.config import DistilBertConfig
 from distil.common.inputs import not_integers, out_of_range
@@ -43,8 +44,20 @@ def loss(config: DistilBertConfig, task: str, logits: Tensor, labels: Tensor) ->
     return regression(logits, labels) if kind == rules.REGRESSION else binary(logits, labels)
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross entropy of logits (n, c) over the integer labels (n) that are not ignored."""
+def cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Array | None = None,
+    smoothing: float = 0.0,
+) -> Tensor:
+    """Mean cross entropy of logits (n, c) over the integer labels (n) that are not ignored.
+
+    Args:
+        logits: (n, c)
+        labels: (n)
+        class_weights: What a label of each class counts in the mean (c); None for one each.
+        smoothing: Share of each target that is spread evenly over all classes.
+    """
     classes = logits.shape[-1]
     labels = labels.long()
     counted = labels != rules.IGNORED
@@ -52,13 +65,23 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     refuse_if(
         wrong, labels, lambda found: out_of_range("labels", classes, found, what="the classes")
     )
+    logits, labels = _precise(logits), labels.masked_fill(wrong, rules.IGNORED)
+    weights = None
+    if class_weights is not None:
+        weights = torch.as_tensor(class_weights, dtype=logits.dtype, device=logits.device)
     total = functional.cross_entropy(
-        _precise(logits),
-        labels.masked_fill(wrong, rules.IGNORED),
+        logits,
+        labels,
+        weight=weights,
         ignore_index=rules.IGNORED,
         reduction="sum",
+        label_smoothing=smoothing,
     )
-    return _poisoned(total / counted.sum().clamp(min=1), wrong)
+    size = counted.sum().clamp(min=1)
+    if weights is not None:
+        size = torch.where(labels == rules.IGNORED, 0, weights[labels.clamp(min=0)]).sum()
+        size = torch.where(size > 0, size, 1)
+    return _poisoned(total / size, wrong)
 
 
 def regression(logits: Tensor, labels: Tensor) -> Tensor:

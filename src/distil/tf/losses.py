@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from distil.arrays import Array
 from distil.common import labels as rules
 from distil.common.config import DistilBertConfig
 from distil.common.inputs import not_integers, out_of_range
@@ -41,18 +42,40 @@ def loss(config: DistilBertConfig, task: str, logits: tf.Tensor, labels: tf.Tens
     return regression(logits, labels) if kind == rules.REGRESSION else binary(logits, labels)
 
 
-def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Mean cross entropy of logits (n, c) over the integer labels (n) that are not ignored."""
+def cross_entropy(
+    logits: tf.Tensor,
+    labels: tf.Tensor,
+    class_weights: Array | None = None,
+    smoothing: float = 0.0,
+) -> tf.Tensor:
+    """Mean cross entropy of logits (n, c) over the integer labels (n) that are not ignored.
+
+    Args:
+        logits: (n, c)
+        labels: (n)
+        class_weights: What a label of each class counts in the mean (c); None for one each.
+        smoothing: Share of each target that is spread evenly over all classes.
+    """
     classes = tf.shape(logits, tf.int64)[-1]
     labels = tf.cast(labels, tf.int64)
     counted = labels != rules.IGNORED
     wrong = counted & ((labels < 0) | (labels >= classes))
     limit = logits.shape[-1]
     refuse_if(wrong, labels, lambda found: out_of_range("labels", limit, found, what="the classes"))
-    each = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        tf.where(counted & ~wrong, labels, 0), _precise(logits)
-    )
-    return _poisoned(_mean(each, counted), wrong)
+    logits, safe = _precise(logits), tf.where(counted & ~wrong, labels, 0)
+    if class_weights is None and not smoothing:
+        each = tf.nn.sparse_softmax_cross_entropy_with_logits(safe, logits)
+        return _poisoned(_mean(each, counted), wrong)
+    scores = -tf.nn.log_softmax(logits)  # n c
+    weights = tf.ones(logits.shape[-1:], logits.dtype)
+    if class_weights is not None:
+        weights = tf.constant(class_weights, logits.dtype)
+    own = tf.gather(weights, safe)  # n
+    each = (1 - smoothing) * own * tf.gather(scores, safe, batch_dims=1)
+    each += smoothing / logits.shape[-1] * tf.reduce_sum(weights * scores, -1)
+    size = tf.reduce_sum(tf.where(counted, own, 0))
+    total = tf.reduce_sum(tf.where(counted, each, 0))
+    return _poisoned(total / tf.where(size > 0, size, 1), wrong)
 
 
 def regression(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -2,5 +2,6 @@
 
 from distil.training.result import TrainingResult
 from distil.training.run import distill, train
+from distil.training.seeds import SeedResults, train_seeds
 
-__all__ = ["TrainingResult", "distill", "train"]
+__all__ = ["SeedResults", "TrainingResult", "distill", "train", "train_seeds"]

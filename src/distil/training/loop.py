@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from distil.common.steps.batching import Batch, Features, collate, plan_epoch, prefetched
@@ -42,6 +43,8 @@ class Progress:
         loss: Of the step.
         tokens_per_second: Of the last steps, padding not counted.
         seconds_left: Until the last step, at that speed.
+        learning_rate: Of the step.
+        metrics: On the dev rows, where the model was judged after this step; else none.
     """
 
     step: int
@@ -49,8 +52,12 @@ class Progress:
     loss: float
     tokens_per_second: float
     seconds_left: float
+    learning_rate: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+# Called after every step; if the model is judged after it, once that is done.  What it raises ends
+# training, which the same call continues from the last checkpoint.
 Listener = Callable[[Progress], None]
 
 
@@ -106,7 +113,7 @@ class Loop:
             raise self._beyond("step", self.position.step, total)
         if self.judge is not None and self.position.to_judge:
             self._evaluate(self.judge)
-        while self.position.step < total:
+        while self.position.step < total and not self._gives_up():
             epoch = self.position.epoch
             for parts, following in self._steps(epoch, self.position.batch):
                 start = time.perf_counter()
@@ -123,7 +130,8 @@ class Loop:
                 speed += (tokens - speed) / min(self.position.step, _STEPS_OF_SPEED)
                 if last or self._is_due(self.recipe.log.every):
                     self._note(rate, speed)
-                self._tell(found["loss"], speed, total)
+                if judge is None:
+                    self._tell(found["loss"], speed, total, rate)
                 stops = not last and self.stop.agree(self.workers)
                 # Before the model is judged: that may fail.
                 if last or stops or self._is_due(self.recipe.checkpoints.every):
@@ -132,9 +140,15 @@ class Loop:
                     raise self._interrupted(total)
                 if judge is not None:
                     self._evaluate(judge)
-                if last:
+                    self._tell(found["loss"], speed, total, rate, self.position.metrics)
+                if last or self._gives_up():
                     break
         return self.position
+
+    def _gives_up(self) -> bool:
+        """Whether the metric has not become better for as long as the recipe's patience."""
+        patience = self.recipe.evaluation.patience
+        return patience is not None and self.position.misses >= patience
 
     def _interrupted(self, total: int) -> Interrupted:
         where = f"step {self.position.step:,} of {total:,}"
@@ -243,7 +257,14 @@ class Loop:
         if self.log is not None:
             self.log.write({"step": self.position.step, **measurements})
 
-    def _tell(self, loss: float, speed: float, total: int) -> None:
+    def _tell(
+        self,
+        loss: float,
+        speed: float,
+        total: int,
+        rate: float,
+        metrics: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         if self.listener is None:
             return
         step = self.position.step
@@ -254,6 +275,8 @@ class Loop:
                 loss=loss,
                 tokens_per_second=speed,
                 seconds_left=(total - step) * self.position.tokens / step / speed,
+                learning_rate=self.recipe.optimizer.learning_rate * rate,
+                metrics=metrics,
             )
         )
 
@@ -262,9 +285,12 @@ class Loop:
         metrics = judge.judge(self.step, self.workers)
         step, value = self.position.step, metrics[judge.metric]
         self._write({f"dev_{name}": x for name, x in metrics.items()})
-        self.position = replace(self.position, metrics=metrics, to_judge=False)
+        misses = self.position.misses + 1
+        self.position = replace(self.position, metrics=metrics, misses=misses, to_judge=False)
         if judge.is_better(value, self.position.best):
-            self.position = replace(self.position, best=value, best_step=step, best_metrics=metrics)
+            self.position = replace(
+                self.position, best=value, best_step=step, best_metrics=metrics, misses=0
+            )
             if self.recipe.checkpoints.model == "best":
                 self.workers.by_first(lambda: self._keep(judge))
         if self.recipe.checkpoints.model == "last":

@@ -25,6 +25,7 @@ class Position:
         best_step: When that was.
         metrics: Of the last evaluation.
         best_metrics: Of the best one.
+        misses: Evaluations since the best one.
         to_judge: Whether the model is still to be judged as it is after this step.
     """
 
@@ -38,6 +39,7 @@ class Position:
     best_step: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
     best_metrics: Mapping[str, float] = field(default_factory=dict)
+    misses: int = 0
     to_judge: bool = False
 
     @classmethod

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from distil.api import load_located, load_tokenizer
 from distil.arrays import Array
 from distil.checkpoints.located import locate
 from distil.common.config import DistilBertConfig
-from distil.common.labels import BINARY, REGRESSION
+from distil.common.labels import BINARY, IGNORED, REGRESSION
 from distil.common.model import encoder_of
 from distil.common.spec import parameters
 from distil.common.steps.masking import Masking, token_counts
@@ -301,6 +303,31 @@ def _warn_of_rare(counts: Mapping[str, int]) -> None:
             "be found",
             stacklevel=2,
         )
+
+
+def class_weights(recipe: Recipe, prepared: Prepared) -> Array | None:
+    """What a label of each class counts in the loss (c); None where that is one each.
+
+    Raises:
+        ConfigError: The recipe has weights for other classes.
+    """
+    given, labels = recipe.loss.class_weights, prepared.labels
+    if given is None:
+        return None
+    if isinstance(given, dict):
+        named = {str(name): weight for name, weight in given.items()}
+        if named.keys() != set(labels) or not any(named.values()):
+            raise ConfigError(
+                "every class needs a weight, and one of them above 0",
+                expected=", ".join(labels), found=", ".join(named), where="loss.class_weights",
+            )  # fmt: skip
+        return np.array([named[name] for name in labels])
+    features = prepared.train.features
+    found = {**features.targets, **features.token_targets}["labels"]
+    counts = np.bincount(found[found != IGNORED], minlength=len(labels))
+    # A class without rows is learned from nowhere.
+    weights: Array = np.where(counts > 0, counts.sum() / (len(labels) * np.maximum(counts, 1)), 0.0)
+    return weights
 
 
 def described(prepared: Prepared) -> str:

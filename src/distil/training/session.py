@@ -28,7 +28,7 @@ from distil.training.log import Log, read_log
 from distil.training.loop import Listener, Loop
 from distil.training.metrics import check_metric, check_packages
 from distil.training.position import Position
-from distil.training.preparing import Prepared, described, load_model, prepare
+from distil.training.preparing import Prepared, class_weights, described, load_model, prepare
 from distil.training.report import CURVES, draw_curves, write_recipe
 from distil.training.result import TrainingResult, finished, write_result
 from distil.training.teacher import check_lesson, load_teacher
@@ -125,6 +125,11 @@ def _run_together(
     try:
         with watched(tells=workers.is_first) as loop.stop:
             position = loop.run()
+            if workers.is_first and position.step < loop.total_steps():
+                LOGGER.info(
+                    "stopped early after step %s: no better %s in %s evaluations",
+                    f"{position.step:,}", judge and judge.metric, position.misses,
+                )  # fmt: skip
     finally:
         if log is not None:
             log.close()
@@ -169,12 +174,14 @@ def _model_and_step(
     if recipe.teacher is None:
         model = load_model(recipe, framework, prepared)
         module = part(framework, "training.step")
-        return model, module.Step(model, recipe, workers)
+        weights = class_weights(recipe, prepared)
+        return model, module.Step(model, recipe, workers, class_weights=weights)
     teacher = load_teacher(recipe, recipe.teacher, framework, prepared)
     model = load_model(recipe, framework, prepared, teacher)
     check_lesson(recipe, model, teacher, prepared)
     module = part(framework, "training.teaching")
-    return model, module.TeachingStep(model, recipe, teacher, workers)
+    weights = class_weights(recipe, prepared)
+    return model, module.TeachingStep(model, recipe, teacher, workers, class_weights=weights)
 
 
 def _log(recipe: Recipe, position: Position, workers: Workers) -> Log | None:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from distil.common.labels import CROSS_ENTROPY
 from distil.common.rules import NATURAL, TEXT, one_of
 from distil.common.steps.recipe_course import (
     CardSection,
     CheckpointsSection,
     EvaluationSection,
     LogSection,
+    LossSection,
     OptimizerSection,
     ScheduleSection,
 )
@@ -67,6 +69,7 @@ class Recipe(Section):
     seed: int = setting(NATURAL, 0)
     precision: str = setting(one_of(PRECISIONS), "float32")
     optimizer: OptimizerSection = field(default_factory=OptimizerSection)
+    loss: LossSection = field(default_factory=LossSection)
     schedule: ScheduleSection = field(default_factory=ScheduleSection)
     masking: MaskingSection = field(default_factory=MaskingSection)
     evaluation: EvaluationSection = field(default_factory=EvaluationSection)
@@ -77,6 +80,12 @@ class Recipe(Section):
     def check_together(self) -> None:  # noqa: D102
         if self.task == EMBEDDINGS:
             self._check_embeddings()
+        self._check_loss()
+        if self.evaluation.patience is not None and not self.data.has_dev:
+            raise ConfigError(
+                "training cannot stop early without dev rows", expected="data.dev, say",
+                where="evaluation.patience",
+            )  # fmt: skip
         if self.teacher is None:
             if self.model.name is None:
                 raise ConfigError("model.name is missing", where="model.name")
@@ -98,6 +107,23 @@ class Recipe(Section):
                 found=f"{self.model.name!r} and {list(self.teacher.layers)}",
                 where="teacher.layers", fix="set one of them to null",
             )  # fmt: skip
+
+    def _check_loss(self) -> None:
+        """Refuse what has no effect on the loss of this task."""
+        task = TASKS.get(self.task)
+        is_plain = self.model.config.get("problem_type") in (None, CROSS_ENTROPY)
+        learns = self.teacher is None or self.distillation.alpha_task
+        has = {
+            "class_weights": is_plain and task is not None and task.class_column is not None,
+            "label_smoothing": is_plain and task is not None and task.targets == ("labels",),
+        }
+        for name, fits in has.items():
+            if getattr(self.loss, name) and not (fits and learns):
+                raise ConfigError(
+                    f"the loss has no {name}", found=f"a recipe for {self.task}"
+                    + ("" if learns else " that learns from its teacher alone"),
+                    where=f"loss.{name}", fix="leave it out",
+                )  # fmt: skip
 
     def _check_embeddings(self) -> None:
         if self.teacher is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 from distil.common.rules import (
     AMOUNT,
@@ -12,15 +13,30 @@ from distil.common.rules import (
     RATE,
     SHARE,
     TEXT,
+    Rule,
     integer,
+    is_number,
     one_of,
     or_none,
 )
-from distil.common.steps.recipe_rules import NAMES, Section, setting
+from distil.common.steps.recipe_rules import NAMES, Section, refused, setting
 
-SCHEDULES = ("linear", "cosine", "constant")
+SCHEDULES = (
+    "linear", "cosine", "constant", "polynomial", "inverse-sqrt", "cosine-restarts",
+    "warmup-stable-decay",
+)  # fmt: skip
+BALANCED = "balanced"
+_DECAY = Rule("a number above 0, at most 1", lambda v: is_number(v) and 0 < v <= 1)
+_WEIGHTS = Rule(
+    f'"{BALANCED}", or a table from the name of every class to its weight, 0 or more',
+    lambda v: v is None or v == BALANCED
+    or (isinstance(v, dict) and len(v) > 0 and all(map(AMOUNT.holds, v.values()))),
+)  # fmt: skip
 # Batches of every epoch are counted before the first; `schedule.steps` has no such limit.
 _MOST_EPOCHS = 10_000
+# Settings that one kind of schedule has; kinds that never reach a floor.
+_ONLY_OF = {"power": "polynomial", "cycles": "cosine-restarts", "decay": "warmup-stable-decay"}
+_NO_FLOOR = ("constant", "inverse-sqrt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +50,9 @@ class OptimizerSection(Section):
         beta_2: Decay of the running mean of squared gradients.
         epsilon: Added to the denominator.
         clip: Largest norm of all gradients together; None does not clip.
+        layer_decay: Factor of the learning rate for every layer that lies further from the head
+            (ELECTRA, Clark et al. 2020): the last layer has it once, the embeddings once more
+            than the first layer.
     """
 
     learning_rate: float = setting(POSITIVE, 5e-5)
@@ -42,6 +61,22 @@ class OptimizerSection(Section):
     beta_2: float = setting(RATE, 0.999)
     epsilon: float = setting(POSITIVE, 1e-8)
     clip: float | None = setting(or_none(POSITIVE), 1.0)
+    layer_decay: float = setting(_DECAY, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSection(Section):
+    """The loss on the labels in training; dev losses are plain.
+
+    Attributes:
+        class_weights: What the label of a class counts in the mean, as torch.nn.CrossEntropyLoss
+            has it: a weight for every class by its name; or "balanced", by which every class
+            counts as much as any other (rows / (classes * rows of the class)).
+        label_smoothing: Share of the right answer that is spread over all (Szegedy et al. 2016).
+    """
+
+    class_weights: str | Mapping[str, float] | None = setting(_WEIGHTS, None)
+    label_smoothing: float = setting(RATE, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +86,33 @@ class ScheduleSection(Section):
     Attributes:
         epochs: Passes over the training rows.
         steps: Number of steps; None goes by `epochs`.
-        kind: Decay after the warm-up: "linear" or "cosine" to 0, or "constant".
+        kind: Decay after the warm-up: "linear", "cosine", "polynomial", "cosine-restarts",
+            "constant", "inverse-sqrt", or "warmup-stable-decay", which is linear at the end.
         warmup: Fraction of the steps in which the rate rises from 0.
+        floor: What it decays to, as a fraction of the peak.
+        power: Of "polynomial".
+        cycles: Number of them, of "cosine-restarts".
+        decay: Fraction of the steps in which "warmup-stable-decay" decays.
     """
 
     epochs: int = setting(integer(1, _MOST_EPOCHS), 3)
     steps: int | None = setting(or_none(COUNT), None)
     kind: str = setting(one_of(SCHEDULES), "linear")
     warmup: float = setting(SHARE, 0.1)
+    floor: float = setting(SHARE, 0.0)
+    power: float = setting(POSITIVE, 2.0)
+    cycles: int = setting(COUNT, 1)
+    decay: float = setting(SHARE, 0.1)
+
+    def check_together(self) -> None:  # noqa: D102
+        for name, kind in _ONLY_OF.items():
+            default = next(item.default for item in fields(self) if item.name == name)
+            if self.kind != kind and getattr(self, name) != default:
+                raise refused(name, f"{default}, unless kind is {kind}", getattr(self, name))
+        if self.kind in _NO_FLOOR and self.floor:
+            raise refused("floor", f"0 where kind is {self.kind}", self.floor)
+        if self.kind == "warmup-stable-decay" and self.warmup + self.decay > 1:
+            raise refused("decay", "warmup and decay at most 1 together", self.decay)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +123,14 @@ class EvaluationSection(Section):
         every: Steps between evaluations; None evaluates after every epoch.
         metric: The metric that decides which model is best; None takes the task's usual one.
         tokens: Tokens in a batch, padding included.
+        patience: Stop early after so many evaluations in a row without a better metric; None
+            trains to the end.
     """
 
     every: int | None = setting(or_none(COUNT), None)
     metric: str | None = setting(or_none(TEXT), None)
     tokens: int = setting(COUNT, 4096)
+    patience: int | None = setting(or_none(COUNT), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from distil.arrays import Array
+from distil.common.labels import IGNORED
 from distil.common.spec import Weight
 from distil.common.steps.batching import Batch
 
@@ -83,12 +84,33 @@ def summed(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(part[name] for part in parts) for name in parts[0]}
 
 
-def shares_of(counts: Mapping[str, int], totals: Mapping[str, int]) -> dict[str, float]:
+def shares_of(counts: Mapping[str, float], totals: Mapping[str, float]) -> dict[str, float]:
     """What each loss of a part counts in that of its step.
 
     A loss is a mean: over so many labels, tokens or rows of the part, of so many of the step.
     """
-    return {name: count / max(1, totals[name]) for name, count in counts.items()}
+    return {name: count / totals[name] if totals[name] else 0.0 for name, count in counts.items()}
+
+
+def counted_in(part: Batch, class_weights: Array | None) -> float:
+    """How much the labels of a part count: one each, or the weights of their classes (c)."""
+    if class_weights is None or not len(part.rows):
+        return part.counted
+    labels = part.inputs["labels"]
+    return float(class_weights[labels[labels != IGNORED]].sum())
+
+
+def rate_scale(weight: Weight, layers: int, decay: float) -> float:
+    """What the learning rate of a weight is multiplied by.
+
+    Args:
+        weight: Of the model.
+        layers: How many the model has.
+        decay: The factor for every layer that lies further from the head.
+    """
+    if weight.layer is not None:
+        return float(decay ** (layers - weight.layer))
+    return float(decay ** (layers + 1)) if weight.in_encoder else 1.0
 
 
 def seeds_for(place: Sequence[int], part: int, count: int) -> list[int]:

@@ -15,11 +15,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from distil.arrays import Array
 from distil.common.model import Model, encoder_of
 from distil.common.steps.batching import Batch, for_each
 from distil.common.steps.layers import default_layers, matched_layers
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.recipe_model import DistillationSection
+from distil.common.steps.stepping import counted_in
 
 # In place of an answer's scores at padding, where there is nothing to be learned: e to this is 0.
 NO_SCORE = -1e30
@@ -45,6 +47,7 @@ class Teaching:
     teacher: Model
     settings: DistillationSection
     matched: tuple[int, ...]
+    class_weights: Array | None
 
     def _take_teacher(self, teacher: Model, recipe: Recipe) -> None:
         """Know the teacher, and what is to be learned from it."""
@@ -61,9 +64,10 @@ class Teaching:
             layers = usual
         self.matched = matched_layers(self.model.config, teacher.config, layers)
 
-    def counts(self, part: Batch) -> dict[str, int]:
+    def counts(self, part: Batch) -> dict[str, float]:
         """How much of a part each loss is the mean of."""
-        return counts_of(part, self.model.task, self.settings)
+        found = counts_of(part, self.model.task, self.settings)
+        return {**found, "task": counted_in(part, self.class_weights)}
 
     def _losses(self, inputs: Mapping[str, Any], shares: Mapping[str, Any]) -> dict[str, Any]:
         """Every loss of a part, times its share in that of the step."""
@@ -80,7 +84,9 @@ class Teaching:
             found["ce"] = self._predictions(student, teacher, shown)
         if settings.alpha_task:
             found["task"] = (
-                student.loss if wanted is None else self._task_loss(student.logits, inputs, wanted)
+                self._label_loss(student, inputs)
+                if wanted is None
+                else self._task_loss(student.logits, inputs, wanted)
             )
         if settings.alpha_cos:
             found["cos"] = measures.cosine_distance(
@@ -183,6 +189,10 @@ class Teaching:
 
     def _wanted(self, inputs: Mapping[str, Any], shown: Any) -> Any:
         """Of masked-LM the tokens whose words are scored (m), by place in `input_ids` (b * s)."""
+        raise NotImplementedError
+
+    def _label_loss(self, output: Any, inputs: Mapping[str, Any]) -> Any:
+        """The loss on the labels, see `Step`."""
         raise NotImplementedError
 
     def _task_loss(self, logits: Any, inputs: Mapping[str, Any], wanted: Any) -> Any:

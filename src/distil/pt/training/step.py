@@ -24,12 +24,15 @@ from distil.common.steps.stepping import (
     STEPS,
     WEIGHT,
     Evaluation,
+    counted_in,
     decays,
     is_frozen,
+    rate_scale,
     seeds_for,
     shares_of,
     summed,
 )
+from distil.pt import losses
 from distil.pt.model import DistilBertPreTrainedModel
 from distil.pt.training.forward import forward
 from distil.pt.training.workers import Workers
@@ -43,6 +46,7 @@ class Step:
         model: To be trained.
         recipe: How.
         workers: Who take the steps together; None for this process alone.
+        class_weights: What a label of each class counts (c); None for one each.
         unused: Whether the losses leave weights of the model without gradients.
     """
 
@@ -52,11 +56,13 @@ class Step:
         recipe: Recipe,
         workers: Workers | None = None,
         *,
+        class_weights: Array | None = None,
         unused: bool = False,
     ) -> None:
         self.workers = workers or Workers()
         self.model = model.to(self.workers.device)
         self.recipe = recipe
+        self.class_weights = class_weights
         self.steps = 0
         table = list(parameters(model.config, model.task))
         self.weights = {weight.name: _parameter(model, weight) for weight in table}
@@ -69,13 +75,16 @@ class Step:
             weight.data = weight.data.clone()
         self.trained = {n: weight for n, weight in self.weights.items() if weight.requires_grad}
         settings = recipe.optimizer
-        decayed = {weight.name for weight in table if decays(weight)}
-        groups = [
-            {"params": [w for n, w in self.trained.items() if n in decayed]},
-            {"params": [w for n, w in self.trained.items() if n not in decayed], "weight_decay": 0},
-        ]
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for weight in table:
+            if weight.name in self.trained:
+                scale = rate_scale(weight, model.config.n_layers, settings.layer_decay)
+                groups.setdefault((scale, decays(weight)), []).append(self.weights[weight.name])
         self.optimizer = torch.optim.AdamW(
-            groups,
+            [
+                {"params": some, "scale": scale, **({} if decayed else {"weight_decay": 0})}
+                for (scale, decayed), some in groups.items()
+            ],
             betas=(settings.beta_1, settings.beta_2),
             eps=settings.epsilon,
             weight_decay=settings.weight_decay,
@@ -112,15 +121,25 @@ class Step:
         (losses["loss"] * self.workers.size).backward()
         return {name: loss.item() for name, loss in losses.items()}
 
-    def counts(self, part: Batch) -> dict[str, int]:
+    def counts(self, part: Batch) -> dict[str, float]:
         """How much of a part each loss is the mean of."""
-        return {"loss": part.counted}
+        return {"loss": counted_in(part, self.class_weights)}
 
     def _losses(
         self, inputs: Mapping[str, Tensor], shares: Mapping[str, float]
     ) -> dict[str, Tensor]:
         """What is made smaller, `loss`, and what else is to be known, each times its share."""
-        return {"loss": forward(self.model, inputs).loss * shares["loss"]}
+        return {"loss": self._label_loss(forward(self.model, inputs), inputs) * shares["loss"]}
+
+    def _label_loss(self, output: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+        """The loss on the labels: the model's own, or with weights or smoothing."""
+        smoothing = self.recipe.loss.label_smoothing
+        if self.class_weights is None and not smoothing:
+            return output.loss
+        logits = output.logits.flatten(0, -2)
+        return losses.cross_entropy(
+            logits, inputs["labels"].flatten(), self.class_weights, smoothing
+        )
 
     def _apply(self, learning_rate: float) -> float:
         """Change the weights by their gradients, and give the norm of those."""
@@ -134,7 +153,7 @@ class Step:
         if limit is not None and norm > limit:
             nn.utils.clip_grads_with_norm_(self.trained.values(), limit, norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["scale"]
         self.optimizer.step()
         self.optimizer.zero_grad()
         return norm.item()

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from distil.arrays import Array
 from distil.common.model import encoder_of
 from distil.common.outputs import HeadOutput, ModelOutput
 from distil.common.steps.batching import for_each
@@ -35,6 +36,7 @@ class TeachingStep(Teaching, Step):
         recipe: With a teacher.
         teacher: Of the student's task; it is not changed.
         workers: Who take the steps together; None for this process alone.
+        class_weights: What a label of each class counts (c); None for one each.
     """
 
     measures = distillation
@@ -45,10 +47,12 @@ class TeachingStep(Teaching, Step):
         recipe: Recipe,
         teacher: DistilBertPreTrainedModel,
         workers: Workers | None = None,
+        *,
+        class_weights: Array | None = None,
     ) -> None:
         # Hidden states, vectors and attentions alone teach the head nothing.
         unused = not (recipe.distillation.alpha_ce or recipe.distillation.alpha_task)
-        super().__init__(model, recipe, workers, unused=unused)
+        super().__init__(model, recipe, workers, class_weights=class_weights, unused=unused)
         check_alone(recipe.distillation, self.workers.size)
         self._take_teacher(teacher.to(self.workers.device).eval().requires_grad_(False), recipe)
         for weight in teacher.parameters():
@@ -100,7 +104,9 @@ class TeachingStep(Teaching, Step):
     def _task_loss(self, logits: Tensor, inputs: Mapping[str, Tensor], wanted: Tensor) -> Tensor:
         # Both are in ascending order, and every token to be guessed is among those scored.
         guessed = torch.searchsorted(wanted, inputs[PLACES].long())
-        return losses.cross_entropy(logits[guessed], inputs["labels"])
+        return losses.cross_entropy(
+            logits[guessed], inputs["labels"], smoothing=self.recipe.loss.label_smoothing
+        )
 
     def _times(self, loss: Tensor, share: float) -> Tensor:
         return loss * share

@@ -25,12 +25,15 @@ from distil.common.steps.stepping import (
     STEPS,
     WEIGHT,
     Evaluation,
+    counted_in,
     decays,
     is_frozen,
+    rate_scale,
     seeds_for,
     shares_of,
     summed,
 )
+from distil.tf import losses
 from distil.tf.model import TFDistilBertPreTrainedModel
 from distil.tf.training.forward import forward
 from distil.tf.training.workers import Workers
@@ -44,6 +47,7 @@ class Step:
         model: To be trained.
         recipe: How.
         workers: Who take the steps together; None for this process alone.
+        class_weights: What a label of each class counts (c); None for one each.
     """
 
     def __init__(
@@ -51,10 +55,13 @@ class Step:
         model: TFDistilBertPreTrainedModel,
         recipe: Recipe,
         workers: Workers | None = None,
+        *,
+        class_weights: Array | None = None,
     ) -> None:
         self.workers = workers or Workers()
         self.model = model
         self.recipe = recipe
+        self.class_weights = class_weights
         self.steps = 0
         table = list(parameters(model.config, model.task))
         self.swapped = {weight.name: owner(model, weight)[2] for weight in table}
@@ -64,6 +71,8 @@ class Step:
                 self.weights[weight.name].trainable = False
         self.trained = {n: weight for n, weight in self.weights.items() if weight.trainable}
         self.decayed = {weight.name for weight in table if decays(weight)}
+        layers, decay = model.config.n_layers, recipe.optimizer.layer_decay
+        self.scales = {weight.name: rate_scale(weight, layers, decay) for weight in table}
         self.means = {
             (kind, name): tf.Variable(tf.zeros_like(weight.value), trainable=False)
             for kind in (MEAN, SQUARE)
@@ -115,16 +124,26 @@ class Step:
         trained = [weight.value for weight in self.trained.values()]
         return losses, tape.gradient(losses["loss"], trained, unconnected_gradients="zero")
 
-    def counts(self, part: Batch) -> dict[str, int]:
+    def counts(self, part: Batch) -> dict[str, float]:
         """How much of a part each loss is the mean of."""
-        return {"loss": part.counted}
+        return {"loss": counted_in(part, self.class_weights)}
 
     def _losses(
         self, inputs: Mapping[str, tf.Tensor], shares: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """What is made smaller, `loss`, and what else is to be known, each times its share."""
-        loss = forward(self.model, inputs, training=True).loss
+        loss = self._label_loss(forward(self.model, inputs, training=True), inputs)
         return {"loss": loss * tf.cast(shares["loss"], loss.dtype)}
+
+    def _label_loss(self, output: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The loss on the labels: the model's own, or with weights or smoothing."""
+        smoothing = self.recipe.loss.label_smoothing
+        if self.class_weights is None and not smoothing:
+            return output.loss
+        logits = tf.reshape(output.logits, (-1, output.logits.shape[-1]))
+        return losses.cross_entropy(
+            logits, tf.reshape(inputs["labels"], (-1,)), self.class_weights, smoothing
+        )
 
     def _apply(self, found: Sequence[Any], learning_rate: float) -> dict[str, float]:
         """Change the weights by the gradients that each device has found, and give measurements."""
@@ -164,15 +183,16 @@ class Step:
             factor = tf.minimum(settings.clip / (norm + 1e-6), 1)
             gradients = [gradient * factor for gradient in gradients]
         for (name, weight), gradient in zip(self.trained.items(), gradients, strict=True):
-            variable = weight.value
+            variable, scale = weight.value, self.scales[name]
+            rate = scalars["lr"] if scale == 1 else scalars["lr"] * scale
             if name in self.decayed and settings.weight_decay:
-                variable.assign(variable * (1 - scalars["lr"] * settings.weight_decay))
+                variable.assign(variable * (1 - rate * settings.weight_decay))
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=self.means[MEAN, name].handle,
                 v=self.means[SQUARE, name].handle,
                 grad=gradient,
-                **scalars,
+                **{**scalars, "lr": rate},
             )
         return {**losses, "gradient_norm": norm}
 

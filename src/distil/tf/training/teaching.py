@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from distil.arrays import Array
 from distil.common.model import encoder_of
 from distil.common.outputs import HeadOutput, ModelOutput
 from distil.common.steps.batching import for_each
@@ -33,6 +34,7 @@ class TeachingStep(Teaching, Step):
         recipe: With a teacher.
         teacher: Of the student's task; it is not changed.
         workers: Who take the steps together; None for this process alone.
+        class_weights: What a label of each class counts (c); None for one each.
     """
 
     measures = distillation
@@ -43,8 +45,10 @@ class TeachingStep(Teaching, Step):
         recipe: Recipe,
         teacher: TFDistilBertPreTrainedModel,
         workers: Workers | None = None,
+        *,
+        class_weights: Array | None = None,
     ) -> None:
-        super().__init__(model, recipe, workers)
+        super().__init__(model, recipe, workers, class_weights=class_weights)
         check_alone(recipe.distillation, self.workers.replicas)
         self._take_teacher(teacher, recipe)
 
@@ -105,7 +109,11 @@ class TeachingStep(Teaching, Step):
     ) -> tf.Tensor:
         # Both are in ascending order, and every token to be guessed is among those scored.
         guessed = tf.searchsorted(wanted, tf.cast(inputs[PLACES], tf.int64))
-        return losses.cross_entropy(tf.gather(logits, guessed), inputs["labels"])
+        return losses.cross_entropy(
+            tf.gather(logits, guessed),
+            inputs["labels"],
+            smoothing=self.recipe.loss.label_smoothing,
+        )
 
     def _times(self, loss: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
         return loss * tf.cast(share, loss.dtype)
