@@ -12,6 +12,7 @@ from distil.common import tasks
 from distil.common.inference.model import Engine, InferenceModel
 from distil.common.sentences import SentenceEncoding
 from distil.common.tasks import AnyTask, Task, find_task
+from distil.errors import InputError
 from distil.frameworks import Form, PyTorch, TensorFlow, choose_form, model_class
 from distil.optimization import load_with_engine, pack
 from distil.storage.hub import HubOptions
@@ -233,8 +234,14 @@ def save(
         **options: `format` and `max_shard_size`, see `save_pretrained`.
 
     Raises:
+        InputError: It is not a model, or not a tokenizer.
         CheckpointError: It cannot be written; what was there before is intact.
     """
+    for what, value in (("model", model), ("tokenizer", tokenizer)):
+        if value is not None and not hasattr(value, "save_pretrained"):
+            raise InputError(
+                f"not a {what} that can be saved", found=type(value).__name__, where=what
+            )
     model.save_pretrained(folder, **options)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)

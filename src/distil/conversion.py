@@ -33,6 +33,7 @@ from distil.errors import CheckpointError, InputError
 from distil.frameworks import FRAMEWORKS, import_framework
 from distil.storage.formats import FORMAT_ALIASES, TOKENIZER_FILES, layout_of
 from distil.storage.hub import HubOptions
+from distil.storage.paths import path_of
 from distil.storage.tensors import FLOATS
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def convert(
     format_name = _format_called(to)
     wanted = _dtype_called(dtype)
     asked = None if task is None else find_task(task)
-    target = Path(target)
+    target = path_of(target, "target")
     _check_target(target, force=force)
     options = HubOptions(
         revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
@@ -210,7 +211,7 @@ def convert(
 
 
 def _format_called(name: str) -> str:
-    found = FORMAT_ALIASES.get(name, name)
+    found = FORMAT_ALIASES.get(str(name), name)
     if found not in FORMATS:
         raise InputError(
             "unknown checkpoint format",
@@ -220,7 +221,7 @@ def _format_called(name: str) -> str:
 
 
 def _dtype_called(name: str | None) -> np.dtype[Any] | None:
-    if name is not None and name not in _DTYPES:
+    if name is not None and str(name) not in _DTYPES:
         raise InputError(
             "unknown type", expected=", ".join(_DTYPES), found=repr(name), where="dtype"
         )

@@ -15,8 +15,10 @@ from typing import Any
 from distil.benchmarking.entrants import DTYPES, Entrant, Measurement, ways
 from distil.common.config import DistilBertConfig
 from distil.common.inference.calibration import sample_texts
+from distil.common.rules import as_list
 from distil.common.tasks import TASKS, find_task, task_of_checkpoint
 from distil.errors import InputError
+from distil.pipelines.checks import check_count
 
 # A faster way may lose this share of accuracy, or change this share of the answers.
 _ACCURACY_LOST = 0.005
@@ -75,8 +77,10 @@ def bench(
         DistilError: The checkpoint cannot be loaded, or cannot predict these rows.
     """
     chosen = task_of(name, task)
-    rows = _made_up() if rows is None else list(rows)
-    _check(chosen, rows, labels, dtypes, rounds)
+    rows = _made_up() if rows is None else as_list(rows, "rows")
+    dtypes = [str(dtype) for dtype in as_list(dtypes, "dtypes")]
+    check_count(rounds, "rounds")
+    _check(chosen, rows, labels, dtypes)
     config = _config(name)
     if labels is not None:
         labels = _label_names(labels, config)
@@ -141,14 +145,11 @@ def _check(
     rows: Sequence[Any],
     labels: Sequence[str] | None,
     dtypes: Sequence[str],
-    rounds: int,
 ) -> None:
     if not rows:
         raise InputError(
             "there are no rows to measure on", expected="at least one row", where="rows"
         )
-    if rounds < 1:
-        raise InputError("nothing to measure", expected="at least 1", found=rounds, where="rounds")
     unknown = sorted(set(dtypes) - set(DTYPES))
     if unknown or not dtypes:
         raise InputError(

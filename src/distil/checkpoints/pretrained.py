@@ -25,6 +25,7 @@ from distil.errors import InputError
 from distil.frameworks import FRAMEWORKS
 from distil.storage import hub
 from distil.storage.formats import FORMAT_ALIASES
+from distil.storage.paths import path_of
 
 
 class Pretrained(Model):
@@ -204,7 +205,7 @@ class Pretrained(Model):
             InputError: An argument is unknown or refused.
             CheckpointError: It cannot be written; what was there before is still whole.
         """
-        folder = Path(keywords.first_argument(folder, options, "save_directory"))
+        folder = path_of(keywords.first_argument(folder, options, "save_directory"), "folder")
         keywords.saving(options)
         if saved_model and self.framework != "tf":
             raise InputError("only TensorFlow writes a SavedModel", where="saved_model")
@@ -225,7 +226,7 @@ class Pretrained(Model):
             },
             config=config,
             task=self.task,
-            format=FORMAT_ALIASES.get(format, format),
+            format=FORMAT_ALIASES.get(str(format), format),
             max_shard_size=max_shard_size,
             write_config=True,
         )

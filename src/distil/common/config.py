@@ -47,6 +47,7 @@ from distil.common.rules import (
 from distil.errors import CheckpointError, ConfigError, shorten, shown
 from distil.storage import hub
 from distil.storage.files import read_json, read_yaml, write_json
+from distil.storage.paths import check_name, is_file
 from distil.storage.pending import current_config
 
 MODEL_TYPE = "distilbert"
@@ -307,8 +308,9 @@ class DistilBertConfig(ConfigHabits):
         name = keywords.in_subfolder(name, options)
         pair = options.pop("return_unused_kwargs", False)
         hub_options, overrides = hub.split_options(keywords.loading(options))
+        check_name(name, "name")
         path = Path(name)
-        in_folder = not path.is_file()
+        in_folder = not is_file(path)
         if in_folder:
             path = current_config(hub.snapshot(str(name), hub_options, files=[FILE_NAME]))
         try:

@@ -6,10 +6,12 @@ needs are in `distil.common.config_rules` and `distil.common.steps.recipe_rules`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from sys import float_info
 from typing import Any
+
+from distil.errors import InputError, shown
 
 _LARGEST = 2**31 - 1  # ids and positions have to fit the 32-bit integers of both frameworks
 
@@ -36,6 +38,30 @@ def is_number(value: Any) -> bool:
 def is_text(value: Any) -> bool:
     """Whether `value` is a string that is not empty."""
     return isinstance(value, str) and bool(value)
+
+
+def as_list(value: Any, where: str) -> list[Any]:
+    """The items of an argument.
+
+    Raises:
+        InputError: It is a single value, or a table.
+    """
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise InputError("not a list", expected="a list", found=shown(value), where=where)
+    return list(value)
+
+
+def as_table(value: Any, where: str) -> dict[Any, Any]:
+    """The values of an argument by their names.
+
+    Raises:
+        InputError: It is not a table.
+    """
+    if not isinstance(value, Mapping):
+        raise InputError(
+            "not a table", expected='{"name": ..., ...}', found=shown(value), where=where
+        )
+    return dict(value)
 
 
 def integer(least: int, most: int = _LARGEST) -> Rule:

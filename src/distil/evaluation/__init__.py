@@ -15,8 +15,10 @@ from copy import copy
 from importlib.util import find_spec
 from itertools import islice, tee
 from pathlib import Path
+from sys import maxsize
 from typing import Any
 
+from distil.common.rules import as_list, as_table
 from distil.common.tasks import find_task
 from distil.errors import InputError, not_installed
 from distil.evaluation.findings import Findings
@@ -27,8 +29,9 @@ from distil.evaluation.speed import Counted, measure
 from distil.measures.statistics import Difference, Estimate
 from distil.pipelines import pipeline
 from distil.pipelines.base import Pipeline
-from distil.pipelines.checks import check_unused
+from distil.pipelines.checks import check_count, check_unused
 from distil.reading import Row, rows_from
+from distil.storage.paths import path_of
 
 __all__ = ["Against", "Difference", "Estimate", "Evaluation", "JudgedRow", "evaluate"]
 
@@ -92,7 +95,15 @@ def evaluate(
         FrameworkError: A package is missing: metrics need the extra "train".
         DistilError: The model cannot be loaded.
     """
-    retrieval = task is not None and task.lower() == _RETRIEVAL
+    check_count(seed, "seed", least=0)
+    if max_rows is not None:
+        check_count(max_rows, "max_rows", least=0)
+        max_rows = min(max_rows, maxsize)
+    columns = as_table({} if columns is None else columns, "columns")
+    slices = as_list(slices, "slices")
+    page = None if report is None else path_of(report, "report")
+    rows_file = None if predictions is None else path_of(predictions, "predictions")
+    retrieval = isinstance(task, str) and task.lower() == _RETRIEVAL
     chosen = "sentence-embeddings" if retrieval else task
     form = {"framework": framework, "engine": engine, "dtype": dtype or "float32"}
     if isinstance(model, Pipeline):
@@ -101,7 +112,7 @@ def evaluate(
         )
     first = _pipeline(model, chosen, form | options)
     second = None if against is None else _other(against, model, first, form, options)
-    judge = judge_for(_RETRIEVAL if retrieval else first.task, first.model.config, columns or {})
+    judge = judge_for(_RETRIEVAL if retrieval else first.task, first.model.config, columns)
     _check_packages(judge, report)
     found = Findings(judge, tuple(slices), compared=second is not None)
     counted = Counted(first.model)
@@ -109,8 +120,8 @@ def evaluate(
     first.model = counted
     with ExitStack() as stack:
         writer = None
-        if predictions is not None:
-            writer = stack.enter_context(open_predictions(Path(predictions)))
+        if rows_file is not None:
+            writer = stack.enter_context(open_predictions(rows_file))
         for row, asked, judged, other in _judged(
             judge, first, second, islice(rows_from(data), max_rows)
         ):
@@ -133,10 +144,10 @@ def evaluate(
         model=_name(model), task=_RETRIEVAL if retrieval else first.task,
         against=None if against is None else _name(against), speed=speed, seed=seed,
     )  # fmt: skip
-    if report is not None:
+    if page is not None:
         from distil.evaluation.report import write_report  # noqa: PLC0415 - matplotlib is optional
 
-        write_report(result, Path(report))
+        write_report(result, page)
     return result
 
 

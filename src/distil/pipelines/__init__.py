@@ -38,6 +38,7 @@ from distil.pipelines.masks import FillMaskPipeline
 from distil.pipelines.tokens import TokenClassificationPipeline
 from distil.storage import hub
 from distil.storage.hub import HubOptions
+from distil.storage.paths import is_folder
 
 # By task; two read the encoder alone, and "feature-extraction" names the other one.
 PIPELINES: Mapping[str, type[Pipeline]] = {
@@ -203,8 +204,8 @@ def _own(tokenizer: Any) -> Any:
 
 def _lasting(name: Any) -> Any:
     """What names the same folder wherever a process is started; anything else as it is."""
-    is_folder = isinstance(name, str | Path) and name != "" and Path(name).is_dir()
-    return str(Path(name).resolve()) if is_folder else name
+    found = isinstance(name, str | Path) and name != "" and is_folder(name)
+    return str(Path(name).resolve()) if found else name
 
 
 def _bundled(asked: Task | None) -> Path:

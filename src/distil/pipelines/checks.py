@@ -31,7 +31,7 @@ def check_choice(value: Any, choices: Iterable[str], where: str) -> None:
     Raises:
         InputError: It is not.
     """
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise InputError(
             f"unknown {where}", expected=" or ".join(choices), found=repr(value), where=where
         )

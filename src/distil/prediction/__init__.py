@@ -12,6 +12,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, overload
 
+from distil.common.rules import as_list
 from distil.errors import InputError, shown
 from distil.prediction.files import predict_files
 from distil.prediction.job import PredictedFiles
@@ -142,7 +143,7 @@ def predict(
             fix="pass the model first, then the texts",
         )  # fmt: skip
     pipe = make_pipeline(name, task=task, framework=framework, **options)
-    texts = [texts] if isinstance(texts, str) else list(texts)
+    texts = [texts] if isinstance(texts, str) else as_list(texts, "texts")
     rows = make_rows(pipe.task, texts, given)
     found = [result for _, result in pipe.stream(enumerate(rows))]
     return Prediction(

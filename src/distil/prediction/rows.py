@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from distil.common.rules import as_list
 from distil.common.tasks import TASKS
 from distil.errors import InputError
 
@@ -68,8 +69,8 @@ def seconds(task: str, given: Mapping[str, Any], count: int | None = None) -> li
             raise InputError(f"{task} needs {wanted}", found="none", where=wanted)
         return None
     if wanted == "choices":
-        return [list(value)] * (count or 1)
-    values = [value] if isinstance(value, str) else list(value)
+        return [as_list(value, wanted)] * (count or 1)
+    values = [value] if isinstance(value, str) else as_list(value, wanted)
     if len(values) == 1:
         return values * (count or 1)
     if len(values) != count:

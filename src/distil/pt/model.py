@@ -17,6 +17,7 @@ from distil.checkpoints.pretrained import Pretrained
 from distil.common.config import DistilBertConfig
 from distil.common.model import encoder_of, filled_later
 from distil.common.spec import Weight
+from distil.errors import InputError
 from distil.pt import outputs as _outputs  # noqa: F401 - registers them
 from distil.pt import weights
 from distil.pt.compatibility import Habits
@@ -58,9 +59,16 @@ class DistilBertPreTrainedModel(Habits, Pretrained, nn.Module):
         device: str | None,
         **options: Any,
     ) -> Self:
+        try:
+            target = None if device is None else torch.device(device)
+            torch.empty(0, device=target)
+        except (RuntimeError, AssertionError) as error:  # no such device, or no CUDA in PyTorch
+            raise InputError(
+                "unknown device", expected='"cpu", "cuda:0", ...', found=str(error).splitlines()[0],
+                where="device",
+            ) from None  # fmt: skip
         with filled_later():
             model = cls(config, **options)
-        target = None if device is None else torch.device(device)
         model.fill(read, seed=seed, dtype=getattr(torch, dtype), device=target)
         return model.eval()
 

@@ -162,7 +162,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         CheckpointError: The system refuses to write: no room, or no right.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    temporary = path.parent / f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
     try:
         yield temporary
         with temporary.open("rb+") as file:

@@ -135,7 +135,7 @@ def bytes_of(size: str | int | None) -> int | None:
 def _dotted(variant: str | None) -> str:
     if variant is None:
         return ""
-    if not variant.replace("-", "").replace("_", "").isalnum():
+    if not isinstance(variant, str) or not variant.replace("-", "").replace("_", "").isalnum():
         raise CheckpointError(
             "variant cannot be part of a file name",
             expected="letters, digits, - and _", found=repr(variant),

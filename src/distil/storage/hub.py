@@ -19,6 +19,7 @@ from distil.errors import CheckpointNotFoundError, CheckpointWarning
 from distil.storage import modules
 from distil.storage.formats import CONFIG_FILE
 from distil.storage.hub_repository import Repository, UnreachableError
+from distil.storage.paths import check_name
 
 # The bundled checkpoint for those who name none.
 DEFAULT = "sst2-small"
@@ -98,11 +99,13 @@ def snapshot(
         The folder; of an old one of sentence-transformers, that of the encoder in it.
 
     Raises:
+        InputError: `name` is neither a string nor a path.
         CheckpointNotFoundError: `name` looks like a path, and no folder is there.
         CheckpointError: The folder's modules.json, which says where the encoder is, is damaged.
         HubError: The hub has no such repository or revision, wants a token, or cannot be
             reached while the cache lacks the files.
     """
+    check_name(name, "name")
     path = Path(name)
     try:
         if name != "" and path.is_dir():

@@ -114,12 +114,19 @@ class Repository:
         Raises:
             HubError: The cache does not have it.
         """
-        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
+        from huggingface_hub import errors, try_to_load_from_cache  # noqa: PLC0415
 
         for file in (*(files or ()), CONFIG_FILE, *TOKENIZER_FILES):
-            found = try_to_load_from_cache(
-                self._name, file, cache_dir=self._cache_dir, revision=self._revision
-            )
+            try:
+                found = try_to_load_from_cache(
+                    self._name, file, cache_dir=self._cache_dir, revision=self._revision
+                )
+            except errors.HFValidationError as error:
+                raise self._not_a_name(error) from None
+            except (OSError, ValueError) as error:  # a revision that no file can be called by
+                raise HubError(
+                    "the cache cannot be read", found=error, where=self._where()
+                ) from None
             if isinstance(found, str):
                 folder = Path(found).parent
                 names = {path.name for path in folder.iterdir()}
@@ -213,11 +220,7 @@ class Repository:
         except HubError:  # of `_check`
             raise
         except errors.HFValidationError as error:
-            raise HubError(
-                "name is neither a folder nor a name on the hub",
-                expected="owner/model", found=repr(self._name[:_LONGEST_NAME]), where="name",
-                fix=str(error)[:_LONGEST_NAME],
-            ) from None  # fmt: skip
+            raise self._not_a_name(error) from None
         except errors.GatedRepoError:
             raise HubError(
                 "repository is gated", where=self._where(),
@@ -251,6 +254,13 @@ class Repository:
                     fix="make room, or choose another cache_dir",
                 ) from error  # fmt: skip
             raise UnreachableError from error
+
+    def _not_a_name(self, error: Exception) -> HubError:
+        return HubError(
+            "name is neither a folder nor a name on the hub",
+            expected="owner/model", found=repr(self._name[:_LONGEST_NAME]), where="name",
+            fix=str(error)[:_LONGEST_NAME],
+        )  # fmt: skip
 
     def _where(self) -> str:
         return self._name if self._revision is None else f"{self._name}@{self._revision}"

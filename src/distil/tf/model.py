@@ -19,6 +19,7 @@ from distil.common.config import DistilBertConfig
 from distil.common.config_rules import DTYPES
 from distil.common.model import filled_later
 from distil.common.spec import Weight
+from distil.errors import InputError
 from distil.tf import outputs as _outputs  # noqa: F401 - registers them
 from distil.tf import weights
 from distil.tf.compatibility import Habits
@@ -69,7 +70,16 @@ class TFDistilBertPreTrainedModel(Habits, Pretrained, KerasModel):
         device: str | None,
         **options: Any,
     ) -> Self:
-        with nullcontext() if device is None else tf.device(device.replace("cuda", "GPU")):
+        place = nullcontext() if device is None else tf.device(device.replace("cuda", "GPU"))
+        try:
+            with place:
+                tf.zeros(0)
+        except (ValueError, tf.errors.OpError) as error:  # not a device, or not one of these
+            raise InputError(
+                "unknown device", expected='"cpu", "gpu:0", ...', found=str(error).splitlines()[0],
+                where="device",
+            ) from None  # fmt: skip
+        with place:
             with filled_later():
                 model = cls(config, dtype=dtype, **options)
             model.fill(read, seed=seed)

@@ -44,7 +44,8 @@ def check_output(recipe: Recipe, *, force: bool) -> Path:
     except FileNotFoundError:
         return folder
     except (OSError, ValueError) as error:
-        raise TrainingError("output cannot be a folder", found=error, where=folder) from None
+        reason = getattr(error, "strerror", None) or error
+        raise TrainingError("output cannot be a folder", found=reason, where=folder) from None
     if same:
         raise ConfigError(
             "training would write over the model that it begins with",

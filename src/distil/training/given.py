@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from distil.common.config import DistilBertConfig
+from distil.common.rules import as_table
 from distil.common.steps.recipe import EMBEDDINGS, Recipe, read_recipe
 from distil.common.tasks import find_task, task_of_checkpoint
 from distil.errors import ConfigError, TrainingError
 from distil.reading import rows_from
 from distil.storage.files import atomic_write
+from distil.storage.paths import check_name
 from distil.training import checkpoints
 from distil.training.folder import DATA, RESULT
 
@@ -119,17 +121,19 @@ def recipe_of(
         if settings["task"] == EMBEDDINGS and source is None:
             settings |= _VECTORS
     if output is not None:
+        check_name(output, "output")
         settings["output"] = str(output)
     for name, value in (("model", model), ("teacher", teacher)):
         if isinstance(value, Mapping):
             settings[name] = value
         elif value is not None:
+            check_name(value, name)
             settings[f"{name}.name"] = str(value)
     if source is None:
         has_batch = any(name.startswith("batch") for name in assignments)
         source = {} if has_batch else {"batch": {"examples": _BATCH}}
     if columns is not None:
-        settings["data.columns"] = dict(columns)
+        settings["data.columns"] = as_table(columns, "columns")
     if _is_section(data):
         settings = {"data": data} | settings
         data = None

@@ -58,9 +58,10 @@ def contents_of(recipe: Recipe) -> dict[str, dict[str, str]]:
                 folder = Path(section.name)
                 folder = folder if folder.is_dir() else hub.bundled().get(section.name, folder)
                 found[what] = digests_of_model(folder, whole=_WHOLE)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
         raise InputError(
-            "file cannot be read", found=error.strerror, where=error.filename,
+            "file cannot be read", found=getattr(error, "strerror", None) or error,
+            where=getattr(error, "filename", None),
             fix="set data.folder to the folder of the data, or model.name to that of the model",
         ) from None  # fmt: skip
     return found

@@ -37,6 +37,7 @@ from distil.common.steps.recipe_rules import (
 from distil.common.tasks import TASKS, Task, find_task
 from distil.errors import ConfigError
 from distil.storage.files import read_yaml
+from distil.storage.paths import check_name
 
 PRECISIONS = ("float32", "bfloat16", "float64")
 # The task of an encoder without a head.
@@ -186,6 +187,7 @@ def read_recipe(
             return read_section(Recipe, override(source, assignments or {}))
         except RecursionError:
             raise ConfigError("the recipe is nested without an end") from None
+    check_name(source, "recipe")
     try:
         return read_section(Recipe, override(read_yaml(Path(source)), assignments or {}))
     except ConfigError as error:

@@ -25,7 +25,7 @@ from distil.common.tokenizer.rows import Frame, Plan, Rows, Source, without_batc
 from distil.common.tokenizer.tensors import TensorKind, read_kind, to_lists
 from distil.common.tokenizer.tokens import Tokens
 from distil.common.tokenizer.vocabulary import Vocabulary
-from distil.errors import InputError, TokenizerError
+from distil.errors import InputError, TokenizerError, shown
 
 Token = str | AddedToken | Mapping[str, Any]
 
@@ -104,6 +104,11 @@ class TokenizerBase(Tokens):
         self.never_split = tuple(never_split or ())
         check_sizes(self.never_split, "words in never_split")
         self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
+        if not isinstance(model_max_length, int | float | None):
+            raise TokenizerError(
+                "model_max_length is not a number", found=shown(model_max_length),
+                where="model_max_length",
+            )  # fmt: skip
         # Files say "no limit" with several huge numbers.
         limited = model_max_length is not None and model_max_length < 10**20
         self.model_max_length = int(model_max_length or 0) if limited else UNLIMITED

@@ -15,6 +15,7 @@ from distil.common.tokenizer.vocabulary import ALL_NAMES, Vocabulary
 from distil.errors import InputError, TokenizerError, shown
 from distil.storage.modules import encoder_folder
 from distil.storage.opened import check_own_file
+from distil.storage.paths import check_name, is_folder
 
 # What each option may be; a token is a text, or a table of a text and how it matches.
 _TOKEN = (str, dict)
@@ -60,8 +61,9 @@ def find_folder(name: str | os.PathLike[str], subfolder: str = "", **hub_options
         HubError: The hub does not have it, or cannot be reached.
         InputError: `subfolder` is given with a name on the hub.
     """
+    check_name(name, "name")
     folder = Path(name)
-    if folder.is_dir():
+    if is_folder(folder):
         return folder / subfolder if subfolder else encoder_folder(folder)
     if subfolder:
         raise InputError(
