@@ -160,6 +160,8 @@ def test_command(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     # `bench` starts a process for each way; two are enough here.
     monkeypatch.setattr(benchmarking, "ways", lambda *given: islice(ways(*given), 2))
+    # `serve` would go on until it is told to stop.
+    monkeypatch.setattr("distil.serving.http.run", lambda app, **options: print(options))
     write_checkpoint(tmp_path / "my-checkpoint", "pt", "sequence-classification")
     write_data(tmp_path)
     assert main(words[1:]) == 0

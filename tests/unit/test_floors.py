@@ -33,6 +33,7 @@ FLOORS = (
         "publishing",
     ),
     ("exporting",),  # its proof runs in the workers of benchmarking
+    ("ray",),
     ("",),  # the public names
     ("cli",),
     ("__main__",),

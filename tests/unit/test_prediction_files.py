@@ -185,8 +185,9 @@ class TestWhatIsWritten:
     def test_scores_that_are_not_finite_are_errors(self):
         pq.write_table(rows(3), "in.parquet")
         model = FakeModel(CLASSIFY, given=lambda ids: [[0, np.nan, 0]] * len(ids))
+        found = write(by=PIPELINES[CLASSIFY](model, make_tokenizer()))
         with pytest.raises(InputError, match="not one row has a result"):
-            write(by=PIPELINES[CLASSIFY](model, make_tokenizer()))
+            found.sound()
         assert read()["error"].to_pylist() == ["the model's scores are not finite"] * 3
         assert read()["score"].null_count == 3
 
@@ -354,8 +355,8 @@ class TestShards:
                 assert len(owners) == 1
                 assert shares[owners[0]].may_own(file)
                 owned[owners[0]] += 1
-        if None not in parts:
-            assert max(owned) - min(owned) <= 1
+        assert min(owned) > 0 or None not in parts
+        assert max(owned) - min(owned) <= 1 or None in parts
 
     @pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/2/3", "-1/2", "1/0", "¹/2"])
     def test_what_is_no_shard(self, text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import ExitStack
 from glob import has_magic
 from pathlib import Path
@@ -14,6 +15,9 @@ from distil.cli._arguments import columns_of
 from distil.cli._interrupts import interrupts
 from distil.cli._progress import progress
 from distil.errors import InputError, Interrupted
+
+# Options that say what computes, as a worker of Ray's is told them.
+_FORM = ("task", "framework", "dtype", "engine", "threads", "revision", "top_k")
 
 
 def goes_into_folder(arguments: Namespace) -> bool:
@@ -28,7 +32,7 @@ def goes_into_folder(arguments: Namespace) -> bool:
         Path(file).is_dir() or (has_magic(file) and not Path(file).exists())
     )
     given = {
-        "--shard": arguments.shard, "--prefix": arguments.prefix,
+        "--shard": arguments.shard, "--ray": arguments.ray, "--prefix": arguments.prefix,
         "--part-rows": arguments.part_rows,
     }  # fmt: skip
     asked = next((name for name, value in given.items() if value is not None), None)
@@ -49,40 +53,64 @@ def goes_into_folder(arguments: Namespace) -> bool:
                 fix="leave it out: rows that are bad are there with their error, and a folder is "
                 "continued, never replaced",
             )  # fmt: skip
+    if arguments.shard and arguments.ray:
+        raise InputError("Ray shards by itself", where="--shard", fix="leave it out")
     if file is None:
         raise InputError("there is no file", fix="add --file FILE", where="--output")
     return True
 
 
-def predict_parts(arguments: Namespace, pipe: Any) -> int:
-    """Compute the parts that are missing; the exit status."""
+def predict_parts(arguments: Namespace, pipe: Any, options: Mapping[str, Any]) -> int:
+    """Compute the parts that are missing; the exit status.
+
+    Args:
+        arguments: Of the command.
+        pipe: Predicts.
+        options: Of the pipeline, which has them.
+    """
     from distil.prediction.files import PART_ROWS, weights_of, write_parts  # noqa: PLC0415
     from distil.storage.hub import HubOptions  # noqa: PLC0415
 
+    job: dict[str, Any] = {
+        "for_all": {name: getattr(arguments, name) for name in ("pair", "context", "choices")},
+        "format": arguments.format, "columns": columns_of(arguments),
+        "prefix": arguments.prefix or "",
+        "part_rows": PART_ROWS if arguments.part_rows is None else arguments.part_rows,
+    }  # fmt: skip
     with ExitStack() as stack:
         stack.enter_context(interrupts())
         tell = stack.enter_context(progress("predicting"))
+
+        def sign(rows: int, total: int | None) -> None:
+            tell(rows, total, f"{rows:,} rows")
+
         try:
-            found = write_parts(
-                pipe, arguments.file, arguments.output,
-                identity=weights_of(arguments.name, HubOptions(revision=arguments.revision)),
-                several=arguments.top_k is not None,
-                for_all={name: getattr(arguments, name) for name in ("pair", "context", "choices")},
-                format=arguments.format, columns=columns_of(arguments),
-                prefix=arguments.prefix or "", shard=arguments.shard,
-                part_rows=PART_ROWS if arguments.part_rows is None else arguments.part_rows,
-                progress=lambda rows, total: tell(rows, total, f"{rows:,} rows"),
-            )  # fmt: skip
+            if arguments.ray is None:
+                found = write_parts(
+                    pipe, arguments.file, arguments.output, shard=arguments.shard,
+                    several=arguments.top_k is not None,
+                    identity=weights_of(arguments.name, HubOptions(revision=arguments.revision)),
+                    progress=sign, **job,
+                )  # fmt: skip
+            else:
+                from distil.ray import predict  # noqa: PLC0415 - optional
+
+                form: dict[str, Any] = {name: getattr(arguments, name) for name in _FORM}
+                found = predict(
+                    arguments.name, arguments.file, arguments.output, address=arguments.ray,
+                    progress=sign, **job, **form, **options,
+                )  # fmt: skip
         except Interrupted as interrupt:
             raise Interrupted(
                 interrupt.number, "interrupted; the same command goes on where it was"
             ) from None
-    print_parts(arguments, found)
+    _print_parts(arguments, found)
     return 0
 
 
-def print_parts(arguments: Namespace, found: Any) -> None:
+def _print_parts(arguments: Namespace, found: Any) -> None:
     """Say what there is now."""
+    found.sound()
     if arguments.json:
         _output.print_json(found.to_dict())
         return

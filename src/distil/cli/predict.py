@@ -118,6 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_parts(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_argument_group("with --output FOLDER/")
     parts.add_argument("--shard", metavar="K/N", help="do the Kth of N shares of the work")
+    parts.add_argument("--ray", metavar="ADDRESS", help="let the workers of this Ray cluster do it")
     parts.add_argument("--prefix", metavar="WORD", help="put before the names of results' columns")
     parts.add_argument("--part-rows", type=int, metavar="N", help="rows of a part (16384)")
 
@@ -214,9 +215,10 @@ def run(arguments: argparse.Namespace) -> int:
         revision=arguments.revision,
         top_k=arguments.top_k,
     )
-    pipe.set_options(**_options(arguments, pipe))
+    options = _options(arguments, pipe)
+    pipe.set_options(**options)
     if into_folder:
-        return predict_parts(arguments, pipe)
+        return predict_parts(arguments, pipe, options)
     try:
         kept = predict_rows(arguments, pipe, file, output)
     except Interrupted as interrupt:

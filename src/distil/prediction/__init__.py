@@ -118,7 +118,8 @@ def predict(
         The results, one for each text, in their order; of files, what was written.
 
     Raises:
-        InputError: A text is empty, or lacks its mask or context; or an argument is impossible.
+        InputError: A text is empty, or lacks its mask or context; an argument is impossible; or of
+            files not one row has a result.
         WeightsError: The checkpoint has no head for the task; a random one predicts nothing.
         DistilError: The checkpoint cannot be loaded; see `distil.load`.
 
@@ -134,7 +135,7 @@ def predict(
             )  # fmt: skip
         return predict_files(
             name, file, output, task=task, framework=framework, for_all=given, **options
-        )
+        ).sound()
     if texts is None:
         name, texts = None, _texts(name)
     if not isinstance(name, str | Path | None):

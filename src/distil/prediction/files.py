@@ -70,8 +70,7 @@ def predict_files(
         What there is now.
 
     Raises:
-        InputError: The input or an argument is not valid; the folder is of something else; or not
-            one row has a result.
+        InputError: The input or an argument is not valid, or the folder is of something else.
         FrameworkError: pyarrow is not installed; the extra "datasets" brings it.
         DistilError: The model cannot be loaded, or the folder not be written.
     """
@@ -139,7 +138,7 @@ def write_parts(
     number, count = read_shard(shard)
     second = fields_of(pipe.task)[1]
     given = seconds(pipe.task, for_all or {})
-    fields = _fields(pipe.task, columns or {}, is_given=given is not None)
+    fields = fields_read(pipe.task, columns or {}, is_given=given is not None)
     source = Source(file, format=format, columns=fields, rows=part_rows)
     made = Columns(pipe, several=several, prefix=prefix, taken=source.column_names)
     job = Job(
@@ -154,10 +153,19 @@ def write_parts(
     return job.run(progress)
 
 
-def _fields(
+def fields_read(
     task: str, columns: Mapping[str, str | None], *, is_given: bool
 ) -> dict[str, str | None]:
-    """The columns of what a task reads of a row, by its names."""
+    """The columns of what a task reads of a row, by its names.
+
+    Args:
+        task: Of the pipeline.
+        columns: Those that were named; "text" is the text of every task.
+        is_given: Whether what goes with the text is the same for all rows, and so not read.
+
+    Raises:
+        InputError: One was named for what the task does not read.
+    """
     first, second = fields_of(task)
     read = [first] if second is None or is_given else [first, second]
     # The text of every task may be called that.

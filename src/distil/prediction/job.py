@@ -60,6 +60,19 @@ class PredictedFiles:
     new: int
     parts: int
 
+    def sound(self) -> PredictedFiles:
+        """The same.
+
+        Raises:
+            InputError: There are rows, and not one has a result.
+        """
+        if self.rows and self.bad == self.rows:
+            raise InputError(
+                "not one row has a result", found=f"{self.bad:,} rows with an error each",
+                where=self.folder, fix="see the column of errors",
+            )  # fmt: skip
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Everything as texts and numbers."""
         return {**asdict(self), "folder": str(self.folder)}
@@ -107,7 +120,7 @@ class Job:
             progress: Told the rows of this shard so far, and of all; None where that is not known.
 
         Raises:
-            InputError: The input cannot be read, or not one row has a result.
+            InputError: The input cannot be read.
             CheckpointError: A part cannot be written.
         """
         source, share, known = self._source, self._share, self._known()
@@ -132,11 +145,6 @@ class Job:
                 done += about["rows"]
                 sign(0)
         bad = sum(about["bad"] for about in own.values())
-        if done and bad == done:
-            raise InputError(
-                "not one row has a result", found=f"{bad:,} rows with an error each",
-                where=self._folder, fix=f"see the column {[*self._columns.types][-1]!r}",
-            )  # fmt: skip
         return PredictedFiles(
             folder=self._folder, task=self._pipe.task, rows=done, bad=bad, new=done - before,
             parts=len(own),

@@ -291,13 +291,38 @@ def test_unknown_limits_are_refused():
         serve({}, quue=3)
 
 
-def test_what_a_pipeline_has_is_not_chosen_again(start):
+def test_what_a_pipeline_has_is_not_chosen_again(start, monkeypatch):
+    monkeypatch.setattr("distil.serving.http.run", lambda *_, **__: None)
     pipeline = start(CLASSIFY).pipelines[CLASSIFY]
     for name, value in {
         "engine": "openvino", "framework": "tf", "dtype": "float32", "threads": 2,
     }.items():  # fmt: skip
         with pytest.raises(InputError, match=rf"has this already[\s\S]*{name}={value!r}"):
             serve({"mood": pipeline}, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("binary", "length", "words"),
+    [
+        (b"\x02\0\0\0it", 5, "not JSON"),
+        (b"\x03\0\0\0it", None, "without an end"),
+        (b"\x02\0\0", None, "without an end"),
+        (b"\x01\0\0\0\xff", None, "UTF-8"),
+        (b"\x02\0\0\0it", 10_000, "too short"),
+        (b"\x02\0\0\0it", "-1", "not a number"),
+    ],
+)
+def test_tensors_in_binary_that_mean_nothing(start, binary, length, words):
+    server = start(CLASSIFY)
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1],
+              "parameters": {"binary_data_size": len(binary)}}  # fmt: skip
+    head = json.dumps({"inputs": [tensor]}).encode()
+    answer = server.client.post(
+        f"/v2/models/{CLASSIFY}/infer", content=head + binary,
+        headers={"Inference-Header-Content-Length": str(len(head) if length is None else length)},
+    )  # fmt: skip
+    assert 400 <= answer.status_code < 500
+    assert words in answer.json()["error"]
 
 
 def test_inputs_that_are_cut_are_named(start):
