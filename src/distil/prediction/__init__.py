@@ -95,6 +95,8 @@ def predict(
 ) -> Prediction | PredictedFiles:
     """Load a model and predict texts with it, or files of any size.
 
+    For example::
+
         distil.predict("my-model", ["A fine film.", "Dull."]).results
         distil.predict("my-model", file="reviews/*.parquet", output="labelled/", shard="3/16")
 
