@@ -174,3 +174,25 @@ def test_a_loss_without_its_options_is_caught(name, framework, monkeypatch):
     monkeypatch.setattr(losses, "cross_entropy", lambda logits, labels, *_: plain(logits, labels))
     points, _ = curves(name, steps=5)
     assert apart(points) > TOLERANCE
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("task", ["token-classification", "masked-lm"])
+def test_a_student_has_the_same_loss_on_its_labels(task, framework):
+    config = config_for(task, **NO_DROPOUT)
+    settings = {"precision": "float64", "loss.label_smoothing": 0.125}
+    weighted = task == "token-classification"
+    batch = part(config, task, 1, mask="none")
+    teaching = {"teacher.name": "t", "model.name": "s", "distillation.alpha_cos": 0.0}
+
+    def model(seed):
+        return build(framework, config, task, spread(config, task, seed), dtype="float64")
+
+    alone = step_for(framework, model(0), recipe_for(task, **settings), weighted=weighted)
+    module = import_module(f"distil.{framework}.training.teaching")
+    taught = module.TeachingStep(
+        model(0), recipe_for(task, **settings, **teaching), model(1),
+        class_weights=WEIGHTS if weighted else None,
+    )  # fmt: skip
+    expected = alone.train([batch], RATE, [0, 0])["loss"]
+    assert taught.train([batch], RATE, [0, 0])["loss_task"] == pytest.approx(expected, rel=1e-12)

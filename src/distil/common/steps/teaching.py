@@ -9,7 +9,7 @@ s length, d dim, m tokens whose word is scored, v vocabulary, c classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -48,6 +48,7 @@ class Teaching:
     settings: DistillationSection
     matched: tuple[int, ...]
     class_weights: Array | None
+    _label_loss: Callable[[Any, Mapping[str, Any]], Any]  # the step's own
 
     def _take_teacher(self, teacher: Model, recipe: Recipe) -> None:
         """Know the teacher, and what is to be learned from it."""
@@ -189,10 +190,6 @@ class Teaching:
 
     def _wanted(self, inputs: Mapping[str, Any], shown: Any) -> Any:
         """Of masked-LM the tokens whose words are scored (m), by place in `input_ids` (b * s)."""
-        raise NotImplementedError
-
-    def _label_loss(self, output: Any, inputs: Mapping[str, Any]) -> Any:
-        """The loss on the labels, see `Step`."""
         raise NotImplementedError
 
     def _task_loss(self, logits: Any, inputs: Mapping[str, Any], wanted: Any) -> Any:
