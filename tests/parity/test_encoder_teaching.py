@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from distil.common.steps.batching import OF_TEACHER, Batch
+from distil.common.steps.batching import OF_TEACHER, VECTORS, Batch
 from distil.common.steps.recipe import read_recipe
 from distil.common.steps.slicing import slice_of
 from distil.common.steps.stepping import WEIGHT
@@ -98,6 +98,20 @@ def test_each_loss_is_its_definition(framework):
     recipe = recipe_for(alpha_vector=1.0, vector_distance="squared")
     found = step_for(framework, recipe).train([made], RATE, [0, 0])
     assert found["loss_vector"] == pytest.approx(((vectors - goals) ** 2).mean(), rel=1e-9)
+
+
+@every_framework
+def test_vectors_that_are_known_are_learned_in_place_of_the_teachers_output(framework):
+    made = batch(3)
+    student, teacher = pair(framework)
+    _, _, vectors = outputs(framework, student, made.inputs)
+    _, _, goals = outputs(framework, teacher, made.inputs)
+    step = step_for(framework, recipe_for(alpha_vector=1.0))
+    np.testing.assert_allclose(step.teacher_vectors(made.inputs), goals, rtol=1e-9)
+    goals = -goals.astype(np.float16)
+    made.inputs[OF_TEACHER + VECTORS] = goals
+    expected = (1 - cosine(vectors, goals.astype(float))).mean()
+    assert step.train([made], RATE, [0, 0])["loss_vector"] == pytest.approx(expected, rel=1e-9)
 
 
 def divergence(student, teacher, mask):

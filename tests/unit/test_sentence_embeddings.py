@@ -1,5 +1,6 @@
 """Sentence encoders taught by a recipe: their data, how they are judged, and what is refused."""
 
+import importlib
 import json
 import random
 
@@ -160,6 +161,66 @@ def test_a_student_may_have_fewer_words_than_its_teacher(framework, tmp_path):
     assert own["embeddings.word_embeddings.weight"].shape[0] == size
 
 
+@pytest.mark.filterwarnings("ignore:.*longer than the 24 tokens")
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("words", [None, len(VOCABULARY) - 3])
+def test_a_teachers_vectors_are_computed_once(words, framework, tmp_path, monkeypatch):
+    changes = {
+        "model.vocabulary": words, "distillation.alpha_similarity": 0.5, "data.dev": None,
+        "schedule.steps": 4,
+    }  # fmt: skip
+    recipe = recipe_in(tmp_path, framework, **changes)
+    cache = tmp_path / "vectors"
+    kept = {"teacher.cache": str(cache), "output": str(tmp_path / "kept")}
+    logs = [
+        [point["loss"] for point in read_log(distil.distill(recipe, **changed).folder)]
+        for changed in ({}, kept)
+    ]
+    assert logs[1] == pytest.approx(logs[0], rel=1e-3)
+    assert logs[1] != logs[0]  # float16
+    (path,) = cache.glob("*.npy")
+    vectors = np.load(path)
+    assert (vectors.dtype, vectors.shape) == (np.float16, (40, 32))
+    texts = (tmp_path / "train.txt").read_text().splitlines()
+    pipe = distil.pipeline(
+        "sentence-embeddings", str(tmp_path / "teacher"), framework=framework, normalize=False
+    )
+    expected = pipe(texts, as_array=True, max_length=24)
+    np.testing.assert_allclose(vectors, expected, rtol=0, atol=2e-3)
+
+    step = importlib.import_module(f"distil.{framework}.training.teaching").TeachingStep
+    asked = []
+    real = step.teacher_vectors
+    monkeypatch.setattr(
+        step, "teacher_vectors", lambda self, inputs: asked.append(1) or real(self, inputs)
+    )
+    seen = step._seen
+    monkeypatch.setattr(
+        step, "_seen", lambda self, model, *given: seen(self, model, *given)
+        if model is not self.teacher else pytest.fail("the teacher was asked"),
+    )  # fmt: skip
+    again = distil.distill(recipe, **kept | {"output": str(tmp_path / "again"), "seed": 1})
+    assert not asked
+    path.write_bytes(path.read_bytes()[:-2] + b"!!")  # damaged
+    distil.distill(recipe, **kept | {"output": str(tmp_path / "damaged"), "seed": 1})
+    assert asked
+    assert read_log(again.folder)[0]["loss"] == read_log(tmp_path / "damaged")[0]["loss"]
+    other = make_folder(tmp_path / "other", "base", n_heads=2)
+    distil.distill(recipe, **kept | {
+        "teacher.name": str(other), "output": str(tmp_path / "of another"),
+    })  # fmt: skip
+    assert len([*cache.glob("*.npy")]) == 2
+
+
+@pytest.mark.pt
+def test_vectors_that_cannot_be_kept_are_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    recipe = recipe_in(tmp_path, **{"teacher.cache": str(tmp_path / "file")})
+    with pytest.raises(InputError, match="cannot be kept") as caught:
+        distil.distill(recipe)
+    assert "vectors-" in str(caught.value.where)
+
+
 @pytest.mark.pt
 def test_words_that_stay_begin_as_the_teachers(tmp_path):
     recipe = recipe_in(tmp_path, **{
@@ -245,6 +306,7 @@ def test_dropout_is_the_recipes_and_the_configuration_keeps_its_own(framework, t
         ({"distillation.vector_distance": "euclid"}, "distillation.vector_distance"),
         ({"distillation.dropout": 1.0}, "distillation.dropout"),
         ({"distillation.alpha_cos": 1.0, "model.vocabulary": 70}, "model.vocabulary"),
+        ({"distillation.alpha_cos": 1.0, "teacher.cache": "x"}, "teacher.cache"),
         ({"model.freeze": ["words"]}, "model.freeze"),
         ({"model.freeze": [0, 0]}, "model.freeze"),
         ({"model.freeze": []}, "model.freeze"),

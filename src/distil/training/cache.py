@@ -48,7 +48,7 @@ class IdsFile:
         self._temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_leftovers(path)
+            remove_leftovers(path)
             self._file = self._temporary.open("wb")
         except OSError as error:
             raise _not_kept(self._path, error) from None
@@ -72,7 +72,7 @@ class IdsFile:
         return read_ids(self._path)
 
 
-def _remove_leftovers(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
     """Remove what kills have left of a file: nobody has written to it for an hour."""
     for leftover in path.parent.glob(f".{path.name}.*.tmp"):
         with suppress(FileNotFoundError):  # another process has removed it

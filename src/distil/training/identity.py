@@ -32,7 +32,10 @@ def settings_of(recipe: Recipe, framework: str) -> dict[str, Any]:
             place = place[section]
         del place[name]
     table["model"]["framework"] = framework
-    if recipe.teacher is None:
+    if recipe.teacher is not None:
+        # Whether vectors are kept rounds them; where they are changes nothing.
+        table["teacher"]["cache"] = recipe.teacher.cache is not None
+    else:
         del table["teacher"], table["distillation"]
     return table
 

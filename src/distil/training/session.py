@@ -11,6 +11,7 @@ from typing import Any
 
 from distil.api import save
 from distil.common.sentences import SentenceEncoding
+from distil.common.steps.batching import Features
 from distil.common.steps.recipe import EMBEDDINGS, Recipe
 from distil.common.steps.stepping import Step
 from distil.common.steps.workers import Workers, find_place
@@ -32,6 +33,7 @@ from distil.training.preparing import Prepared, class_weights, described, load_m
 from distil.training.report import CURVES, draw_curves, write_recipe
 from distil.training.result import TrainingResult, finished, write_result
 from distil.training.teacher import check_lesson, load_teacher
+from distil.training.vectors import with_vectors
 
 
 def open_workers(framework: str) -> AbstractContextManager[Workers]:
@@ -97,6 +99,7 @@ def _run_together(
     log = workers.together(lambda: _log(recipe, position, workers))
     judge = _judge(recipe, prepared)
 
+    features = workers.in_turn(lambda: _features(recipe, prepared, step, identity))
     encoding = None
     if recipe.task == EMBEDDINGS:
         encoding = SentenceEncoding(max_length=recipe.data.max_length)
@@ -109,7 +112,7 @@ def _run_together(
     loop = Loop(
         recipe=recipe,
         step=step,
-        features=prepared.train.features,
+        features=features,
         pad=prepared.tokenizer.pad_token_id,
         folder=folder,
         log=log,
@@ -182,6 +185,23 @@ def _model_and_step(
     module = part(framework, "training.teaching")
     weights = class_weights(recipe, prepared)
     return model, module.TeachingStep(model, recipe, teacher, workers, class_weights=weights)
+
+
+def _features(
+    recipe: Recipe, prepared: Prepared, step: Any, identity: Mapping[str, Any]
+) -> Features:
+    """What is learned from: with what the teacher makes of it, where the recipe keeps that."""
+    features, teacher = prepared.train.features, recipe.teacher
+    if teacher is None or teacher.cache is None:
+        return features
+    LOGGER.info("the teacher reads %s texts, unless it has", f"{len(features):,}")
+    settings = identity["recipe"]
+    files = identity["files"].get("teacher") or [teacher.name, teacher.revision]
+    return with_vectors(
+        features, step, folder=Path(teacher.cache),
+        known_by=[files, settings["precision"], settings["model"]["framework"]],
+        width=step.teacher.config.dim, tokens=recipe.evaluation.tokens,
+    )  # fmt: skip
 
 
 def _log(recipe: Recipe, position: Position, workers: Workers) -> Log | None:

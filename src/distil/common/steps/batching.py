@@ -27,6 +27,8 @@ _AHEAD = 4
 
 # Before the names of what a teacher with a vocabulary of its own is given.
 OF_TEACHER = "teacher_"
+# After that: its vectors of texts (b, d), where they are known.
+VECTORS = "vectors"
 
 
 @dataclass(frozen=True, kw_only=True)

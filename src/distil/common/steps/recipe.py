@@ -108,6 +108,12 @@ class Recipe(Section):
                 found=f"{self.model.name!r} and {list(self.teacher.layers)}",
                 where="teacher.layers", fix="set one of them to null",
             )  # fmt: skip
+        if self.teacher is not None and self.teacher.cache and not self.may_differ_in_words:
+            raise ConfigError(
+                "the teacher's outputs are kept where its vectors alone are compared",
+                expected="null", found=self.teacher.cache, where="teacher.cache",
+                fix="set it to null, or the weights of the losses of tokens to 0",
+            )  # fmt: skip
 
     def _check_loss(self) -> None:
         """Refuse what has no effect on the loss of this task."""

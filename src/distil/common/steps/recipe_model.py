@@ -75,11 +75,14 @@ class TeacherSection(Section):
         revision: Branch, tag or commit on the hub.
         layers: The teacher's layers that initialise the student; None takes half of them, the
             first and the last included: 0, 2, 5 of 6, and 0, 2, 4, 7, 9, 11 of 12.
+        cache: Folder that keeps the teacher's vectors of the training texts, in float16, where
+            vectors alone are compared: it reads them once, not in every epoch.  None keeps none.
     """
 
     name: str = setting(TEXT)
     revision: str | None = setting(or_none(TEXT), None)
     layers: tuple[int, ...] | None = setting(or_none(NUMBERS), None)
+    cache: str | None = setting(or_none(TEXT), None)
 
 
 @dataclass(frozen=True, kw_only=True)

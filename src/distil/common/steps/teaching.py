@@ -17,7 +17,7 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.common.model import Model, encoder_of
-from distil.common.steps.batching import Batch, for_each
+from distil.common.steps.batching import VECTORS, Batch, for_each
 from distil.common.steps.layers import default_layers, matched_layers
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.recipe_model import DistillationSection
@@ -74,9 +74,12 @@ class Teaching:
         """Every loss of a part, times its share in that of the step."""
         settings, measures = self.settings, self.measures
         inputs, theirs = for_each(inputs)
+        known = theirs.get(VECTORS)  # by which nothing else is asked of the teacher
         shown = self._shown(inputs)  # b s
         wanted = self._wanted(inputs, shown) if self.model.task == "masked-lm" else None
-        teacher = self._seen(self.teacher, _unlabelled(theirs), wanted)
+        teacher: Any = None
+        if known is None:
+            teacher = self._seen(self.teacher, _unlabelled(theirs), wanted)
         student = self._seen(
             self.model, inputs if settings.alpha_task else _unlabelled(inputs), wanted
         )
@@ -109,10 +112,10 @@ class Teaching:
         if settings.alpha_relations:
             found["relations"] = self._relations(student, teacher, shown)
         if settings.needs_vectors:
-            found |= self._vectors(
-                measures.pooled(student.hidden_states[-1], shown),
-                measures.pooled(teacher.hidden_states[-1], self._shown(theirs)),
-            )
+            own = measures.pooled(student.hidden_states[-1], shown)
+            if teacher is not None:
+                known = measures.pooled(teacher.hidden_states[-1], self._shown(theirs))
+            found |= self._vectors(own, self._like(known, own))
         found = {name: self._times(loss, shares[name]) for name, loss in found.items()}
         total = sum(getattr(settings, f"alpha_{name}") * loss for name, loss in found.items())
         return {"loss": total, **{f"loss_{name}": loss for name, loss in found.items()}}
@@ -202,6 +205,10 @@ class Teaching:
 
     def _at(self, shown: Any, scores: Any) -> Any:
         """Scores (b, s), and `NO_SCORE` at padding."""
+        raise NotImplementedError
+
+    def _like(self, values: Any, others: Any) -> Any:
+        """Values in the type of others."""
         raise NotImplementedError
 
     def _everything(self, logits: Any) -> Any:

@@ -26,6 +26,7 @@ from distil.pt.training import distillation
 from distil.pt.training.forward import forward
 from distil.pt.training.step import Step
 from distil.pt.training.workers import Workers
+from distil.pt.weights import to_numpy
 
 
 class TeachingStep(Teaching, Step):
@@ -90,6 +91,14 @@ class TeachingStep(Teaching, Step):
         loss = distillation.cosine_distance(own, theirs, self._everything(own))
         return {"loss": loss, "vectors": own.float()}
 
+    @torch.inference_mode()
+    def teacher_vectors(self, inputs: Mapping[str, Array]) -> Array:
+        """The teacher's vectors of a batch (b, d)."""
+        _, given = for_each(self._tensors(inputs))
+        with self._precision():
+            states = self.teacher(**given).last_hidden_state
+            return to_numpy(distillation.pooled(states, self._shown(given)))
+
     def _shown(self, inputs: Mapping[str, Tensor]) -> Tensor:
         ids = inputs["input_ids"]
         mask = inputs.get("attention_mask")
@@ -113,6 +122,9 @@ class TeachingStep(Teaching, Step):
 
     def _at(self, shown: Tensor, scores: Tensor) -> Tensor:
         return scores.masked_fill(~shown, NO_SCORE)
+
+    def _like(self, values: Tensor, others: Tensor) -> Tensor:
+        return values.to(others.dtype)
 
     def _everything(self, logits: Tensor) -> Tensor:
         return torch.ones(logits.shape[:-1], dtype=torch.bool, device=logits.device)

@@ -93,6 +93,17 @@ class TeachingStep(Teaching, Step):
         loss = distillation.cosine_distance(own, theirs, self._everything(own))
         return {"loss": loss, "vectors": tf.cast(own, tf.float32)}
 
+    def teacher_vectors(self, inputs: Mapping[str, Array]) -> Array:
+        """The teacher's vectors of a batch (b, d)."""
+        _, given = for_each(inputs)
+        found = self._graph(self._vectors_of_teacher, given)
+        vectors: Array = found(tf.nest.map_structure(tf.constant, given)).numpy()
+        return vectors
+
+    def _vectors_of_teacher(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        states = self.teacher(**inputs, return_dict=True, training=False).last_hidden_state
+        return distillation.pooled(states, self._shown(inputs))
+
     def _shown(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         ids = inputs["input_ids"]
         mask = inputs.get("attention_mask")
@@ -120,6 +131,9 @@ class TeachingStep(Teaching, Step):
 
     def _at(self, shown: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         return tf.where(shown, scores, NO_SCORE)
+
+    def _like(self, values: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+        return tf.cast(values, others.dtype)
 
     def _everything(self, logits: tf.Tensor) -> tf.Tensor:
         return tf.ones(tf.shape(logits)[:-1], tf.bool)
