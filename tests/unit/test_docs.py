@@ -34,3 +34,17 @@ def test_the_reference_has_every_public_name_once():
         r"^\.\. auto(?:function|class|exception):: distil\.(\w+)$", page, re.MULTILINE
     )
     assert sorted(names) == distil.__all__
+
+
+def test_what_earlier_versions_got_wrong_has_its_tests():
+    page = (DOCS / "security.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- table: found -->")[2].partition("<!-- end")[0]
+    rows = [row.split(" | ")[1] for row in table.strip().splitlines()[2:]]
+    assert len(rows) > 30
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)`(?:::`(\w+)`)?(?:: ([^`]+?)(?=, `|$))?", row)
+        assert named, row
+        for file, function, attack in named:
+            text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert not function or f"def {function}(" in text, row
+            assert attack in text, row
