@@ -25,7 +25,8 @@ PACKAGES = {
 # What every test in a folder needs.
 FOLDERS = {
     "unit/pt": ("pt",), "unit/tf": ("tf",), "parity": ("pt", "tf"), "reference": ("pt", "tf"),
-    "engines": ("pt", "openvino", "onnxruntime"), "habits/pt": ("pt",), "habits/tf": ("tf",),
+    "engines": ("pt", "openvino", "onnxruntime"), "exports": ("pt", "tf"),
+    "habits/pt": ("pt",), "habits/tf": ("tf",),
 }  # fmt: skip
 
 

@@ -12,7 +12,6 @@ import distil
 from distil.checkpoints.located import locate
 from distil.cli import main
 from distil.common.config_rules import ACTIVATIONS
-from distil.common.sentences import POOLINGS
 from distil.errors import (
     CheckpointError,
     ExportError,
@@ -26,68 +25,25 @@ from distil.exporting.folder import digest
 from distil.exporting.forms import FORMS
 from distil.exporting.source import make_source
 from distil.optimization import calibration_of
-from distil.pipelines.embeddings import _POOLED
-from support.models import ALL_TASKS, CONFIGS, batch_for, build, config_for, spread
+from support.exports import EVERY_TASK, Case, outputs, saved, written
+from support.models import CONFIGS, batch_for, build, config_for, spread
 
 pytestmark = [pytest.mark.pt, pytest.mark.openvino, pytest.mark.onnxruntime]
 
-EMBEDDINGS = dict.fromkeys(POOLINGS, "sentence-embeddings")
 every_form = pytest.mark.parametrize("form", ["onnx", "openvino"])
-
-
-def saved(folder, task, **changes):
-    """A checkpoint without a tokenizer, and its model in float64."""
-    model = build("pt", config_for(task, **changes), task, dtype="float64")
-    model.save_pretrained(folder)
-    return model
-
-
-def written(checkpoint, folder, form, dtype="float32", *, task=None, pooling=None):
-    """An export that nobody has proven, in its runtime."""
-    with locate(checkpoint) as found:
-        calibration = calibration_of(found.config, found.folder, None)
-        source = make_source(found, task, pooling, calibration)
-        return FORMS[form].module.open_runtime(FORMS[form].module.write(source, folder, dtype))
-
-
-def outputs(model, batch):
-    with torch.no_grad():
-        found = model(**{name: torch.from_numpy(array) for name, array in batch.items()})
-    return {name: value.numpy() for name, value in found.items()}
-
-
-def pooled(states, mask, pooling):
-    rows = [own[shown] for own, shown in zip(states, mask, strict=True)]
-    vectors = np.stack([_POOLED[pooling](row) for row in rows])
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @every_form
 @pytest.mark.parametrize("mask", ["full", "ragged", "holes"])
-@pytest.mark.parametrize("task", [*ALL_TASKS, *EMBEDDINGS])
+@pytest.mark.parametrize("task", EVERY_TASK)
 def test_every_task_gives_what_the_plain_model_gives(tmp_path, form, task, mask):
-    kind = "base" if task in EMBEDDINGS else task
-    pooling = task if task in EMBEDDINGS else None
-    model = saved(tmp_path / "model", kind)
-    run = written(
-        tmp_path / "model", tmp_path / "export", form,
-        task=EMBEDDINGS.get(task, task), pooling=pooling,
-    )  # fmt: skip
-    batch = batch_for(model.config, kind, mask=mask, labels=False)
-    expected = outputs(model, batch)
-    shown = batch["attention_mask"] != 0
-    if pooling:
-        expected = {"sentence_embedding": pooled(expected["last_hidden_state"], shown, pooling)}
-    found = run(**batch)
-    assert found.keys() == expected.keys()
-    for name, values in found.items():
-        own = expected[name]
-        assert (values.dtype, values.shape) == (np.float32, own.shape)
-        place = shown if own.shape[:2] == shown.shape and kind != "multiple-choice" else ...
-        np.testing.assert_allclose(values[place], own[place], rtol=1e-4, atol=1e-5)
-        if place is not ...:
-            nothing = -10_000 if kind == "question-answering" else 0
-            assert (values[~shown] == nothing).all()
+    case = Case(tmp_path / "model", task, mask)
+    found = case.export(tmp_path / "export", form)(**case.batch)
+    case.check(found)
+    for values in found.values():
+        if case.tokens(values) is not ...:
+            nothing = -10_000 if task == "question-answering" else 0
+            assert (values[~case.shown] == nothing).all()
 
 
 @every_form

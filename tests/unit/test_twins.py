@@ -34,6 +34,7 @@ ARGUMENTS = {
     "dtype": "pt: what is allocated when weights are filled in; Keras allocates before",
     "device": "pt: likewise",
     "ranges": "pt: for int8, which TensorFlow does not have",
+    "most_rows": "pt: for ExecuTorch, which plans its memory",
     "unused": "pt: DistributedDataParallel waits for gradients of all weights",
 }
 
@@ -64,6 +65,7 @@ ALLOWED = {
         "has_mkl": "TensorFlow does not use it",
     },
     "tf": {
+        "frozen": "for LiteRT, which PyTorch is not exported to",
         "Embeddings.embed": "PyTorch's Embedding has padding_idx, Keras's does not",
         "dropout_seed": "the seeds of dropout, see ARGUMENTS",
         "_gelu": "TensorFlow's own rounds constants to float32, see distil.tf.activations",

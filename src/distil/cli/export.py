@@ -22,6 +22,10 @@ Forms:
   onnx        ONNX Runtime, OpenVINO, onnxruntime-web, and transformers.js, which
               loads the folder as it is (float32, float16, int8)
   openvino    OpenVINO's IR (float32, float16, int8)
+  pt2         a program of torch.export (float32, float16)
+  savedmodel  TensorFlow Serving (float32)
+  litert      LiteRT, once TensorFlow Lite (float32, float16, int8)
+  executorch  ExecuTorch with XNNPACK (float32)
   web         a page for any static host, which runs the model in the browser,
               offline too (float32, float16, int8)
 
@@ -75,12 +79,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; 1 if the export falls short."""
-    from distil.exporting import export  # noqa: PLC0415 - after --help is out of the way
+    from distil.exporting import FORMS, export  # noqa: PLC0415 - after --help is out of the way
 
     texts, calibration = (
         None if path is None else _texts(path, arguments.text_column)
         for path in (arguments.texts, arguments.calibration)
     )
+    form = FORMS.get(arguments.to)
+    if form is not None and form.framework == "tf":
+        _output.start_tensorflow()
     try:
         with _output.doing() as progress:
             exported = export(

@@ -67,14 +67,14 @@ def export(
         folder: To write: a new or an empty one, or that of an export of the same model in the same
             form, which then holds one type more.
         to: The form, a name of `distil.exporting.FORMS`.
-        dtype: "float32"; "float16" stores weights in half; "int8" computes the encoder's linear
-            layers in bytes and stores embeddings in bytes.
+        dtype: "float32"; "float16" stores matrices in half (and computes so with "pt2"); "int8"
+            computes linear layers in bytes, and for "onnx" and "openvino" stores embeddings so.
         task: As in `distil.load`; None takes the checkpoint's own.  "sentence-embeddings" gives
             one vector of length one for each text.
         pooling: Of sentence embeddings, see `distil.pipelines.embeddings`; None takes what a folder
             of sentence-transformers says, else "mean".
-        calibration: Texts like those to come, for int8; None takes the ranges that the checkpoint
-            comes with, else a sample of English sentences.
+        calibration: Texts like those to come, for int8 of "onnx" and "openvino"; None takes the
+            ranges that the checkpoint comes with, else a sample of English sentences.
         texts: To prove it on; None takes that sample.
         check: Prove it; without, export.json says that nothing was proven.
         progress: Called with what is being done.
@@ -95,12 +95,12 @@ def export(
     form, target = find_form(to), Path(folder)
     check_dtype(form, dtype)
     for given, what, used in (
-        (calibration, "calibration", dtype == "int8"), (texts, "texts", check),
+        (calibration, "calibration", dtype == "int8" and form.calibrates), (texts, "texts", check),
     ):  # fmt: skip
         if given is not None and not used:
             raise InputError(
                 f"{what} would not be used", expected="none",
-                found=f"dtype {dtype!r}" if check else "no check", where=what,
+                found=f"form {to!r}, dtype {dtype!r}, check {check}", where=what,
             )  # fmt: skip
         if given is not None and not len(given):
             raise InputError(f"{what} holds no text", expected="at least one", where=what)

@@ -34,6 +34,7 @@ class Form:
         extra: The extra of distil that brings them.
         framework: The framework whose model it is made from; None where none is needed.
         alone: Whether a folder holds one type only.
+        calibrates: Whether int8 lays what goes into layers over a range measured before.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Form:
     extra: str
     framework: str | None = None
     alone: bool = False
+    calibrates: bool = False
 
     @property
     def module(self) -> FormModule:
@@ -93,6 +95,7 @@ FORMS: Mapping[str, Form] = {
             packages=("onnx", "onnxruntime"),
             runtime="onnxruntime",
             extra="onnxruntime",
+            calibrates=True,
         ),
         Form(
             name="openvino",
@@ -101,6 +104,43 @@ FORMS: Mapping[str, Form] = {
             packages=("openvino",),
             runtime="openvino",
             extra="openvino",
+            calibrates=True,
+        ),
+        Form(
+            name="pt2",
+            title="torch.export",
+            dtypes=("float32", "float16"),
+            packages=("torch",),
+            runtime="torch",
+            extra="pt",
+            framework="pt",
+        ),
+        Form(
+            name="savedmodel",
+            title="SavedModel",
+            dtypes=("float32",),
+            packages=("tensorflow", "keras"),
+            runtime="tensorflow",
+            extra="tf",
+            framework="tf",
+        ),
+        Form(
+            name="litert",
+            title="LiteRT",
+            dtypes=("float32", "float16", "int8"),
+            packages=("tensorflow", "keras", "ai_edge_litert", "ai_edge_quantizer"),
+            runtime="ai-edge-litert",
+            extra="litert",
+            framework="tf",
+        ),
+        Form(
+            name="executorch",
+            title="ExecuTorch",
+            dtypes=("float32",),
+            packages=("torch", "executorch"),
+            runtime="executorch",
+            extra="executorch",
+            framework="pt",
         ),
         Form(
             name="web",
@@ -109,6 +149,7 @@ FORMS: Mapping[str, Form] = {
             packages=("onnx", "onnxruntime"),
             runtime="onnxruntime",
             extra="onnxruntime",
+            calibrates=True,
             alone=True,
         ),
     )

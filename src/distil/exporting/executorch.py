@@ -1,0 +1,62 @@
+"""ExecuTorch: one .pte for phones and small devices, computed by XNNPACK.
+
+Its memory is planned when it is written, for so many rows of the model's length at the most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from distil.arrays import Array
+from distil.exporting.forms import STEMS
+from distil.exporting.source import Source
+from distil.frameworks import part
+
+_MOST_ROWS = 8
+_NAMES = "output_names"  # a method besides "forward", which gives these with spaces between
+
+
+def write(source: Source, folder: Path, dtype: str) -> Path:
+    """Write model.pte; gives the file."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import (  # noqa: PLC0415
+        XnnpackPartitioner,
+    )
+    from executorch.exir import to_edge_transform_and_lower  # noqa: PLC0415
+
+    program = part("pt", "inference.exported").traced(
+        source.model("pt", dtype), source.encoding, most_rows=_MOST_ROWS
+    )
+    lowered = to_edge_transform_and_lower(
+        program, partitioner=[XnnpackPartitioner()],
+        constant_methods={_NAMES: " ".join(source.outputs)},
+    )  # fmt: skip
+    path = folder / f"{STEMS[dtype]}.pte"
+    path.write_bytes(lowered.to_executorch().buffer)
+    return path
+
+
+class ExecuTorch:
+    """A file in ExecuTorch's own runtime.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from executorch.runtime import Runtime  # noqa: PLC0415
+
+        self._program = Runtime.get().load_program(path)
+        self._method = self._program.load_method("forward")
+        [names] = self._program.load_method(_NAMES).execute([])
+        self._names = names.split()
+
+    def __call__(self, input_ids: Array, attention_mask: Array) -> Mapping[str, Array]:
+        """The outputs by name."""
+        found = self._method.execute([torch.from_numpy(one) for one in (input_ids, attention_mask)])
+        return {name: value.numpy() for name, value in zip(self._names, found, strict=True)}
+
+
+open_runtime = ExecuTorch

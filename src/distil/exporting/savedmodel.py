@@ -1,0 +1,50 @@
+"""TensorFlow's own: a SavedModel as TensorFlow Serving takes it, in a folder with a version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow as tf
+
+from distil.arrays import Array
+from distil.exporting.source import Source
+from distil.frameworks import part
+
+_SERVING = "serving_default"
+_FOLDER = "saved_model/1"  # TensorFlow Serving takes the highest number
+
+
+def write(source: Source, folder: Path, dtype: str) -> Path:
+    """Write saved_model/1; gives that folder.
+
+    Its signatures, one of TensorFlow Serving's name and one called as the task, are the same.
+    """
+    module = part("tf", "inference.exported").traced(source.model("tf", dtype), source.encoding)
+    serve = module.serve.get_concrete_function()
+    task = "sentence_embeddings" if source.encoding else source.task.name.replace("-", "_")
+    path = folder / _FOLDER
+    tf.saved_model.save(module, str(path), signatures={_SERVING: serve, task: serve})
+    return path
+
+
+class SavedModel:
+    """A folder in TensorFlow.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._model = tf.saved_model.load(str(path))  # has to stay: it holds the weights
+        self._run = self._model.signatures[_SERVING]
+
+    def __call__(self, input_ids: Array, attention_mask: Array) -> Mapping[str, Array]:
+        """The outputs by name."""
+        found = self._run(
+            input_ids=tf.constant(input_ids), attention_mask=tf.constant(attention_mask)
+        )
+        return {name: value.numpy() for name, value in found.items()}
+
+
+open_runtime = SavedModel
