@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
 from distil.arrays import Array
 from distil.exporting.forms import STEMS
 from distil.exporting.source import Source
@@ -46,8 +44,10 @@ class ExecuTorch:
     """
 
     def __init__(self, path: Path) -> None:
+        import torch  # noqa: PLC0415 - other forms need none of it
         from executorch.runtime import Runtime  # noqa: PLC0415
 
+        self._to_tensor = torch.from_numpy
         self._program = Runtime.get().load_program(path)
         self._method = self._program.load_method("forward")
         [names] = self._program.load_method(_NAMES).execute([])
@@ -55,7 +55,7 @@ class ExecuTorch:
 
     def __call__(self, input_ids: Array, attention_mask: Array) -> Mapping[str, Array]:
         """The outputs by name."""
-        found = self._method.execute([torch.from_numpy(one) for one in (input_ids, attention_mask)])
+        found = self._method.execute([self._to_tensor(one) for one in (input_ids, attention_mask)])
         return {name: value.numpy() for name, value in zip(self._names, found, strict=True)}
 
 

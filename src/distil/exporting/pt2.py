@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
 from distil.arrays import Array
 from distil.exporting.forms import STEMS
 from distil.exporting.source import Source
@@ -18,6 +16,8 @@ from distil.frameworks import part
 
 def write(source: Source, folder: Path, dtype: str) -> Path:
     """Write model.pt2, with the type in its name; gives the file."""
+    import torch  # noqa: PLC0415 - other forms need none of it
+
     program = part("pt", "inference.exported").traced(source.model("pt", dtype), source.encoding)
     path = folder / f"{STEMS[dtype]}.pt2"
     torch.export.save(program, path)
@@ -32,12 +32,16 @@ class Program:
     """
 
     def __init__(self, path: Path) -> None:
+        import torch  # noqa: PLC0415 - likewise
+
+        self._torch = torch
         self._run = torch.export.load(path).module()
 
     def __call__(self, input_ids: Array, attention_mask: Array) -> Mapping[str, Array]:
         """The outputs by name."""
-        with torch.no_grad():
-            found = self._run(torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
+        given = (self._torch.from_numpy(one) for one in (input_ids, attention_mask))
+        with self._torch.no_grad():
+            found = self._run(*given)
         return {name: value.numpy() for name, value in found.items()}
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import tensorflow as tf
-
 from distil.arrays import Array
-from distil.exporting.source import Source
+from distil.exporting.source import INPUTS, Source
 from distil.frameworks import part
 
 _SERVING = "serving_default"
@@ -20,6 +18,8 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
 
     Its signatures, one of TensorFlow Serving's name and one called as the task, are the same.
     """
+    import tensorflow as tf  # noqa: PLC0415 - other forms need none of it
+
     module = part("tf", "inference.exported").traced(source.model("tf", dtype), source.encoding)
     serve = module.serve.get_concrete_function()
     task = "sentence_embeddings" if source.encoding else source.task.name.replace("-", "_")
@@ -36,14 +36,16 @@ class SavedModel:
     """
 
     def __init__(self, path: Path) -> None:
+        import tensorflow as tf  # noqa: PLC0415 - likewise
+
+        self._to_tensor = tf.constant
         self._model = tf.saved_model.load(str(path))  # has to stay: it holds the weights
         self._run = self._model.signatures[_SERVING]
 
     def __call__(self, input_ids: Array, attention_mask: Array) -> Mapping[str, Array]:
         """The outputs by name."""
-        found = self._run(
-            input_ids=tf.constant(input_ids), attention_mask=tf.constant(attention_mask)
-        )
+        given = zip(INPUTS, (input_ids, attention_mask), strict=True)
+        found = self._run(**{name: self._to_tensor(one) for name, one in given})
         return {name: value.numpy() for name, value in found.items()}
 
 
