@@ -235,6 +235,7 @@ def test_not_a_number_falls_short(tmp_path):
         batch = comparing.Batch(name="2x3", ids=np.ones((2, 3), np.int64), mask=np.ones((2, 3)))
         compared = comparing.compare(source, batch, {"logits": values}, {"logits": np.ones((2, 3))})
         [finding] = comparing.findings_of({"2x3": [(compared, 0.1)]})
+        assert finding.difference == float("inf")
         assert not any(finding.holds(limits) for limits in comparing.LIMITS.values())
         with pytest.raises(distil.DistilError, match="does not give what it should"):
             comparing.compare(source, batch, {"logits": values[:1]}, {"logits": np.ones((2, 3))})
