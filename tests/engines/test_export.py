@@ -241,6 +241,17 @@ def test_not_a_number_falls_short(tmp_path):
             comparing.compare(source, batch, {"logits": values[:1]}, {"logits": np.ones((2, 3))})
 
 
+@pytest.mark.parametrize(("name", "typical", "labels", "holds"), [
+    ("texts", 0.2, 0.96, True), ("texts", 0.3, 0.96, False), ("texts", 0.2, 0.94, False),
+    ("1x2", 0.3, 0.0, True), ("1x2", 1.1, 1.0, False),
+])  # fmt: skip
+def test_what_int8_admits(name, typical, labels, holds):
+    finding = comparing.Finding(
+        name=name, rows=1, difference=9.0, largest=1.0, typical=typical, labels=labels, seconds=0.0
+    )
+    assert finding.holds(comparing.LIMITS["int8"]) is holds
+
+
 def test_a_folder_that_holds_something_else(tmp_path):
     saved(tmp_path / "model", "sequence-classification")
     model, folder = tmp_path / "model", tmp_path / "export"
