@@ -75,7 +75,7 @@ def test_answers(tmp_path):
     questions, context = ["Who was born?", "Is it good?"], f"😀 {FILM} {LONG}"
     with opened(site) as step:
         step("open", "")
-        for passage in (context, FILM):
+        for passage in (context, "zebra yak quartz lynx", FILM):
             found = step("fill", {"context": passage, "questions": "\n".join(questions)})
             expected = pipe(question=questions, context=passage)
             for shown, question, answer in zip(found["answers"], questions, expected, strict=True):
@@ -171,10 +171,10 @@ def test_a_host_without_the_model_is_named(tmp_path):
 
 
 def test_a_narrow_screen_needs_no_scrolling_sideways(tmp_path):
-    _, site = exported(tmp_path, "sequence-classification")
+    _, site = exported(tmp_path, "question-answering")
     with opened(site) as step:
         step("open", "")
-        step("file", f"{FILM}\n{'x' * 200}")
+        step("fill", {"context": f"{FILM} {'x' * 200}", "questions": f"who {'y' * 200}"})
         for dark in (False, True):
             look = {"width": 320, "height": 600, "dark": dark, "path": str(tmp_path / "look.png")}
             assert step("look", look) is True
