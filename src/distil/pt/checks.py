@@ -15,8 +15,13 @@ from distil.errors import DistilError
 
 
 def can_look(x: Tensor) -> bool:
-    """Whether values can be read now: not on a GPU, which would stall, nor while tracing."""
-    return x.device.type == "cpu" and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+    """Whether values can be read now: not on a GPU, which would stall, nor while tracing.
+
+    Tensors of other classes may have none (FakeTensor), or only a part of them (DTensor).
+    """
+    if x.device.type != "cpu" or type(x) is not Tensor:
+        return False
+    return not (torch.compiler.is_compiling() or torch.jit.is_tracing())
 
 
 def is_integer(x: Tensor) -> bool:

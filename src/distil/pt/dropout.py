@@ -45,11 +45,17 @@ class _Drop(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:
         _, drop, ctx.scale = inputs
         ctx.save_for_backward(drop)
+        ctx.save_for_forward(drop)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (drop,) = ctx.saved_tensors
         return gradient.mul(ctx.scale).masked_fill_(drop, 0), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        (drop,) = ctx.saved_tensors
+        return tangent.mul(ctx.scale).masked_fill_(drop, 0)
 
 
 def draws_cheaply(x: Tensor) -> bool:

@@ -79,7 +79,8 @@ class DistilBertPreTrainedModel(Habits, Pretrained, nn.Module):
         return weights.take(self, weight)
 
     def new_seed(self) -> int:  # noqa: D102
-        return int(torch.randint(2**31, (), device="cpu"))
+        seed = torch.randint(2**31, (), device="cpu")
+        return int(seed) if type(seed) is torch.Tensor else 0  # a FakeTensor has no value
 
     @property
     def weights_dtype(self) -> str:  # noqa: D102

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from distil.arrays import Array
 from distil.common.model import encoder_of
 from distil.common.spec import Weight
+from distil.errors import InputError
 
 # Attributes by kind of module and canonical leaf, and whether the axes are swapped: PyTorch's
 # own names and orientation are the canonical ones.
@@ -67,7 +68,18 @@ def take(model: nn.Module, weight: Weight) -> Array:
 
 
 def to_numpy(x: Tensor) -> Array:
-    """The values of a tensor, without a copy where they are in main memory."""
+    """The values of a tensor, without a copy where they are in main memory.
+
+    Raises:
+        InputError: The tensor is of a kind that has none of its own (DTensor, torchao's).
+    """
+    if hasattr(x, "__tensor_flatten__"):
+        raise InputError(
+            "weights of this kind have no values of their own", expected="torch.Tensor",
+            found=type(x.detach()).__name__,
+            fix="pass whole ones as state_dict=: of FSDP, get_model_state_dict(model, options="
+            "StateDictOptions(full_state_dict=True)); save a model before it is quantized",
+        )  # fmt: skip
     x = x.detach().cpu()
     if x.dtype == torch.bfloat16:
         return x.view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
