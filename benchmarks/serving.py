@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections import Counter
@@ -66,6 +67,8 @@ def started(command, environment=None, port=None):
         if port is None:  # it says where it is
             said = next(line for line in process.stderr if " serves at " in line)
             port = int(said.rsplit(":", 1)[1])
+            # A pipe that nobody reads would stop the server once it is full.
+            threading.Thread(target=sys.stderr.writelines, args=(process.stderr,)).start()
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)

@@ -14,6 +14,10 @@ from multiprocessing import get_context
 
 PATH = "/predict"
 
+# Requests of one process that are not answered yet; a process has as many sockets.  What would be
+# more is not sent, and has the status -1.
+MOST_WAITING = 2000
+
 
 def requests_of(texts):
     """Whole requests, a text each."""
@@ -80,6 +84,9 @@ async def open_loop(address, requests, seconds, rate, seed):
     start = due = time.monotonic()
     while (due := due + draw.expovariate(rate)) < start + seconds:
         await asyncio.sleep(max(0, due - time.monotonic()))
+        if len(tasks) >= MOST_WAITING:
+            found.append((0, -1, None, 0))
+            continue
         task = asyncio.ensure_future(ask(draw.randrange(len(requests)), due))
         tasks.add(task)
         task.add_done_callback(tasks.discard)

@@ -325,6 +325,18 @@ def test_tensors_in_binary_that_mean_nothing(start, binary, length, words):
     assert words in answer.json()["error"]
 
 
+def test_a_tensor_of_another_size_than_it_says(start):
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1],
+              "parameters": {"binary_data_size": 7}}  # fmt: skip
+    head = json.dumps({"inputs": [tensor]}).encode()
+    answer = start(CLASSIFY).client.post(
+        f"/v2/models/{CLASSIFY}/infer", content=head + b"\x02\0\0\0it",
+        headers={"Inference-Header-Content-Length": str(len(head))},
+    )  # fmt: skip
+    assert answer.status_code == 422
+    assert "binary_data_size" in answer.json()["error"]
+
+
 def test_inputs_that_are_cut_are_named(start):
     server = start(CLASSIFY)
     long = "it " * 60
