@@ -45,13 +45,13 @@ def goes_into_folder(arguments: Namespace) -> bool:
         return False
     for name, value in (
         ("texts", arguments.texts), ("--skip-bad-rows", arguments.skip_bad_rows),
-        ("--force", arguments.force),
+        ("--force", arguments.force), ("--keep", arguments.keep),
     ):  # fmt: skip
         if value:
             raise InputError(
                 "this has no place where results go into a folder", found=name, where="--output",
-                fix="leave it out: rows that are bad are there with their error, and a folder is "
-                "continued, never replaced",
+                fix="leave it out: all columns are kept, rows that are bad are there with their "
+                "error, and a folder is continued, never replaced",
             )  # fmt: skip
     if arguments.shard and arguments.ray:
         raise InputError("Ray shards by itself", where="--shard", fix="leave it out")

@@ -68,7 +68,7 @@ def predict_rows(
             if result is None:
                 bad += 1
                 continue
-            line = {"row": source.count(number), **describe(row, result)}
+            line = {"row": source.count(number), **source.kept, **describe(row, result)}
             document = _to_json(line, source.place(number))
             if output is not None:
                 output.write(document, source.place(number))

@@ -31,7 +31,8 @@ text a line (blank lines are ignored), .jsonl (strings, or objects with named
 fields), .csv or .tsv (with column names in the first row), .parquet, or SQuAD's
 .json; all but .parquet also as .gz.  Rows are read as they are needed, so a file
 may be of any length.  With --output FILE every result is written at once, as a line of
-JSON with the number of its row, and stays written if a later row fails.
+JSON with the number of its row (the first one is 1, in every format), and stays
+written if a later row fails.
 
 With --output FOLDER/ a file, a folder of files or a pattern is predicted part by
 part, into parquet files with all columns of the rows, those of the results, and
@@ -63,6 +64,11 @@ EXAMPLES = (
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         "--file 'lake/*.parquet' --text-column review --prefix predicted_ --output labelled/ "
         "--shard 1/16",
+    ),
+    (
+        "with the columns that tell rows apart",
+        "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
+        "--file reviews.csv --text-column review --keep id,label --output results.jsonl",
     ),
     (
         "words for a mask",
@@ -132,6 +138,9 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         help="format of the file (default: by its suffix)",
     )
     _arguments.add_columns(parser, "text", "text_pair", "context", "choices")
+    parser.add_argument(
+        "--keep", metavar="COLUMN,...", help="columns of the file to repeat beside each result"
+    )
     parser.add_argument(
         "--skip-bad-rows",
         action="store_true",
@@ -203,6 +212,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None and not into_folder:
         source = None if file is None or file.where == "stdin" else Path(file.where)
         output = ResultsFile(Path(arguments.output), source, force=arguments.force)
+    if arguments.keep is not None and (file is None or not (arguments.json or output)):
+        raise InputError(
+            "columns are kept in results of a file, as JSON", where="--keep",
+            expected="--file FILE, and --output FILE or --json",
+        )  # fmt: skip
     if _needs_tensorflow(arguments):
         _output.start_tensorflow()
     pipe = make_pipeline(

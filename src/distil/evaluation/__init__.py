@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import islice, tee
 from pathlib import Path
@@ -123,7 +124,7 @@ def evaluate(
         if rows_file is not None:
             writer = stack.enter_context(open_predictions(rows_file))
         for row, asked, judged, other in _judged(
-            judge, first, second, islice(rows_from(data), max_rows)
+            judge, first, second, _numbered(islice(rows_from(data), max_rows))
         ):
             problem = next((x for x in (asked, judged, other) if isinstance(x, InputError)), None)
             if problem is not None:
@@ -207,6 +208,11 @@ def _other(
             where="against",
         )  # fmt: skip
     return second
+
+
+def _numbered(rows: Iterator[Row]) -> Iterator[Row]:
+    """Rows by their place among all rows, from 1, in every format; their names say the line."""
+    return (replace(row, number=number) for number, row in enumerate(rows, start=1))
 
 
 def _judged(
