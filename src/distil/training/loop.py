@@ -44,7 +44,7 @@ class Progress:
         tokens_per_second: Of the last steps, padding not counted.
         seconds_left: Until the last step, at that speed.
         learning_rate: Of the step.
-        metrics: On the dev rows, where the model was judged after this step; else none.
+        metrics: On the dev rows, where the model has been judged after this step; else none.
     """
 
     step: int
@@ -56,8 +56,8 @@ class Progress:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-# Called after every step; if the model is judged after it, once that is done.  What it raises ends
-# training, which the same call continues from the last checkpoint.
+# Called after every step, and once more with dev metrics where the model is judged after it.  What
+# it raises ends training, which the same call continues from the last checkpoint.
 Listener = Callable[[Progress], None]
 
 
@@ -130,8 +130,7 @@ class Loop:
                 speed += (tokens - speed) / min(self.position.step, _STEPS_OF_SPEED)
                 if last or self._is_due(self.recipe.log.every):
                     self._note(rate, speed)
-                if judge is None:
-                    self._tell(found["loss"], speed, total, rate)
+                self._tell(found["loss"], speed, total, rate)
                 stops = not last and self.stop.agree(self.workers)
                 # Before the model is judged: that may fail.
                 if last or stops or self._is_due(self.recipe.checkpoints.every):
