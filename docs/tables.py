@@ -66,8 +66,8 @@ def _section(section: type[Section], prefix: str) -> Iterator[str]:
             yield f"| `{prefix}{item.name}` | {_default(item)} | {meanings[item.name]} |"
     for name, found in inner.items():
         if found is not None:
-            yield f"| **{name}** | | {inspect.getdoc(found).splitlines()[0]} |"
-            yield from _section(found, f"{name}.")
+            yield f"| **{prefix}{name}** | | {inspect.getdoc(found).splitlines()[0]} |"
+            yield from _section(found, f"{prefix}{name}.")
 
 
 def _default(item: Field) -> str:

@@ -104,3 +104,29 @@ def test_draws_follow_their_weights():
     random = np.random.default_rng(0)
     drawn = np.concatenate([draw(np.array([1.0, 3.0, 0.0]), 1, random) for _ in range(4000)])
     assert np.bincount(drawn, minlength=3) / 4000 == pytest.approx([0.25, 0.75, 0], abs=0.03)
+
+
+def test_the_unigrams_loss_is_that_of_what_is_drawn():
+    """Near the entropy of the masked tokens, by hand and by drawing them."""
+    ids = np.repeat(np.arange(10, 16), [600, 300, 200, 100, 50, 10]).astype(np.int32)
+    for smoothing in (0.0, 0.7, 1.0):
+        section = MaskingSection(smoothing=smoothing)
+        masking = Masking.over(ids, section, vocabulary=16, mask=4, special=[0, 2, 3, 4])
+        shares = np.maximum(np.bincount(ids, minlength=16), 1.0) ** (1 - smoothing)
+        shares[[0, 2, 3, 4]] = 0
+        shares /= shares.sum()
+        labels = np.array([10, 15, 1])
+        expected = -np.log(shares[labels])
+        np.testing.assert_allclose(masking.unigram_losses(labels), expected, rtol=1e-12)
+    assert masking.unigram_losses(labels)[0] == pytest.approx(np.log(12))  # smoothed to be equal
+
+
+def test_other_settings_for_the_same_data():
+    ids = np.repeat(np.arange(10, 16), [600, 300, 200, 100, 50, 10]).astype(np.int32)
+    given = {"vocabulary": 16, "mask": 4, "special": [0, 2, 3, 4]}
+    masking = Masking.over(ids, MaskingSection(), **given)
+    plain = MaskingSection(smoothing=0, share=0.5)
+    expected, found = Masking.over(ids, plain, **given), masking.by(plain)
+    assert found.section == plain
+    np.testing.assert_array_equal(found.weights, expected.weights)
+    assert masking.by(None) is masking

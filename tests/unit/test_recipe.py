@@ -8,7 +8,7 @@ import pytest
 from distil.common.steps.recipe import Recipe, read_recipe
 from distil.common.steps.recipe_course import ScheduleSection
 from distil.common.steps.recipe_model import DistillationSection
-from distil.common.steps.recipe_rules import differences, read_assignments
+from distil.common.steps.recipe_rules import differences, override, read_assignments
 from distil.errors import CheckpointNotFoundError, ConfigError
 from distil.training.schedule import rate_factor
 
@@ -206,3 +206,11 @@ def test_schedules(kind, steps, factors):
 
 def test_no_warmup_begins_at_the_top():
     assert rate_factor(ScheduleSection(warmup=0.0), 0, 10) == 1
+
+
+def test_a_section_that_is_passed_stays_as_it_is():
+    section = {"steps": 5}
+    given = {"teacher": {"search": section}}
+    changed = override({}, {**given, "teacher.search.steps": 7})
+    assert changed == {"teacher": {"search": {"steps": 7}}}
+    assert section == {"steps": 5}

@@ -26,7 +26,9 @@ def batch(choices=1, **targets):
 
 
 def masked(seed=0):
-    masking = Masking(section=MaskingSection(share=0.4), weights=np.ones(500), mask=4)
+    masking = Masking(
+        section=MaskingSection(share=0.4), weights=np.ones(500), counts=np.ones(500), mask=4
+    )
     made = batch()
     del made.inputs["tags"]
     return masking.apply(made, [seed])

@@ -17,7 +17,7 @@ FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in (
 pytestmark = pytest.mark.filterwarnings("ignore::distil.CheckpointWarning")
 
 METRICS = {
-    "masked-lm": {"loss", "perplexity", "accuracy"},
+    "masked-lm": {"loss", "perplexity", "accuracy", "unigram_loss"},
     "sequence-classification": {"loss", "accuracy", "f1", "matthews"},
     "multiple-choice": {"loss", "accuracy"},
     "token-classification": {"loss", "precision", "recall", "f1", "accuracy"},
@@ -213,3 +213,24 @@ def test_no_rows_is_an_error(tmp_path):
 def test_the_result_is_plain_data(tmp_path):
     result = train(make_recipe(tmp_path, "sequence-classification", "pt", **{"schedule.steps": 1}))
     assert json.loads(json.dumps(result.to_dict()))["steps"] == 1
+
+
+@pytest.mark.pt
+def test_dev_rows_are_masked_by_settings_of_their_own(tmp_path):
+    """The same model, so that only what is hidden differs."""
+    still = {"schedule.steps": 1, "optimizer.learning_rate": 1e-30, "schedule.warmup": 0}
+    found = []
+    for number, section in enumerate([None, {"smoothing": 0.0}, {"share": 1.0, "smoothing": 0.0}]):
+        recipe = make_recipe(
+            tmp_path, "masked-lm", "pt",
+            **{"output": str(tmp_path / str(number)), "evaluation.masking": section, **still},
+        )  # fmt: skip
+        found.append(train(recipe).metrics)
+    assert found[0]["unigram_loss"] > found[1]["unigram_loss"]  # rare words are hidden more often
+    assert found[2]["loss"] not in (found[0]["loss"], found[1]["loss"])
+    assert all(metrics["unigram_loss"] < np.log(69) + 1 for metrics in found)
+
+
+def test_only_masked_words_are_masked(tmp_path):
+    with pytest.raises(distil.ConfigError, match=r"evaluation.masking"):
+        make_recipe(tmp_path, "sequence-classification", "pt", **{"evaluation.masking": {}})

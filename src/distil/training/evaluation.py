@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Judge:
         examples: To be judged by.
         labels: Names of the classes; none for regression.
         pad: The padding token.
-        masking: Of masked-LM, else None.
+        masking: Of masked-LM as it is trained, else None.
         columns: Of the last judgement, what is known of each row, as the metrics of
             `distil.measures` ask for it; none of masked-LM.
     """
@@ -52,6 +53,11 @@ class Judge:
     pad: int
     masking: Masking | None = None
     columns: Mapping[str, Array] = field(default_factory=dict)
+
+    @cached_property
+    def _masking(self) -> Masking | None:
+        """Of the examples to be judged by."""
+        return self.masking and self.masking.by(self.recipe.evaluation.masking)
 
     @property
     def metric(self) -> str:
@@ -114,9 +120,13 @@ class Judge:
         found = []
         for batch in prefetched(jobs, self._batch):
             evaluation = step.evaluate(batch.inputs)
-            if self.masking is not None:  # whose labels are a list of the batch's
-                right = evaluation.outputs["predicted"] == batch.inputs["labels"]
-                rows = {int(batch.rows[0]): right}
+            if self._masking is not None:  # whose labels are a list of the batch's
+                labels = batch.inputs["labels"]
+                words = {
+                    "right": evaluation.outputs["predicted"] == labels,
+                    "unigram": self._masking.unigram_losses(labels),
+                }
+                rows = {int(batch.rows[0]): words}
             else:
                 rows = {
                     int(row): {name: values[place] for name, values in evaluation.outputs.items()}
@@ -128,9 +138,9 @@ class Judge:
     def _batch(self, job: tuple[int, Array]) -> Batch:
         number, rows = job
         batch = collate(self.examples.features, rows, pad=self.pad)
-        if self.masking is None:
+        if self._masking is None:
             return batch
-        return self.masking.apply(batch, [self.recipe.seed, _EVALUATION, number])
+        return self._masking.apply(batch, [self.recipe.seed, _EVALUATION, number])
 
 
 # The metrics of a task, and what is known of each row.
@@ -138,9 +148,14 @@ Judged = tuple[Metrics, Mapping[str, Array]]
 
 
 def _masked_lm(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
-    right = np.concatenate([found for found in outputs if found is not None])
+    batches = [found for found in outputs if found is not None]
+    right, unigram = (
+        float(np.concatenate([found[name] for found in batches]).mean())
+        for name in ("right", "unigram")
+    )
     # What is past e^700 is no number any more.
-    return {"perplexity": math.exp(min(loss, 700)), "accuracy": float(right.mean())}, {}
+    perplexity = math.exp(min(loss, 700))
+    return {"perplexity": perplexity, "accuracy": right, "unigram_loss": unigram}, {}
 
 
 def _classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:

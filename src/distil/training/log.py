@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,37 +35,50 @@ class Log:
     """
 
     def __init__(self, folder: Path, *, step: int, judged: bool, tensorboard: bool) -> None:
-        self._path = folder / FILE_NAME
+        self._folder = folder
         self._events = _events(folder / TENSORBOARD_FOLDER) if tensorboard else None
-        kept = [
-            record
-            for record in read_log(folder)
-            if record["step"] <= step - (not judged and "dev_loss" in record)
-        ]
-        try:
-            with atomic_write(self._path) as temporary:
-                temporary.write_text("".join(map(_line, kept)), encoding="utf-8")
-        except OSError as error:
-            raise self._problem(error) from None
+        keep_records(folder, lambda one: one["step"] <= step - (not judged and "dev_loss" in one))
 
     def write(self, record: Record) -> None:
         """Add a point: numbers by name, `step` among them."""
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(_line(record))
-        except OSError as error:
-            raise self._problem(error) from None
+        add_record(self._folder, record)
         if self._events is not None:
-            values = {name: x for name, x in record.items() if name != "step"}
+            values = {n: x for n, x in record.items() if n != "step" and isinstance(x, float | int)}
             self._events.add_event(_event(values, record["step"]))
-
-    def _problem(self, error: OSError) -> CheckpointError:
-        return CheckpointError("log cannot be written", found=error, where=self._path)
 
     def close(self) -> None:
         """Flush what is waiting to be written."""
         if self._events is not None:
             self._events.close()
+
+
+def add_record(folder: Path, record: Record) -> None:
+    """Add a point to the log of a folder.
+
+    Raises:
+        CheckpointError: It cannot be written.
+    """
+    path = folder / FILE_NAME
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(_line(record))
+    except OSError as error:
+        raise _problem(error, path) from None
+
+
+def keep_records(folder: Path, wanted: Callable[[Record], bool]) -> None:
+    """Write the log of a folder anew, with those of its points that are wanted.
+
+    Raises:
+        CheckpointError: It cannot be written.
+    """
+    path = folder / FILE_NAME
+    kept = filter(wanted, read_log(folder))
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_text("".join(map(_line, kept)), encoding="utf-8")
+    except OSError as error:
+        raise _problem(error, path) from None
 
 
 def read_log(folder: Path) -> list[Record]:
@@ -87,6 +100,10 @@ def read_log(folder: Path) -> list[Record]:
             break
         records.append(record)
     return records
+
+
+def _problem(error: OSError, path: Path) -> CheckpointError:
+    return CheckpointError("log cannot be written", found=error, where=path)
 
 
 def _line(record: Record) -> str:

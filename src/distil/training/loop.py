@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -70,7 +71,7 @@ class Loop:
         step: The framework's part.
         features: Examples to learn from.
         pad: The padding token.
-        folder: For checkpoints.
+        folder: For checkpoints; None keeps none.
         log: For measurements; None in workers that write nothing.
         judge: For evaluation, or None.
         masking: Of masked-LM, else None.
@@ -86,7 +87,7 @@ class Loop:
     step: Step
     features: Features
     pad: int
-    folder: Path
+    folder: Path | None
     log: Log | None
     judge: Judge | None
     masking: Masking | None
@@ -151,10 +152,10 @@ class Loop:
 
     def _interrupted(self, total: int) -> Interrupted:
         where = f"step {self.position.step:,} of {total:,}"
+        kept = "" if self.folder is None else f", and saved in {self.folder}"
         return Interrupted(
             self.stop.number or 0,
-            f"training was interrupted after {where}, and saved in {self.folder}; the same command "
-            "continues from there",
+            f"training was interrupted after {where}{kept}; the same command continues from there",
         )
 
     def _beyond(self, what: str, found: int, end: int) -> CheckpointError:
@@ -165,33 +166,21 @@ class Loop:
 
     def total_steps(self) -> int:
         """How many steps the recipe is for."""
-        if self.recipe.schedule.steps is not None:
-            return self.recipe.schedule.steps
-        return sum(
-            math.ceil(len(self._plan(epoch)) / self.recipe.batch.accumulation)
-            for epoch in range(self.recipe.schedule.epochs)
-        )
+        return total_steps(self.recipe, self.features)
 
     def save(self) -> None:
         """Keep what is needed to go on from here."""
-        info = {"position": asdict(self.position), "identity": dict(self.identity)}
-        self.workers.by_first(lambda: save_state(self.folder, self.step.state(), info))
-
-    def _plan(self, epoch: int) -> list[Any]:
-        return plan_epoch(
-            self.features.lengths,
-            self.recipe.batch,
-            choices=self.features.choices,
-            seed=self.recipe.seed,
-            epoch=epoch,
-        )
+        folder = self.folder
+        if folder is not None:
+            info = {"position": asdict(self.position), "identity": dict(self.identity)}
+            self.workers.by_first(lambda: save_state(folder, self.step.state(), info))
 
     def _steps(self, epoch: int, first: int) -> Iterator[tuple[list[Batch], int]]:
         """The batches of each step of an epoch from batch `first` on, and which comes next.
 
         After the last step that is 0: the first of the next epoch.
         """
-        plan = self._plan(epoch)
+        plan = _plan(self.recipe, self.features, epoch)
         size = self.recipe.batch.accumulation
         if first >= len(plan):
             raise self._beyond("batch", first, len(plan))
@@ -292,9 +281,27 @@ class Loop:
             )
             if self.recipe.checkpoints.model == "best":
                 self.workers.by_first(lambda: self._keep(judge))
-        if self.recipe.checkpoints.model == "last":
-            self.workers.by_first(lambda: save_rows(self.folder, judge.columns))
+        if self.recipe.checkpoints.model == "last" and self.folder is not None:
+            self.workers.by_first(partial(save_rows, self.folder, judge.columns))
 
     def _keep(self, judge: Judge) -> None:
         self.save_model()
-        save_rows(self.folder, judge.columns)
+        if self.folder is not None:
+            save_rows(self.folder, judge.columns)
+
+
+def total_steps(recipe: Recipe, features: Features) -> int:
+    """How many steps a recipe's training on some examples has."""
+    if recipe.schedule.steps is not None:
+        return recipe.schedule.steps
+    return sum(
+        math.ceil(len(_plan(recipe, features, epoch)) / recipe.batch.accumulation)
+        for epoch in range(recipe.schedule.epochs)
+    )
+
+
+def _plan(recipe: Recipe, features: Features, epoch: int) -> list[Any]:
+    """The batches of an epoch."""
+    return plan_epoch(
+        features.lengths, recipe.batch, choices=features.choices, seed=recipe.seed, epoch=epoch
+    )

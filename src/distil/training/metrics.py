@@ -29,11 +29,11 @@ Metrics = dict[str, float]
 REGRESSION_METRIC = "pearson"
 
 # Of these, less is better.
-LESS_IS_BETTER = ("loss", "perplexity")
+LESS_IS_BETTER = ("loss", "perplexity", "unigram_loss")
 
 # Of each task, beside the loss.
 _NAMES = {
-    "masked-lm": ("perplexity", "accuracy"),
+    "masked-lm": ("perplexity", "accuracy", "unigram_loss"),
     "sequence-classification": ("accuracy", "f1", "matthews"),
     "multiple-choice": ("accuracy",),
     "token-classification": ("precision", "recall", "f1", "accuracy"),

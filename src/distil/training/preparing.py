@@ -188,7 +188,7 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
         config["num_labels"] = 1
     dtype = dtype_of(recipe, framework)
     if recipe.model.name is None:
-        layers = None if recipe.teacher is None else recipe.teacher.layers
+        layers = None if recipe.teacher is None else recipe.teacher.numbers
         model = make_student(
             teacher, layers=layers, new_weights=recipe.model.new_weights, seed=recipe.seed,
             dtype=dtype, **config,

@@ -13,6 +13,7 @@ from distil.api import save
 from distil.common.sentences import SentenceEncoding
 from distil.common.steps.batching import Features
 from distil.common.steps.recipe import EMBEDDINGS, Recipe
+from distil.common.steps.recipe_model import AUTO
 from distil.common.steps.stepping import Step
 from distil.common.steps.workers import Workers, find_place
 from distil.errors import CheckpointError
@@ -25,7 +26,8 @@ from distil.training.given import Given
 from distil.training.identity import check_all_alike, check_same, contents_of, settings_of
 from distil.training.interrupts import LOGGER, Stop, watched
 from distil.training.intervals import intervals_of, remove_rows
-from distil.training.log import Log, read_log
+from distil.training.layer_search import LayerSearch, numbers
+from distil.training.log import FILE_NAME, Log, read_log
 from distil.training.loop import Listener, Loop
 from distil.training.metrics import check_metric, check_packages
 from distil.training.position import Position
@@ -84,11 +86,26 @@ def _run_together(
 ) -> TrainingResult:
     """Every worker does this; what is written, the first one writes."""
     start = time.monotonic()
+    given = recipe
     folder = Path(recipe.output)
     prepared = workers.in_turn(lambda: prepare(recipe))
     identity = {**settings, "data": prepared.fingerprint}
     saved = workers.together(lambda: _saved(folder, identity))
-    model, step = workers.together(lambda: _model_and_step(recipe, framework, prepared, workers))
+    teacher = workers.together(lambda: _teacher(recipe, framework, prepared))
+
+    def make(recipe: Recipe, prepared: Prepared) -> tuple[Any, Step]:
+        return workers.together(
+            lambda: _model_and_step(recipe, framework, prepared, teacher, workers)
+        )
+
+    if recipe.teacher is not None and recipe.teacher.layers == AUTO:
+        check_all_alike(workers, identity)
+        with watched(tells=workers.is_first) as stop:
+            recipe = LayerSearch(
+                recipe=recipe, teacher=teacher.config, prepared=prepared, make=make,
+                identity=identity, workers=workers, stop=stop,
+            ).run()  # fmt: skip
+    model, step = make(recipe, prepared)
     position = Position()
     if saved is not None:
         arrays, info = saved
@@ -100,12 +117,9 @@ def _run_together(
     judge = _judge(recipe, prepared)
 
     features = workers.in_turn(lambda: _features(recipe, prepared, step, identity))
-    encoding = None
-    if recipe.task == EMBEDDINGS:
-        encoding = SentenceEncoding(max_length=recipe.data.max_length)
 
     def save_model() -> None:
-        save(model, folder, tokenizer=prepared.tokenizer, encoding=encoding)
+        save(model, folder, tokenizer=prepared.tokenizer, encoding=_encoding(recipe))
 
     if workers.is_first:
         _announce(prepared)
@@ -128,16 +142,11 @@ def _run_together(
     try:
         with watched(tells=workers.is_first) as loop.stop:
             position = loop.run()
-            if workers.is_first and position.step < loop.total_steps():
-                LOGGER.info(
-                    "stopped early after step %s: no better %s in %s evaluations",
-                    f"{position.step:,}", judge and judge.metric, position.misses,
-                )  # fmt: skip
+        _announce_end(loop)
     finally:
         if log is not None:
             log.close()
     keeps_last = judge is None or recipe.checkpoints.model == "last"
-    intervals = {} if judge is None else intervals_of(folder, recipe.task, seed=recipe.seed)
     result = TrainingResult(
         folder=folder,
         framework=framework,
@@ -149,14 +158,14 @@ def _run_together(
         tokens=position.tokens,
         seconds=round(time.monotonic() - start, 1),
         labels=prepared.labels,
-        intervals=intervals,
+        intervals={} if judge is None else intervals_of(folder, recipe.task, seed=recipe.seed),
     )
 
     def finish() -> None:
         if keeps_last:
             save_model()
         try:
-            _report(result, recipe, prepared)
+            _report(result, given, recipe, prepared)
             write_result(result, settings)
         except OSError as error:
             raise CheckpointError(
@@ -170,16 +179,22 @@ def _run_together(
     return result
 
 
+def _teacher(recipe: Recipe, framework: str, prepared: Prepared) -> Any:
+    """The teacher; None where there is none."""
+    if recipe.teacher is None:
+        return None
+    return load_teacher(recipe, recipe.teacher, framework, prepared)
+
+
 def _model_and_step(
-    recipe: Recipe, framework: str, prepared: Prepared, workers: Workers
+    recipe: Recipe, framework: str, prepared: Prepared, teacher: Any, workers: Workers
 ) -> tuple[Any, Step]:
     """The model to train, and what trains it."""
-    if recipe.teacher is None:
+    if teacher is None:
         model = load_model(recipe, framework, prepared)
         module = part(framework, "training.step")
         weights = class_weights(recipe, prepared)
         return model, module.Step(model, recipe, workers, class_weights=weights)
-    teacher = load_teacher(recipe, recipe.teacher, framework, prepared)
     model = load_model(recipe, framework, prepared, teacher)
     check_lesson(recipe, model, teacher, prepared)
     module = part(framework, "training.teaching")
@@ -232,6 +247,13 @@ def _judge(recipe: Recipe, prepared: Prepared) -> Judge | None:
     return judge
 
 
+def _encoding(recipe: Recipe) -> SentenceEncoding | None:
+    """How the model embeds texts, where that is what it learns."""
+    if recipe.task != EMBEDDINGS:
+        return None
+    return SentenceEncoding(max_length=recipe.data.max_length)
+
+
 def _saved(folder: Path, identity: Mapping[str, Any]) -> Any:
     """What a training that was interrupted has left, if there is something.
 
@@ -256,7 +278,25 @@ def _announce(prepared: Prepared) -> None:
         )
 
 
-def _report(result: TrainingResult, recipe: Recipe, prepared: Prepared) -> None:
+def _announce_end(loop: Loop) -> None:
+    """Say so where training stopped early."""
+    position = loop.position
+    if loop.workers.is_first and position.step < loop.total_steps():
+        LOGGER.info(
+            "stopped early after step %s: no better %s in %s evaluations",
+            f"{position.step:,}", loop.judge and loop.judge.metric, position.misses,
+        )  # fmt: skip
+
+
+def _report(result: TrainingResult, given: Recipe, taught: Recipe, prepared: Prepared) -> None:
+    """Draw the curves and write the card.
+
+    Args:
+        result: Of the training.
+        given: Its recipe.
+        taught: The same with the layers that were found.
+        prepared: The data.
+    """
     curves = result.folder / CURVES
     draw_curves({result.framework: read_log(result.folder)}, curves, metric=result.metric)
     features = prepared.train.features
@@ -266,4 +306,7 @@ def _report(result: TrainingResult, recipe: Recipe, prepared: Prepared) -> None:
         "model kept": f"after step {result.best_step:,}",
         "time": f"{result.seconds:,.0f} s",
     }
-    write_card(result, recipe, facts=facts, version=version("distil"))
+    if taught.teacher is not None and given.teacher != taught.teacher:
+        found = numbers(taught.teacher.numbers or ())
+        facts["layers of the teacher"] = f"{found}, found by trial (see {FILE_NAME})"
+    write_card(result, given, facts=facts, version=version("distil"))

@@ -9,7 +9,8 @@ Shapes: n training rows.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
+from random import Random
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from distil.arrays import Array
 from distil.common.labels import REGRESSION
 from distil.common.steps.recipe import Recipe
 from distil.errors import InputError
+from distil.reading import Row
 from distil.training.examples import read_split
 
 # In place of the number of an epoch, where order is drawn by the seed.
@@ -32,6 +34,25 @@ def held_out(recipe: Recipe) -> Array | None:
     share = recipe.data.dev_share
     if share is None:
         return None
+    return set_apart(
+        recipe, read_split(recipe.data, "train"), share, where="data.dev_share",
+        fix="name dev rows with data.dev, or set it to null",
+    )  # fmt: skip
+
+
+def set_apart(recipe: Recipe, rows: Iterable[Row], share: float, *, where: str, fix: str) -> Array:
+    """Which of some rows (n) are set apart, bool.
+
+    Args:
+        recipe: Whose rows they are.
+        rows: The rows.
+        share: How much of them.
+        where: What asks for it, in errors.
+        fix: What to do where there are too few.
+
+    Raises:
+        InputError: There are.
+    """
     together, field = False, recipe.model_task.class_column
     if recipe.task == "question-answering":
         together, field = True, "context"
@@ -40,7 +61,7 @@ def held_out(recipe: Recipe) -> Array | None:
     column = None if field is None else recipe.data.columns.get(field, field)
     numbers: dict[Hashable, int] = {}
     found = []
-    for row in read_split(recipe.data, "train"):
+    for row in rows:
         value = row.values.get(column) if isinstance(column, str) else None
         # Rows with lists of labels are all of one kind.
         key = value if isinstance(value, str | int | float) else None
@@ -51,11 +72,23 @@ def held_out(recipe: Recipe) -> Array | None:
     held = _groups(kinds, total, random) if together else _stratified(kinds, total, random)
     if not held.any():
         raise InputError(
-            "too few training rows to hold some out as dev rows",
+            "too few training rows to set some apart",
             expected="two rows of a class" if not together else "two contexts", found=len(kinds),
-            where="data.dev_share", fix="name dev rows with data.dev, or set it to null",
+            where=where, fix=fix,
         )  # fmt: skip
     return held
+
+
+def sample(rows: Iterable[Row], size: int, *, seed: int) -> list[Row]:
+    """Some rows, each as likely as any other, of a stream of unknown length (Vitter 1985, R)."""
+    draw = Random(seed)
+    kept: list[Row] = []
+    for number, row in enumerate(rows):
+        if number < size:
+            kept.append(row)
+        elif (place := draw.randrange(number + 1)) < size:
+            kept[place] = row
+    return kept
 
 
 def _stratified(kinds: Array, total: int, random: np.random.Generator) -> Array:

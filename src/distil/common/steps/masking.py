@@ -31,11 +31,13 @@ class Masking:
     Attributes:
         section: Of the recipe.
         weights: How likely each token of the vocabulary is to be drawn, relative to others.
+        counts: How often each occurs in the training data, at least 1.
         mask: The token [MASK].
     """
 
     section: MaskingSection
     weights: Array
+    counts: Array
     mask: int
 
     @classmethod
@@ -59,9 +61,27 @@ class Masking:
             mask: The token [MASK].
             special: Tokens that are never drawn.
         """
-        weights = np.maximum(token_counts(ids, vocabulary), 1.0) ** -section.smoothing
+        counts = np.maximum(token_counts(ids, vocabulary), 1.0)
+        weights = counts**-section.smoothing
         weights[list(special)] = 0
-        return cls(section=section, weights=weights, mask=mask)
+        return cls(section=section, weights=weights, counts=counts, mask=mask)
+
+    def unigram_losses(self, labels: Array) -> Array:
+        """The losses (m) of a model that knows only how often each token (m) is masked.
+
+        It gives a token the probability that it has among the masked tokens of the training data,
+        so that the mean is near their entropy: what a model that reads the text has to beat.
+        """
+        shares = self.weights * self.counts
+        losses: Array = np.log(shares.sum()) - np.log(shares[labels])
+        return losses
+
+    def by(self, section: MaskingSection | None) -> Masking:
+        """Masking of the same data by other settings; None leaves it as it is."""
+        if section is None:
+            return self
+        weights = np.where(self.weights == 0, 0.0, self.counts**-section.smoothing)
+        return replace(self, section=section, weights=weights)
 
     def apply(self, batch: Batch, place: Sequence[int]) -> Batch:
         """Mask tokens of a batch.

@@ -25,7 +25,12 @@ from distil.common.steps.recipe_course import (
     ScheduleSection,
 )
 from distil.common.steps.recipe_data import BatchSection, DataSection, MaskingSection
-from distil.common.steps.recipe_model import DistillationSection, ModelSection, TeacherSection
+from distil.common.steps.recipe_model import (
+    AUTO,
+    DistillationSection,
+    ModelSection,
+    TeacherSection,
+)
 from distil.common.steps.recipe_rules import (
     Section,
     Table,
@@ -79,6 +84,11 @@ class Recipe(Section):
     card: CardSection = field(default_factory=CardSection)
 
     def check_together(self) -> None:  # noqa: D102
+        if self.evaluation.masking is not None and self.task != "masked-lm":
+            raise ConfigError(
+                "only masked-lm masks words", expected="null", found="a section",
+                where="evaluation.masking",
+            )  # fmt: skip
         if self.task == EMBEDDINGS:
             self._check_embeddings()
         self._check_loss()
@@ -105,8 +115,13 @@ class Recipe(Section):
             raise ConfigError(
                 "a student is either loaded or made from layers of its teacher",
                 expected="model.name or teacher.layers",
-                found=f"{self.model.name!r} and {list(self.teacher.layers)}",
+                found=f"{self.model.name!r} and {to_table(self.teacher)['layers']}",
                 where="teacher.layers", fix="set one of them to null",
+            )  # fmt: skip
+        elif self.teacher.layers == AUTO and self.model.new_weights:
+            raise ConfigError(
+                "random weights are the same whichever layers they are those of",
+                expected="layers by number", found=AUTO, where="teacher.layers",
             )  # fmt: skip
         if self.teacher is not None and self.teacher.cache and not self.may_differ_in_words:
             raise ConfigError(

@@ -19,7 +19,20 @@ from distil.common.rules import (
     one_of,
     or_none,
 )
+from distil.common.steps.recipe_data import MaskingSection
 from distil.common.steps.recipe_rules import NAMES, Section, refused, setting
+
+SCHEDULES = (
+    "linear", "cosine", "constant", "polynomial", "inverse-sqrt", "cosine-restarts",
+    "warmup-stable-decay",
+)  # fmt: skip
+BALANCED = "balanced"
+_DECAY = Rule("a number above 0, at most 1", lambda v: is_number(v) and 0 < v <= 1)
+_WEIGHTS = Rule(
+    f'"{BALANCED}", or a table from the name of every class to its weight, 0 or more',
+    lambda v: v is None or v == BALANCED
+    or (isinstance(v, dict) and len(v) > 0 and all(map(AMOUNT.holds, v.values()))),
+)  # fmt: skip
 
 SCHEDULES = (
     "linear", "cosine", "constant", "polynomial", "inverse-sqrt", "cosine-restarts",
@@ -122,6 +135,7 @@ class EvaluationSection(Section):
     Attributes:
         every: Steps between evaluations; None evaluates after every epoch.
         metric: The metric that decides which model is best; None takes the task's usual one.
+        masking: Masking of the dev rows of masked-LM; None masks them as in training.
         tokens: Tokens in a batch, padding included.
         patience: Stop early after so many evaluations in a row without a better metric; None
             trains to the end.
@@ -129,6 +143,7 @@ class EvaluationSection(Section):
 
     every: int | None = setting(or_none(COUNT), None)
     metric: str | None = setting(or_none(TEXT), None)
+    masking: MaskingSection | None = None
     tokens: int = setting(COUNT, 4096)
     patience: int | None = setting(or_none(COUNT), None)
 

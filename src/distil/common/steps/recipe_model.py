@@ -8,7 +8,18 @@ from typing import Any
 
 from distil.common.config import DistilBertConfig
 from distil.common.config_values import ALIASES
-from distil.common.rules import AMOUNT, COUNT, FLAG, NATURAL, POSITIVE, RATE, TEXT, one_of, or_none
+from distil.common.rules import (
+    AMOUNT,
+    COUNT,
+    FLAG,
+    NATURAL,
+    POSITIVE,
+    RATE,
+    TEXT,
+    Rule,
+    one_of,
+    or_none,
+)
 from distil.common.steps.recipe_rules import NUMBERS, OPTIONS, PARTS, Section, refused, setting
 from distil.errors import ConfigError, shown
 
@@ -18,6 +29,8 @@ _SAID_ELSEWHERE = {
     "dtype": "precision", "num_labels": "data.labels", "id2label": "data.labels",
     "label2id": "data.labels", "architectures": "task",
 }  # fmt: skip
+AUTO = "auto"
+LAYERS = Rule(f'"{AUTO}", or {NUMBERS.words}', lambda v: v == AUTO or NUMBERS.holds(v))
 _CONFIG_FIELDS = tuple(f.name for f in fields(DistilBertConfig) if f.name != "extra")
 
 
@@ -66,6 +79,24 @@ class ModelSection(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerSearchSection(Section):
+    """How `teacher.layers: auto` finds the layers: by trial on training rows.
+
+    Attributes:
+        layers: How many layers the student gets; None gives as many as without a search.
+        choices: Most choices of layers to try; all of them keep the teacher's first layer.
+        steps: Steps that each choice is trained for in the first round; in every further round
+            the better half is trained for twice as many.
+        rows: Training rows drawn for the search; of these, a quarter is set apart to judge by.
+    """
+
+    layers: int | None = setting(or_none(COUNT), None)
+    choices: int = setting(COUNT, 16)
+    steps: int = setting(COUNT, 25)
+    rows: int = setting(COUNT, 4000)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TeacherSection(Section):
     """The teacher, for distillation.
 
@@ -74,15 +105,31 @@ class TeacherSection(Section):
             recipe's task; for sentence-embeddings any encoder.
         revision: Branch, tag or commit on the hub.
         layers: The teacher's layers that initialise the student; None takes half of them, the
-            first and the last included: 0, 2, 5 of 6, and 0, 2, 4, 7, 9, 11 of 12.
+            first and the last included: 0, 2, 5 of 6, and 0, 2, 4, 7, 9, 11 of 12.  "auto" finds
+            them, see `search`.
         cache: Folder that keeps the teacher's vectors of the training texts, in float16, where
             vectors alone are compared: it reads them once, not in every epoch.  None keeps none.
+        search: How layers are found.
     """
 
     name: str = setting(TEXT)
     revision: str | None = setting(or_none(TEXT), None)
-    layers: tuple[int, ...] | None = setting(or_none(NUMBERS), None)
+    layers: tuple[int, ...] | str | None = setting(or_none(LAYERS), None)
     cache: str | None = setting(or_none(TEXT), None)
+    search: LayerSearchSection = field(default_factory=LayerSearchSection)
+
+    def check_together(self) -> None:  # noqa: D102
+        if self.layers != AUTO and self.search != LayerSearchSection():
+            raise ConfigError(
+                "search has no effect where layers are not searched for",
+                expected=f"layers: {AUTO}", found=shown(self.layers), where="search",
+            )  # fmt: skip
+
+    @property
+    def numbers(self) -> tuple[int, ...] | None:
+        """`layers`, once they are known."""
+        assert not isinstance(self.layers, str), "layers are found before a student is made"
+        return self.layers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,7 +152,8 @@ def override(table: Mapping[str, Any], assignments: Mapping[str, Any]) -> Table:
             place = place[name]
             if not isinstance(place, dict):
                 raise ConfigError(f"{name} is not a section", found=shown(place), where=dotted)
-        place[last] = value
+        # What the caller passed is not changed by assignments within it.
+        place[last] = _copy(value) if isinstance(value, Mapping) else value
     return changed
 
 
@@ -207,7 +208,8 @@ def _read_value(kind: Any, value: Any) -> Any:
         except ValueError:
             return value
     if any(get_origin(one) is tuple for one in _kinds(kind)):
-        value = [value] if isinstance(value, str) else value
+        # A single text is a list of one, unless a text means something by itself.
+        value = [value] if isinstance(value, str) and str not in _kinds(kind) else value
         return tuple(value) if isinstance(value, list) else value
     if isinstance(value, dict):
         return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}

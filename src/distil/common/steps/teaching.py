@@ -56,7 +56,7 @@ class Teaching:
         assert recipe.distillation is not None
         self.teacher = teacher
         self.settings = recipe.distillation
-        layers, usual = recipe.teacher.layers, default_layers(teacher.config.n_layers)
+        layers, usual = recipe.teacher.numbers, default_layers(teacher.config.n_layers)
         if (
             recipe.model.name is None
             and layers is None
