@@ -158,5 +158,4 @@ def _print(exported: Any) -> None:
         _output.print_line(
             f"Proven: {proof.runtime} gives what the plain model gives in float64.", GOOD
         )
-    memory = "" if proof.megabytes is None else f"; {proof.megabytes:,.0f} MB of memory"
-    _output.print_line(f"written in {exported.seconds:.1f} s{memory}", FAINT)
+    _output.print_line(f"written in {exported.seconds:.1f} s", FAINT)

@@ -43,14 +43,12 @@ class Proof:
         reference: The framework of the plain model, in float64.
         findings: For each size of the grid, and for all texts.
         limits: What the type admits.
-        megabytes: The memory of the process that ran it; None where it is not known.
     """
 
     runtime: str
     reference: str
     findings: tuple[Finding, ...]
     limits: Limits
-    megabytes: float | None
 
     @property
     def holds(self) -> bool:
@@ -104,7 +102,6 @@ def prove(
     found: dict[str, list[tuple[Comparison, float]]] = {}
     options = {"form": form.name, "path": str(path)}
     worker = Worker(Candidate(name=form.title, runner=f"{__name__}:Runner", options=options))
-    memory = None
     try:
         with TemporaryDirectory() as scratch:
             given, answers = Path(scratch) / "given.npz", Path(scratch) / "found.npz"
@@ -112,14 +109,13 @@ def prove(
                 progress(f"proving: {batch.name}")
                 np.savez(given, input_ids=batch.ids, attention_mask=batch.mask)
                 reply = worker.ask("run", given=str(given), found=str(answers))
-                memory = reply.memory
                 with np.load(answers) as outputs:
                     compared = compare(source, batch, dict(outputs), reference(batch))
                 found.setdefault(batch.name, []).append((compared, reply.seconds))
     finally:
         worker.close()
     return Proof(
-        runtime=form.runtime_version, reference=framework, limits=LIMITS[dtype], megabytes=memory,
+        runtime=form.runtime_version, reference=framework, limits=LIMITS[dtype],
         findings=findings_of(found),
     )  # fmt: skip
 
