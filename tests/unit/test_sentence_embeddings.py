@@ -13,6 +13,7 @@ from distil.common.steps.batching import Features, collate, for_each
 from distil.common.steps.recipe import read_recipe
 from distil.errors import ConfigError, InputError
 from distil.training.log import read_log
+from distil.training.vectors import with_vectors
 from support.folders import VOCABULARY, WORDS, make_folder
 from support.training import sentence, write, write_rows
 
@@ -219,6 +220,20 @@ def test_vectors_that_cannot_be_kept_are_an_error(tmp_path):
     with pytest.raises(InputError, match="cannot be kept") as caught:
         distil.distill(recipe)
     assert "vectors-" in str(caught.value.where)
+
+
+class Overflowing:
+    """Gives vectors that float16 cannot hold."""
+
+    def teacher_vectors(self, inputs):
+        return np.full((len(inputs["input_ids"]), 2), 1e5, np.float32)
+
+
+def test_vectors_that_float16_cannot_hold_are_an_error(tmp_path):
+    features = Features(ids=np.arange(6, dtype=np.int32), starts=np.array([0, 1, 3, 6]))
+    with pytest.raises(distil.TrainingError, match="not finite"):
+        with_vectors(features, Overflowing(), folder=tmp_path, known_by=[], width=2, tokens=9)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.pt
