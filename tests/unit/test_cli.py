@@ -360,6 +360,15 @@ class TestWordsOfTheCommand:
         with pytest.warns(UserWarning, match=r"; stride=\.\.\. reads all of it"):
             distil.predict("my-model", LONG, framework="pt")
 
+    def test_where_an_error_is(self, run, tmp_path):
+        make_folder(tmp_path / "qa", "question-answering")
+        command = f"predict {tmp_path / 'qa'} --framework pt 'who was born' --context 'it was'"
+        _, _, err = run(f"{command} --stride -1")
+        assert re.search(r"where: +--stride\n", err)
+        _, _, err = run(f"{command} --stride 36")
+        assert "a question of 3 tokens, --stride 36" in err
+        assert "lower --stride, or shorten the question" in err
+
     def test_an_error(self, run, tmp_path):
         (tmp_path / "config.json").write_text("{}")
         _, _, err = run(f"convert my-model {tmp_path}")

@@ -218,6 +218,18 @@ def test_adapters_of_peft(rows, tokenizer, tmp_path):
     torch.testing.assert_close(logits_of(whole, batch), expected)
 
 
+def test_weights_that_others_hand_over_are_what_is_saved(rows, tmp_path):
+    """As accelerate does for what is spread over devices; and a module of no library."""
+    model = load(tmp_path / "model")
+    trainer = Trainer(model=model, args=arguments(tmp_path / "out"), train_dataset=rows)
+    trainer._save(tmp_path / "saved", {name: x + 1 for name, x in model.state_dict().items()})
+    again = distil.load(tmp_path / "saved", framework="pt")
+    assert again.classifier.bias.equal(model.classifier.bias + 1)
+    other = Trainer(model=torch.nn.Linear(2, 2), args=arguments(tmp_path / "out"))
+    other.save_model(tmp_path / "other")
+    assert (tmp_path / "other" / "model.safetensors").exists()
+
+
 def test_the_example_of_the_page(tmp_path, monkeypatch):
     page = Path(__file__).parents[3] / "docs" / "libraries.md"
     (example,) = re.findall(r"^```py\n(.*?)^```", page.read_text(), re.M | re.S)
