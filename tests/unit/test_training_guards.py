@@ -382,8 +382,6 @@ class Steps(list):
         self.at, self.what = at, what
 
     def __call__(self, progress):
-        if progress.metrics:  # told again, once the model is judged
-            return
         self.append(progress.step)
         if progress.step == self.at:
             self.what()

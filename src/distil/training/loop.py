@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from distil.common.steps.batching import Batch, Features, collate, plan_epoch, prefetched
@@ -45,7 +44,7 @@ class Progress:
         tokens_per_second: Of the last steps, padding not counted.
         seconds_left: Until the last step, at that speed.
         learning_rate: Of the step.
-        metrics: On the dev rows, where the model has been judged after this step; else none.
+        metrics: On the dev rows, where a listener's method `judged` is told; else none.
     """
 
     step: int
@@ -57,8 +56,9 @@ class Progress:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-# Called after every step, and once more with dev metrics where the model is judged after it.  What
-# it raises ends training, which the same call continues from the last checkpoint.
+# Called after every step.  If it has a method `judged`, this is called, with dev metrics, after
+# every step that the model is judged after.  What either raises ends training, which the same call
+# continues from the last checkpoint.
 Listener = Callable[[Progress], None]
 
 
@@ -131,7 +131,7 @@ class Loop:
                 speed += (tokens - speed) / min(self.position.step, _STEPS_OF_SPEED)
                 if last or self._is_due(self.recipe.log.every):
                     self._note(rate, speed)
-                self._tell(found["loss"], speed, total, rate)
+                now = self._tell(found["loss"], speed, total, rate)
                 stops = not last and self.stop.agree(self.workers)
                 # Before the model is judged: that may fail.
                 if last or stops or self._is_due(self.recipe.checkpoints.every):
@@ -140,7 +140,7 @@ class Loop:
                     raise self._interrupted(total)
                 if judge is not None:
                     self._evaluate(judge)
-                    self._tell(found["loss"], speed, total, rate, self.position.metrics)
+                    self._tell_metrics(now)
                 if last or self._gives_up():
                     break
         return self.position
@@ -245,28 +245,26 @@ class Loop:
         if self.log is not None:
             self.log.write({"step": self.position.step, **measurements})
 
-    def _tell(
-        self,
-        loss: float,
-        speed: float,
-        total: int,
-        rate: float,
-        metrics: Mapping[str, float] = MappingProxyType({}),
-    ) -> None:
-        if self.listener is None:
-            return
+    def _tell(self, loss: float, speed: float, total: int, rate: float) -> Progress:
+        """Tell the listener of the step; gives what it was told."""
         step = self.position.step
-        self.listener(
-            Progress(
-                step=step,
-                total=total,
-                loss=loss,
-                tokens_per_second=speed,
-                seconds_left=(total - step) * self.position.tokens / step / speed,
-                learning_rate=self.recipe.optimizer.learning_rate * rate,
-                metrics=metrics,
-            )
+        now = Progress(
+            step=step,
+            total=total,
+            loss=loss,
+            tokens_per_second=speed,
+            seconds_left=(total - step) * self.position.tokens / step / speed,
+            learning_rate=self.recipe.optimizer.learning_rate * rate,
         )
+        if self.listener is not None:
+            self.listener(now)
+        return now
+
+    def _tell_metrics(self, now: Progress) -> None:
+        """Tell a listener that asks for it of the dev metrics after a step."""
+        judged = getattr(self.listener, "judged", None)
+        if judged is not None:
+            judged(replace(now, metrics=self.position.metrics))
 
     def _evaluate(self, judge: Judge) -> None:
         """Judge the model, and keep it if it is the best so far."""

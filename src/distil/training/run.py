@@ -54,8 +54,8 @@ def train(
         columns: Names of columns, where they differ from those of docs/training.md: {"text":
             "review"}.
         output: The folder to write into.
-        listener: Called after every step with a `distil.training.loop.Progress`, and once more
-            with dev metrics where the model is judged after it; in the first worker.
+        listener: Called after every step with a `distil.training.loop.Progress`, in the first
+            worker; its method `judged`, if it has one, where the model was judged after the step.
         workers: Who train together; None finds out what has started this process: torchrun,
             TF_CONFIG, the scope of a tf.distribute strategy, or nothing of that.
         force: Whether to write into a folder that holds something else.
