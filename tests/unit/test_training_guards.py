@@ -366,9 +366,11 @@ def test_a_log_ends_where_it_is_damaged(tmp_path, line):
     assert [record["step"] for record in log.read_log(tmp_path)] == [1, 2]
 
 
-def test_a_log_on_a_full_disk(tmp_path, monkeypatch):
+def test_a_log_on_a_full_disk(tmp_path):
     written = log.Log(tmp_path, step=0, judged=True, tensorboard=False)
-    monkeypatch.setattr(written, "_path", Path("/dev/full"))
+    path = tmp_path / log.FILE_NAME
+    path.unlink()
+    path.symlink_to("/dev/full")
     if Path("/dev/full").exists():
         with pytest.raises(CheckpointError, match="log cannot be written"):
             written.write({"step": 1})
