@@ -31,6 +31,8 @@ def train(
 ) -> TrainingResult:
     """Train a model, without a teacher; `distil.distill` is for those with one.
 
+    By a recipe, or without one::
+
         distil.train("sst2.yaml", **{"optimizer.learning_rate": 1e-4})
         distil.train(task="sequence-classification", model="distilbert-base-uncased",
                      data=frame, columns={"text": "review"}, output="reviews")
@@ -104,6 +106,8 @@ def distill(
     **assignments: Any,
 ) -> TrainingResult:
     """Train a student with a teacher.
+
+    By a recipe, or without one::
 
         distil.distill(teacher="reviews", data=frame, columns={"text": "review"}, output="small")
 
