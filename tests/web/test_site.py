@@ -14,9 +14,10 @@ from distil.common.sentences import SentenceEncoding
 from distil.errors import CheckpointError, InputError
 from distil.exporting import export
 from distil.exporting.forms import FORMS
-from distil.exporting.web import PAGE
 from support.folders import make_folder
 from support.models import ALL_TASKS
+
+PAGE = pytest.importorskip("distil.exporting.web").PAGE  # which imports onnx
 
 pytestmark = pytest.mark.onnxruntime
 
