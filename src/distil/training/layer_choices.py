@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations, islice
 
 from distil.common.config import DistilBertConfig
+from distil.common.steps.layers import default_layers
 from distil.common.steps.recipe_model import LayerSearchSection
 from distil.errors import InputError
-from distil.training.student import chosen_layers
 
 Layers = tuple[int, ...]
 
@@ -30,17 +30,15 @@ def candidates(search: LayerSearchSection, teacher: DistilBertConfig, *, seed: i
         InputError: The teacher has fewer layers than the student is to have.
     """
     own = teacher.n_layers
-    default = chosen_layers(teacher, None)
-    count = search.layers or len(default)
+    count = search.layers or len(default_layers(own))
     if count > own:
         raise InputError(
             "the teacher has fewer layers", expected=f"at most {own}", found=count,
             where="teacher.search.layers",
         )  # fmt: skip
+    # The default's rule, for any number of layers.
     evenly = tuple(round(place * (own - 1) / max(1, count - 1)) for place in range(count))
     rules = [evenly, tuple(range(count)), (0, *range(own - count + 1, own))]
-    if len(default) == count and default[0] == 0:
-        rules.insert(0, default)
     others: Iterable[Layers] = _drawn(own, count, seed)
     if math.comb(own - 1, count - 1) <= search.choices:
         others = ((0, *rest) for rest in combinations(range(1, own), count - 1))
