@@ -360,6 +360,7 @@ class TestWordsOfTheCommand:
         with pytest.warns(UserWarning, match=r"; stride=\.\.\. reads all of it"):
             distil.predict("my-model", LONG, framework="pt")
 
+    @pytest.mark.pt
     def test_where_an_error_is(self, run, tmp_path):
         make_folder(tmp_path / "qa", "question-answering")
         command = f"predict {tmp_path / 'qa'} --framework pt 'who was born' --context 'it was'"
