@@ -501,7 +501,7 @@ REGRESSION = {"model.config": {"problem_type": "regression"}}
 def test_a_damaged_checkpoint_is_an_error_before_it_is_restored(tmp_path, framework):
     recipe = make_recipe(tmp_path, "sequence-classification", framework)
     with pytest.raises(Interrupted):
-        train(recipe, listener=Steps(2, lambda: os.kill(os.getpid(), signal.SIGINT)))
+        train(recipe, listener=Steps(2, lambda: os.kill(os.getpid(), signal.SIGTERM)))
     folder = Path(recipe.output)
     arrays, info = checkpoints.load_state(folder)
     name = next(name for name in arrays if name.startswith("mean/") and arrays[name].ndim == 2)
