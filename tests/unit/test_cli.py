@@ -37,13 +37,16 @@ LONG = "a film " * 40
 def workplace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workplace")
     for name, task in MODELS.items():
-        make_folder(folder / name, task)
+        changes = {"max_position_embeddings": 128} if task == "base" else {}
+        make_folder(folder / name, task, **changes)
+    reviews = {"max_position_embeddings": 128, "num_labels": 2}
+    make_folder(folder / "reviews", "sequence-classification", **reviews)
     make_folder(folder / "distilbert-base-uncased", "masked-lm", max_position_embeddings=128)
     teacher = folder / "trained" / "sst2-teacher"
     make_folder(teacher, "sequence-classification", max_position_embeddings=128, num_labels=2)
     (folder / "reviews.txt").write_text("A good film.\n\nA bad one, in Paris!\n")
     (folder / "reviews.csv").write_text(
-        'id,review,label\n1,"A good, ""fine"" film.",LABEL_0\n2,A bad one!,LABEL_1\n'
+        "id,review,label\n" + '1,"A good, ""fine"" film.",LABEL_0\n2,A bad one!,LABEL_1\n' * 3
     )
     if find_spec("pyarrow"):
         from pyarrow import csv, parquet
@@ -52,6 +55,8 @@ def workplace(tmp_path_factory):
         parquet.write_table(csv.read_csv(folder / "reviews.csv"), folder / "lake/one.parquet")
     # What the recipes of the examples train on, a few rows of it.
     shutil.copytree(Path(__file__).parents[2] / "configs", folder / "configs")
+    recipe = folder / "configs/distill/sentence-embeddings.yaml"
+    recipe.write_text(recipe.read_text().replace("layers: [0, 3, 5]", "layers: [0]"))
     rows = ["A good film.\t1", "A bad one, in Paris!\t0"]
     table = "\n".join(["sentence\tlabel", *rows * 3]) + "\n"
     (folder / "data" / "sst2").mkdir(parents=True)
@@ -61,6 +66,7 @@ def workplace(tmp_path_factory):
     (folder / "data" / "stsb").mkdir()
     for part in ("train", "dev"):
         (folder / f"data/stsb/{part}.csv").write_text(pairs)
+    (folder / "data/texts.txt").write_text("A good film.\nA bad one, in Paris!\n" * 4)
     return folder
 
 
@@ -108,7 +114,12 @@ def examples():
 @pytest.mark.pt
 @pytest.mark.tf
 @pytest.mark.parametrize("line", list(examples()))
-def test_examples_in_the_help_texts(run, line):
+def test_examples_in_the_help_texts(run, workplace, line):
+    for name in re.findall(r"output[ =](\S+)", line):  # another example's
+        if (workplace / name).is_dir():
+            shutil.rmtree(workplace / name)
+        (workplace / name).unlink(missing_ok=True)
+    line += " --dry-run" * line.startswith("distil push")  # test_publishing puts it on a hub
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         status, out, err = run(line.removeprefix("distil "))

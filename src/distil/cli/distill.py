@@ -27,7 +27,7 @@ EXAMPLES = (
     ),
     (
         "half of your own model, on your own table",
-        "distil distill --task sequence-classification --teacher ./my-model --data reviews.csv "
+        "distil distill --task sequence-classification --teacher ./reviews --data reviews.csv "
         "--text-column review --output half",
     ),
     (
