@@ -5,6 +5,7 @@ What was asked for and is not installed fails the run; it is never skipped.
 """
 
 import os
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# A shell that starts a command in the background has it ignore Ctrl-C, which tests send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes to draw or to run is the machine's affair.
 settings.register_profile("distil", deadline=None, suppress_health_check=[HealthCheck.too_slow])

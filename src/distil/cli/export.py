@@ -43,7 +43,8 @@ EXAMPLES = (
     ),
     (
         "sentence embeddings, pooled and of length one, for a program",
-        "distil export ./mini-lm embedder --task sentence-embeddings --json",
+        "distil export sentence-transformers/all-MiniLM-L6-v2 embedder "
+        "--task sentence-embeddings --json",
     ),
 )
 
