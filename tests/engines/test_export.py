@@ -296,7 +296,7 @@ def test_int8_without_anything_to_calibrate_on(tmp_path):
     ({"texts": []}, "texts holds no text"),
     ({"texts": ["a text"], "check": False}, "texts would not be used"),
     ({"pooling": "mean"}, "only sentence embeddings are pooled"),
-    ({"pooling": "median", "task": "sentence-embeddings"}, "there is no such pooling"),
+    ({"pooling": "median", "task": "sentence-embeddings"}, "unknown pooling"),
     ({"task": "translation"}, "unknown task"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(tmp_path, options, message):

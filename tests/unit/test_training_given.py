@@ -203,6 +203,28 @@ class TestHeldOut:
 
 
 @pytest.mark.filterwarnings("ignore::distil.CheckpointWarning")
+@pytest.mark.pt
+def test_what_stops_a_call_does_not_stop_the_next(tmp_path):
+    model = make_folder(tmp_path / "model", "sequence-classification", num_labels=2)
+    arguments = {
+        "task": "text-classification", "model": model, "data": ROWS, "columns": COLUMNS,
+        "output": tmp_path / "out", "framework": "pt", "model.new_head": True, **QUICK,
+    }  # fmt: skip
+    for _ in range(2):
+        with pytest.raises(TrainingError, match="unknown metric"):
+            distil.train(**arguments, **{"evaluation.metric": "beauty"})
+    assert distil.train(**arguments).framework == "pt"
+
+
+def test_a_framework_is_named_as_elsewhere(tmp_path):
+    assert given(tmp_path, ROWS, framework="tf").recipe.model.framework == "tf"
+    section = {"name": "m", "new_head": True}
+    found = given(tmp_path, ROWS, model=section, framework="tf").recipe.model
+    assert (found.framework, found.new_head) == ("tf", True)
+    with pytest.raises(ConfigError, match=r"model\.framework"):
+        given(tmp_path, ROWS, framework="jax")
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_from_rows_to_a_model_and_from_its_recipe_again(framework, tmp_path, capsys, caplog):
     caplog.set_level("INFO", "distil.training")
@@ -216,7 +238,7 @@ def test_from_rows_to_a_model_and_from_its_recipe_again(framework, tmp_path, cap
         )  # fmt: skip
 
     result = train(ROWS)
-    assert "dev rows: there are none, so 4 of the training rows are held out" in caplog.text
+    assert "no dev rows: 4 of the training rows are held out" in caplog.text
     assert "classes: 0 (9), 1 (27)" in caplog.text
     assert result.labels == ("0", "1")
     assert result.metrics.keys() >= {"accuracy"}

@@ -99,11 +99,9 @@ def recipe_of_command(arguments: argparse.Namespace) -> Recipe:
         texts.insert(0, source)
         source = None
     assignments = read_assignments(texts)
-    if arguments.framework is not None:
-        assignments["model.framework"] = arguments.framework
     given = {
         name: getattr(arguments, name, None)
-        for name in ("task", "model", "teacher", "data", "dev", "output")
+        for name in ("task", "model", "teacher", "data", "dev", "output", "framework")
     }
     columns = _arguments.columns_of(arguments) or None
     return recipe_of(source, assignments, columns=columns, **given).recipe

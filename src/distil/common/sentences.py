@@ -38,14 +38,14 @@ class SentenceEncoding:
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS:
             raise InputError(
-                "there is no such pooling", expected=" or ".join(POOLINGS),
+                "unknown pooling", expected=" or ".join(POOLINGS),
                 found=shown(self.pooling), where="pooling",
             )  # fmt: skip
         check_prompt(self.prompt_name, self.prompts)
 
 
 def check_prompt(name: str | None, prompts: Mapping[str, str]) -> None:
-    """Refuse a prompt that nobody knows.
+    """Refuse a prompt that is not one of the model's.
 
     Raises:
         InputError: It is none of them.

@@ -1,8 +1,8 @@
-"""A training that is said without a recipe, or on data in memory: the recipe that it comes to.
+"""Training without a recipe file, or on data in memory: the recipe that a call amounts to.
 
-Rows in memory are written into the output folder first, in a file that is named by what it holds.
-From there on they are data like any other: the same call continues or repeats the training, and
-so does `distil train` with the recipe that the folder has.
+Rows in memory are first written into the output folder, to a file named after its contents.
+From then on they are data like any other: the same call continues or repeats the training, and
+so does `distil train` with the recipe in the folder.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from distil.reading import rows_from
 from distil.storage.files import atomic_write
 from distil.storage.paths import check_name
 from distil.training import checkpoints
-from distil.training.folder import DATA, RESULT
+from distil.training.folder import DATA, RECIPE, RESULT
+from distil.training.report import write_recipe
 
-# What a recipe has to say, and a call need not.
+# Required in a recipe, and optional in a call.
 _BATCH, _DEV_SHARE = 32, 0.1
 
 # The losses of a sentence encoder, which has no predictions.
@@ -36,7 +37,7 @@ _VECTORS = {
     "distillation.alpha_vector": 1.0, "distillation.dropout": 0.0,
 }  # fmt: skip
 
-# How the splits of a mapping may be called.
+# Names that the splits of a mapping may have.
 _TRAIN, _DEV = ("train",), ("dev", "validation", "valid", "val")
 
 
@@ -53,7 +54,10 @@ class Given:
     tables: Mapping[Path, Any] = field(default_factory=dict)
 
     def keep_rows(self, folder: Path) -> None:
-        """Write the rows in memory into their files, where these are not there.
+        """Write the rows in memory into their files, unless they are there already.
+
+        With them goes the recipe, which marks the folder as that of a training: the next call may
+        use it, whatever stops this one.
 
         Args:
             folder: Of the training.
@@ -75,6 +79,8 @@ class Given:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with temporary.open("wb") as file:
                     file.writelines(lines_of(table, self.recipe))
+            if not (folder / RECIPE).exists():
+                write_recipe(self.recipe, folder / RECIPE)
 
 
 def recipe_of(
@@ -88,11 +94,12 @@ def recipe_of(
     dev: Any = None,
     columns: Mapping[str, Any] | None = None,
     output: str | Path | None = None,
+    framework: str | None = None,
 ) -> Given:
-    """The recipe that the arguments of `distil.train` or `distil.distill` come to.
+    """The recipe that the arguments of `distil.train` or `distil.distill` amount to.
 
     Args:
-        source: A recipe, in which the others are set; None for one that they make up.
+        source: A recipe, in which the others are set; None to make one of them.
         assignments: Further settings, by dotted name.
         task: A task, by any of its names.
         model: The name of a model, or a section of a recipe.
@@ -102,10 +109,11 @@ def recipe_of(
         dev: Rows to be judged by.
         columns: Columns by field.
         output: A folder.
+        framework: To train in.
 
     Raises:
         ConfigError: They do not make up a valid recipe.
-        InputError: The data are nothing that has rows.
+        InputError: The data have no rows.
     """
     nothing = all(one is None for one in (source, task, model, teacher, data, output))
     if nothing and not assignments:
@@ -129,6 +137,7 @@ def recipe_of(
         elif value is not None:
             check_name(value, name)
             settings[f"{name}.name"] = str(value)
+    settings |= {} if framework is None else {"model.framework": framework}
     if source is None:
         has_batch = any(name.startswith("batch") for name in assignments)
         source = {} if has_batch else {"batch": {"examples": _BATCH}}
@@ -145,7 +154,7 @@ def recipe_of(
 def _with_data(
     source: Any, settings: dict[str, Any], assignments: Mapping[str, Any], train: Any, dev: Any
 ) -> Given:
-    """The recipe for these rows, in place of those that it may have named."""
+    """The recipe for these rows, instead of those that it may name."""
     settings |= dict.fromkeys(
         ("data.hub", "data.dev", "data.dev_share", "data.format", "data.header")
     )

@@ -1,7 +1,7 @@
-"""How sure the dev metrics of the model that is kept are: 95% intervals over its dev rows.
+"""95% intervals of the dev metrics of the model that is kept.
 
-What is known of each row is kept in the folder with the model until training ends: by then the
-model may have changed, or the process been another one.
+The results for each dev row are kept in the folder with the model until training ends: by then
+the model may have changed, and the process may be another one.
 """
 
 from __future__ import annotations

@@ -36,9 +36,7 @@ def candidates(search: LayerSearchSection, teacher: DistilBertConfig, *, seed: i
             "the teacher has fewer layers", expected=f"at most {own}", found=count,
             where="teacher.search.layers",
         )  # fmt: skip
-    # The default's rule, for any number of layers.
-    evenly = tuple(round(place * (own - 1) / max(1, count - 1)) for place in range(count))
-    rules = [evenly, tuple(range(count)), (0, *range(own - count + 1, own))]
+    rules = [default_layers(own, count), tuple(range(count)), (0, *range(own - count + 1, own))]
     others: Iterable[Layers] = _drawn(own, count, seed)
     if math.comb(own - 1, count - 1) <= search.choices:
         others = ((0, *rest) for rest in combinations(range(1, own), count - 1))

@@ -54,7 +54,7 @@ class LayerSearch:
         make: Makes the student of a recipe with layers, and what trains it.
         identity: What tells this training from others.
         workers: Who train together.
-        stop: Whether somebody wants it to stop.
+        stop: Whether training was told to stop.
     """
 
     recipe: Recipe
@@ -71,7 +71,7 @@ class LayerSearch:
         Raises:
             InputError: There are not enough training rows, or fewer layers than are wanted.
             CheckpointError: The log cannot be written.
-            Interrupted: Somebody wanted it to stop; finished trials are in the log.
+            Interrupted: It was told to stop; finished trials are in the log.
         """
         return self._with(self._found())
 
@@ -124,7 +124,7 @@ class LayerSearch:
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
 
     def _data(self) -> Prepared:
-        """The rows that are learned from, and those set apart to judge by."""
+        """The rows to learn from, and those set apart to judge by."""
         recipe = self.recipe
         held = held_out(recipe) if self.prepared.held else None
         rows = sample(read_split(recipe.data, "train", held), self._search.rows, seed=recipe.seed)
@@ -176,7 +176,7 @@ class LayerSearch:
         )  # fmt: skip
         try:
             score = loop.run().metrics[judge.metric]
-        except TrainingError:  # what cannot be trained is not chosen
+        except TrainingError:  # layers that cannot be trained are not chosen
             return None
         except Interrupted:
             raise self._interrupted() from None
@@ -218,7 +218,7 @@ def _known(folder: Path, key: str) -> dict[tuple[Layers, int], float | None]:
 
 
 def numbers(layers: Layers) -> str:
-    """Layers as people read them."""
+    """Layers, for people to read."""
     return ", ".join(map(str, layers))
 
 

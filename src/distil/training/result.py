@@ -1,4 +1,4 @@
-"""What a training came to, and the result that a folder has already."""
+"""The result of a training, and the result that a folder may have already."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ def train(
     dev: Any = None,
     columns: Mapping[str, str | Sequence[str]] | None = None,
     output: str | Path | None = None,
+    framework: str | None = None,
     listener: Listener | None = None,
     workers: Workers | None = None,
     force: bool = False,
@@ -56,6 +57,7 @@ def train(
         columns: Names of columns, where they differ from those of docs/training.md: {"text":
             "review"}.
         output: The folder to write into.
+        framework: "pt" or "tf"; None chooses as `distil.load` does.
         listener: Called after every step with a `distil.training.loop.Progress`, in the first
             worker; its method `judged`, if it has one, where the model was judged after the step.
         workers: Who train together; None finds out what has started this process: torchrun,
@@ -79,7 +81,7 @@ def train(
     """
     given = recipe_of(
         recipe, assignments, task=task, model=model, data=data, dev=dev, columns=columns,
-        output=output,
+        output=output, framework=framework,
     )  # fmt: skip
     teacher = given.recipe.teacher
     if teacher is not None:
@@ -100,6 +102,7 @@ def distill(
     dev: Any = None,
     columns: Mapping[str, str | Sequence[str]] | None = None,
     output: str | Path | None = None,
+    framework: str | None = None,
     listener: Listener | None = None,
     workers: Workers | None = None,
     force: bool = False,
@@ -122,6 +125,7 @@ def distill(
         dev: As of `train`.
         columns: As of `train`.
         output: As of `train`.
+        framework: As of `train`.
         listener: As of `train`.
         workers: As of `train`.
         force: As of `train`.
@@ -139,7 +143,7 @@ def distill(
     """
     given = recipe_of(
         recipe, assignments, task=task, model=model, teacher=teacher, data=data, dev=dev,
-        columns=columns, output=output,
+        columns=columns, output=output, framework=framework,
     )  # fmt: skip
     if given.recipe.teacher is None:
         raise ConfigError(

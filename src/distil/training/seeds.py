@@ -1,4 +1,4 @@
-"""One recipe with several seeds, a folder each: how much of a result is luck."""
+"""One recipe with several seeds, each in its own folder: how much of a result is chance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUMMARY = "seeds.json"
 
 @dataclass(frozen=True, kw_only=True)
 class SeedResults:
-    """What trainings that differ in their seed alone came to.
+    """The results of trainings that differ only in their seed.
 
     Attributes:
         folder: That holds a folder for each, "seed-0" and so on, and a summary, seeds.json.
@@ -53,7 +53,7 @@ def train_seeds(
 ) -> SeedResults:
     """Train with `count` seeds, from that of the recipe on, one after the other.
 
-    The same call goes on with the seed that it was interrupted at.
+    The same call continues with the seed at which it was interrupted.
 
     Args:
         train: `distil.train`, or `distil.distill`.

@@ -1,4 +1,4 @@
-"""One training: what it needs is made, the loop is run, and what it leaves is written."""
+"""One training: preparing it, running the loop, and writing its results."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def open_workers(framework: str) -> AbstractContextManager[Workers]:
 def run(
     given: Given, listener: Listener | None, workers: Workers | None, *, force: bool
 ) -> TrainingResult:
-    """Train, or go on, or give the result that is there; arguments and errors as of `train`."""
+    """Train, continue, or return the finished result; arguments and errors as of `train`."""
     recipe = given.recipe
     framework = find_framework(recipe.model.framework)
     import_framework(framework)
@@ -205,11 +205,13 @@ def _model_and_step(
 def _features(
     recipe: Recipe, prepared: Prepared, step: Any, identity: Mapping[str, Any]
 ) -> Features:
-    """What is learned from: with what the teacher makes of it, where the recipe keeps that."""
+    """The features to learn from, with the teacher's vectors where the recipe keeps them."""
     features, teacher = prepared.train.features, recipe.teacher
     if teacher is None or teacher.cache is None:
         return features
-    LOGGER.info("the teacher reads %s texts, unless it has", f"{len(features):,}")
+    LOGGER.info(
+        "teacher.cache: the teacher embeds %s texts, unless it has already", f"{len(features):,}"
+    )
     settings = identity["recipe"]
     files = identity["files"].get("teacher") or [teacher.name, teacher.revision]
     return with_vectors(
@@ -268,18 +270,18 @@ def _saved(folder: Path, identity: Mapping[str, Any]) -> Any:
 
 
 def _announce(prepared: Prepared) -> None:
-    """Say what was found in the data."""
+    """Log what was found in the data."""
     if prepared.labels:
         LOGGER.info("classes: %s", described(prepared))
     if prepared.held:
         LOGGER.info(
-            "dev rows: there are none, so %s of the training rows are held out",
+            "no dev rows: %s of the training rows are held out",
             f"{prepared.held:,}",
         )
 
 
 def _announce_end(loop: Loop) -> None:
-    """Say so where training stopped early."""
+    """Log that training stopped early, if it did."""
     position = loop.position
     if loop.workers.is_first and position.step < loop.total_steps():
         LOGGER.info(

@@ -1,8 +1,8 @@
 """Dev rows where a recipe has none of its own: some of the training rows, held out.
 
 They are drawn by the seed.  Classes keep their shares (by largest remainder, and a class always
-keeps a row to learn from); of questions, all on the same context go together, or the model would
-have read in training what it is asked about.
+keeps a row to learn from); of questions, all on the same context stay together, or the
+model would be asked about what it has read in training.
 
 Shapes: n training rows.
 """

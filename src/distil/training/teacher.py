@@ -65,11 +65,11 @@ def check_lesson(recipe: Recipe, student: Any, teacher: Any, prepared: Prepared)
 
 
 def _check_pooling(recipe: Recipe, found: Located) -> None:
-    """Vectors are means here; those of the teacher have to be."""
+    """The student pools by the mean, and so must the teacher."""
     encoding = found.encoding if recipe.distillation.needs_vectors else None
     if encoding is not None and encoding.pooling != "mean":
         raise ConfigError(
-            "the teacher's vectors are no means of its hidden states", expected="pooling mean",
+            "the teacher does not pool by the mean", expected="pooling mean",
             found=f"pooling {encoding.pooling}", where="teacher.name",
             fix="compare hidden states alone: set the weights of vectors to 0",
         )  # fmt: skip

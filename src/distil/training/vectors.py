@@ -1,7 +1,7 @@
-"""A teacher's vectors of the training texts, kept on disk: computed once, then mapped into memory.
+"""A teacher's vectors of the training texts, kept on disk: computed once, then memory-mapped.
 
-Where vectors alone are compared, a later epoch or another student costs the student's part only.
-They are kept in float16, whose rounding is far below what a student is away from its teacher.
+Where only vectors are compared, later epochs and other students then cost the student's part alone.
+They are stored in float16, whose rounding is far below the distance of a student to its teacher.
 
 Shapes: n texts, b texts of a batch, d dim of the teacher.
 """
@@ -49,7 +49,7 @@ def with_vectors(
         features: Texts to learn from.
         step: Computes the vectors, if they are not in the folder yet.
         folder: Where they are kept.
-        known_by: What tells this teacher from others, as JSON can hold it.
+        known_by: What identifies the teacher, as JSON can hold it.
         width: Of the vectors, d.
         tokens: In a batch, padding included.
 

@@ -2,8 +2,8 @@
 
     recipe = read_recipe("configs/finetune/sst2.yaml", {"batch.examples": 16})
 
-The same recipe trains in both frameworks, on the same batches, to the same curve.  What its
-sections hold is said in `recipe_model`, `recipe_data` and `recipe_course`.
+The same recipe trains in both frameworks, on the same batches, to the same curve.  Its sections
+are in `recipe_model`, `recipe_data` and `recipe_course`.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Recipe(Section):
         self._check_loss()
         if self.evaluation.patience is not None and not self.data.has_dev:
             raise ConfigError(
-                "training cannot stop early without dev rows", expected="data.dev, say",
-                where="evaluation.patience",
+                "training cannot stop early without dev rows",
+                expected="data.dev or data.dev_share", where="evaluation.patience",
             )  # fmt: skip
         if self.teacher is None:
             if self.model.name is None:
@@ -120,7 +120,7 @@ class Recipe(Section):
             )  # fmt: skip
         elif self.teacher.layers == AUTO and self.model.new_weights:
             raise ConfigError(
-                "random weights are the same whichever layers they are those of",
+                "random weights do not depend on the layers chosen",
                 expected="layers by number", found=AUTO, where="teacher.layers",
             )  # fmt: skip
         if self.teacher is not None and self.teacher.cache and not self.may_differ_in_words:
@@ -157,7 +157,7 @@ class Recipe(Section):
             weight = getattr(self.distillation, name)
             if weight:
                 raise ConfigError(
-                    "an encoder without a head predicts nothing that could be compared",
+                    "an encoder without a head makes no predictions to compare",
                     expected="0", found=weight, where=f"distillation.{name}",
                     fix=f"set distillation.{name} to 0, and distillation.alpha_vector above it",
                 )  # fmt: skip

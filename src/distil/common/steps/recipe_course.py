@@ -1,4 +1,4 @@
-"""What a recipe says of the course of training: how weights change, and what is kept."""
+"""The sections of a recipe on the course of training: how weights change, and what is kept."""
 
 from __future__ import annotations
 
@@ -21,18 +21,6 @@ from distil.common.rules import (
 )
 from distil.common.steps.recipe_data import MaskingSection
 from distil.common.steps.recipe_rules import NAMES, Section, refused, setting
-
-SCHEDULES = (
-    "linear", "cosine", "constant", "polynomial", "inverse-sqrt", "cosine-restarts",
-    "warmup-stable-decay",
-)  # fmt: skip
-BALANCED = "balanced"
-_DECAY = Rule("a number above 0, at most 1", lambda v: is_number(v) and 0 < v <= 1)
-_WEIGHTS = Rule(
-    f'"{BALANCED}", or a table from the name of every class to its weight, 0 or more',
-    lambda v: v is None or v == BALANCED
-    or (isinstance(v, dict) and len(v) > 0 and all(map(AMOUNT.holds, v.values()))),
-)  # fmt: skip
 
 SCHEDULES = (
     "linear", "cosine", "constant", "polynomial", "inverse-sqrt", "cosine-restarts",
@@ -164,7 +152,7 @@ class CheckpointsSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class CardSection(Section):
-    """What the model card says and training cannot know.
+    """What the model card says that training cannot know.
 
     Attributes:
         license: Of the model, as the hub calls it: apache-2.0.

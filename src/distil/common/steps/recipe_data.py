@@ -1,4 +1,4 @@
-"""What a recipe says of the data: where they are, and how they become batches."""
+"""The sections of a recipe on data: where the data are, and how they become batches."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class BatchSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class MaskingSection(Section):
-    """Masking for masked-LM, drawn anew for each batch.
+    """Masking for masked-LM, drawn again for each batch.
 
     Attributes:
         share: Fraction of the tokens to predict.

@@ -1,4 +1,4 @@
-"""What a recipe says of the models: the one that is trained, and its teacher."""
+"""The sections of a recipe on models: the one to train, and its teacher."""
 
 from __future__ import annotations
 
@@ -196,11 +196,11 @@ class DistillationSection(Section):
 
     @property
     def needs_vectors(self) -> bool:
-        """Whether vectors of texts are looked at."""
+        """Whether vectors of texts are compared."""
         return bool(self.alpha_vector or self.alpha_similarity)
 
     @property
     def needs_states(self) -> bool:
-        """Whether hidden states are looked at, or what comes of them."""
+        """Whether hidden states are compared, or what is computed from them."""
         states = self.alpha_cos or self.alpha_hidden or self.alpha_attention
         return bool(states or self.alpha_relations or self.needs_vectors)

@@ -17,7 +17,7 @@ def check_pair(
     *,
     one_vocabulary: bool = True,
 ) -> None:
-    """See that one can learn from the other what the recipe asks for.
+    """Check that the student can learn from the teacher what the recipe asks for.
 
     Args:
         student: Its configuration.
@@ -50,7 +50,7 @@ def check_pair(
 def _check_relations(
     student: DistilBertConfig, teacher: DistilBertConfig, settings: DistillationSection
 ) -> None:
-    """See that there is such a layer, and that widths can be cut into as many parts."""
+    """Check that there is such a layer, and that widths divide into that many parts."""
     number, heads = settings.relation_layer, settings.relation_heads or teacher.n_heads
     if number is not None and number >= teacher.n_layers:
         raise ConfigError(
@@ -66,7 +66,7 @@ def _check_relations(
 
 
 def check_alone(settings: DistillationSection, workers: int) -> None:
-    """See that nobody shares the batches whose texts are compared with each other.
+    """Check that no other worker shares the batches whose texts are compared.
 
     Raises:
         ConfigError: Several workers do.
@@ -80,7 +80,7 @@ def check_alone(settings: DistillationSection, workers: int) -> None:
 
 
 def check_labels(teacher: DistilBertConfig, labels: Sequence[str], classes: int) -> None:
-    """See that the teacher's classes are those of the data, in the same order.
+    """Check that the teacher's classes are those of the data, in the same order.
 
     Args:
         teacher: Its configuration.
@@ -91,11 +91,11 @@ def check_labels(teacher: DistilBertConfig, labels: Sequence[str], classes: int)
         ConfigError: They are not.
     """
     names = [teacher.id2label[number] for number in range(teacher.num_labels)]
-    # Names that nobody gave say nothing.
+    # Generic names carry no information.
     unnamed = names == [f"LABEL_{number}" for number in range(len(names))]
     if len(names) != classes or (labels and not unnamed and names != list(labels)):
         raise ConfigError(
-            "the teacher knows other classes, or has them in another order",
+            "the teacher has other classes, or has them in another order",
             expected=", ".join(labels) or classes, found=", ".join(names), where="teacher.name",
             fix="list them in data.labels in the teacher's order",
         )  # fmt: skip
