@@ -38,15 +38,42 @@ except ImportError as error:
 
 
 class _OnPipeline(BaseEstimator):  # type: ignore[misc]
-    """An estimator whose parameters are a pipeline's arguments."""
+    """An estimator whose parameters are a pipeline's arguments.
+
+    scikit-learn reads an estimator's parameters from the signature of its `__init__`, so one that
+    has more of them repeats these there.
+    """
 
     task: Any = None
+
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        stride: int | None = None,
+        framework: str | None = None,
+        engine: str | None = None,
+        dtype: Any = "float32",
+        device: Any = None,
+        threads: int | None = None,
+        tokenizer: str | Path | None = None,
+    ) -> None:
+        self.model = model
+        self.stride = stride
+        self.framework = framework
+        self.engine = engine
+        self.dtype = dtype
+        self.device = device
+        self.threads = threads
+        self.tokenizer = tokenizer
 
     def pipeline(self) -> Pipeline:
         """The pipeline, made anew where a parameter has been set since."""
         wanted = self.get_params(deep=False)
         if vars(self).get("_made", (None,))[0] != wanted:
-            self._made = (wanted, pipeline(self.task, **wanted))
+            # Of the others, a folder of sentence-transformers has its own.
+            given = {name: value for name, value in wanted.items() if value is not None}
+            self._made = (wanted, pipeline(self.task, **given))
         made: Pipeline = self._made[1]
         return made
 
@@ -62,15 +89,16 @@ class TextEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _OnPipelin
 
     Args:
         model: As in `distil.pipeline`.
-        pooling: "mean" of the hidden states of all tokens, or that of "cls", the first.
-        normalize: Scale vectors to length one, so that their products are cosines.
-        stride: Read long texts in windows that share so many tokens; None cuts them.
-        framework: As in `distil.pipeline`, like all that follow.
-        engine: What computes.
-        dtype: To compute in.
-        device: Where.
-        threads: How many an engine computes with.
-        tokenizer: Of a model in memory.
+        pooling: As in `distil.SentenceEncoding`; None is what the model's folder says, else "mean".
+        normalize: Scale vectors to length one, so that their products are cosines; None is what the
+            model's folder says, else True.
+        stride: As in `TextClassifier`, like all that follow.
+        framework: Likewise.
+        engine: Likewise.
+        dtype: Likewise.
+        device: Likewise.
+        threads: Likewise.
+        tokenizer: Likewise.
     """
 
     task = "sentence-embeddings"
@@ -79,8 +107,8 @@ class TextEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _OnPipelin
         self,
         model: Any = None,
         *,
-        pooling: str = "mean",
-        normalize: bool = True,
+        pooling: str | None = None,
+        normalize: bool | None = None,
         stride: int | None = None,
         framework: str | None = None,
         engine: str | None = None,
@@ -89,16 +117,12 @@ class TextEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _OnPipelin
         threads: int | None = None,
         tokenizer: str | Path | None = None,
     ) -> None:
-        self.model = model
+        super().__init__(
+            model, stride=stride, framework=framework, engine=engine, dtype=dtype, device=device,
+            threads=threads, tokenizer=tokenizer,
+        )  # fmt: skip
         self.pooling = pooling
         self.normalize = normalize
-        self.stride = stride
-        self.framework = framework
-        self.engine = engine
-        self.dtype = dtype
-        self.device = device
-        self.threads = threads
-        self.tokenizer = tokenizer
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Load the model, which is trained already."""
@@ -136,27 +160,6 @@ class TextClassifier(ClassifierMixin, _OnPipeline):  # type: ignore[misc]
     """
 
     task = "text-classification"
-
-    def __init__(
-        self,
-        model: Any = None,
-        *,
-        stride: int | None = None,
-        framework: str | None = None,
-        engine: str | None = None,
-        dtype: Any = "float32",
-        device: Any = None,
-        threads: int | None = None,
-        tokenizer: str | Path | None = None,
-    ) -> None:
-        self.model = model
-        self.stride = stride
-        self.framework = framework
-        self.engine = engine
-        self.dtype = dtype
-        self.device = device
-        self.threads = threads
-        self.tokenizer = tokenizer
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Load the model, and see that it knows the labels; it is trained already.

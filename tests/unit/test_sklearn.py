@@ -10,6 +10,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import distil
+from distil.checkpoints.sentence_files import write_encoding
+from distil.common.sentences import SentenceEncoding
 from distil.errors import InputError
 from distil.sklearn import TextClassifier, TextEmbedder
 from support.folders import make_folder
@@ -40,6 +42,18 @@ def test_embeddings(framework, encoder):
         np.testing.assert_array_equal(estimator.fit_transform(texts), expected)
     assert estimator.transform([]).shape == (0, 32)
     assert estimator.get_feature_names_out()[:2].tolist() == ["textembedder0", "textembedder1"]
+
+
+@pytest.mark.pt
+def test_a_folder_that_says_how_it_embeds(tmp_path):
+    folder = make_folder(tmp_path, "base")
+    write_encoding(folder, SentenceEncoding(pooling="cls", normalize=False), dim=32)
+    pipe = distil.pipeline("sentence-embeddings", model=folder, framework="pt")
+    estimator = TextEmbedder(folder, framework="pt")
+    np.testing.assert_array_equal(estimator.transform(TEXTS), pipe(TEXTS, as_array=True))
+    estimator.set_params(pooling="mean", normalize=True)
+    expected = pipe(TEXTS, as_array=True, pooling="mean", normalize=True)
+    np.testing.assert_array_equal(estimator.transform(TEXTS), expected)
 
 
 @pytest.mark.pt
