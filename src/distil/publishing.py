@@ -17,6 +17,7 @@ from distil.checkpoints.opening import open_checkpoint
 from distil.errors import CheckpointNotFoundError
 from distil.storage.formats import CONFIG_FILE, TOKENIZER_FILES
 from distil.storage.hub_upload import upload
+from distil.storage.opened import check_own_file
 
 CARD = "README.md"
 
@@ -83,6 +84,7 @@ def push(
 
     Raises:
         CheckpointNotFoundError: There is no model in the folder.
+        UnsafeCheckpointError: A file is a link that leaves the folder: it would publish another.
         HubError: The hub refuses it, or cannot be reached.
     """
     folder = Path(folder)
@@ -93,6 +95,8 @@ def push(
     open_checkpoint(folder).close()  # whose errors say what is missing
     paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
     chosen = [path.as_posix() for path in paths if _belongs(path.as_posix())]
+    for file in chosen:
+        check_own_file(folder / file)
     others = {path.parts[0] for path in paths if path.as_posix() not in chosen}
     sources: dict[str, Path | bytes] = {file: folder / file for file in chosen}
     if CARD in sources:
@@ -107,9 +111,7 @@ def push(
     )
     if dry_run:
         return publication
-    done = upload(
-        name, sources, public=public, revision=revision, message=message, token=token
-    )  # fmt: skip
+    done = upload(name, sources, public=public, revision=revision, message=message, token=token)
     return Publication(**{**vars(publication), **vars(done)})
 
 

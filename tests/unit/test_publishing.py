@@ -7,7 +7,7 @@ from huggingface_hub import constants
 
 import distil
 from distil.cli import main
-from distil.errors import CheckpointNotFoundError, HubError
+from distil.errors import CheckpointNotFoundError, HubError, UnsafeCheckpointError
 from distil.publishing import push
 from hub_server import running_hub
 from hub_writes import TOKEN
@@ -23,7 +23,11 @@ pipe = distil.pipeline("masked-lm", model="C:\\\\my \\"folder\\"")
 ```
 """
 ENDPOINT = constants.ENDPOINT
-STAYS = ("log.jsonl", "training.json", "checkpoint.safetensors", "data/train-1.jsonl", ".lock")
+STAYS = (
+    "log.jsonl", "training.json", "checkpoint.safetensors", "data/train-1.jsonl", ".lock", ".env",
+    "optimizer.pt", "training_args.bin", ".cache/huggingface/x", "checkpoint-10/model.safetensors",
+    "models/old.safetensors", "pytorch_model_state/optimizer.bin", "LICENSES/key", "a/config.json",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def folder(tmp_path):
     made = make_folder(tmp_path / "model", "masked-lm")
     (made / "README.md").write_text(CARD.format(metadata="pipeline_tag: fill-mask"))
     for name in STAYS:
-        (made / name).parent.mkdir(exist_ok=True)
+        (made / name).parent.mkdir(exist_ok=True, parents=True)
         (made / name).write_bytes(b"private")
     return made
 
@@ -56,12 +60,23 @@ def test_what_belongs_to_a_model_goes_up_and_nothing_else(hub, folder):
     assert {*there} == {".gitattributes", *found.files}
     assert {"README.md", "config.json", "model.safetensors", "vocab.txt"} <= {*found.files}
     assert b"private" not in there.values()
-    assert found.left_out == tuple(sorted(name.partition("/")[0] for name in STAYS))
+    assert found.left_out == tuple(sorted({name.partition("/")[0] for name in STAYS}))
     assert there["model.safetensors"] == (folder / "model.safetensors").read_bytes()
     assert (found.url, found.commit) == (
         f"{hub.url}/me/model", hub.repositories["me/model"].branches["main"],
     )  # fmt: skip
     assert hub.private == {"me/model": True}
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "onnx/model.onnx"])
+def test_a_link_to_another_folder_publishes_nothing(hub, folder, tmp_path, name):
+    secret = tmp_path / "id_rsa"
+    secret.write_text("secret")
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).symlink_to(secret)
+    with pytest.raises(UnsafeCheckpointError, match="leaves the checkpoint's folder"):
+        push(folder, "me/model", token=TOKEN)
+    assert hub.repositories == {}
 
 
 def test_the_card_names_the_model_as_the_hub_does(hub, folder):
@@ -134,7 +149,7 @@ def test_the_command_lists_what_goes_up_first(hub, folder, capsys, monkeypatch):
     assert main(["push", str(folder), "me/model", "--dry-run"]) == 0
     listed = capsys.readouterr().out
     assert "model.safetensors" in listed
-    assert "Stays here: .lock" in listed
+    assert "Stays here: .cache, .env, .lock" in listed
     assert hub.repositories == {}
     assert main(["push", str(folder), "me/model"]) == 0
     out = capsys.readouterr().out
