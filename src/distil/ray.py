@@ -62,7 +62,10 @@ class Predictor:
         **options: Any,
     ) -> None:
         self._pipe = make_pipeline(name, top_k=top_k, **_limited(options))
-        self._fields = fields_read(self._pipe.task, columns or {}, is_given=False)
+        fields = fields_read(self._pipe.task, columns or {}, is_given=False)
+        first = next(iter(fields))
+        # By its name: what a batch has beside it must not be taken for the text.
+        self._fields = {**fields, first: fields[first] or first}
         self._several, self._prefix = top_k is not None, prefix
 
     def __call__(self, batch: Any) -> Any:
@@ -176,4 +179,4 @@ def _limited(options: Mapping[str, Any]) -> dict[str, Any]:
     os.environ |= dict.fromkeys(_THREADS, str(threads))
     if options.get("engine") in (None, "packed"):
         return dict(options)
-    return {"threads": threads, **options}
+    return {**options, "threads": options.get("threads") or threads}

@@ -21,6 +21,7 @@ from distil.pipelines import PIPELINES
 from distil.pipelines.embeddings import FeatureExtractionPipeline
 from distil.prediction.columns import _FIELDS, _SINGLE_TOKENS
 from distil.prediction.files import weights_of, write_parts
+from distil.prediction.job import PredictedFiles
 from distil.prediction.shards import Share, read_shard
 from distil.storage.hub import HubOptions
 from support.folders import make_folder, make_tokenizer
@@ -558,6 +559,20 @@ class TestFunctionAndCommand:
         assert self.run(line) == 2
         assert words in capsys.readouterr().err
         assert not Path("out").exists()
+
+    @pytest.mark.parametrize(("line", "cpus"), [("", 1), ("--engine onnxruntime --threads 4", 4)])
+    def test_workers_of_ray_have_a_cpu_for_each_thread(self, line, cpus, monkeypatch, capsys):
+        asked = []
+
+        def predict(name, file, output, **options):
+            asked.append(options)
+            return PredictedFiles(folder=output, task=CLASSIFY, rows=1, bad=0, new=1, parts=1)
+
+        monkeypatch.setattr("distil.ray.predict", predict)
+        line += " --file in.parquet --text-column review --output out/ --ray auto"
+        assert self.run(line) == 0
+        assert (asked[0]["cpus"], asked[0]["address"]) == (cpus, "auto")
+        assert asked[0]["columns"] == {"text": "review"}
 
     def test_a_signal(self, capsys, monkeypatch):
         score = FakeModel.score

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import pytest
 import distil
 from distil.errors import FrameworkError, InputError
 from distil.pipelines import PIPELINES
-from distil.ray import Predictor, predict
+from distil.ray import _THREADS, Predictor, _limited, predict
 from support.folders import make_tokenizer
 from support.inference import FakeModel
 
@@ -67,9 +68,35 @@ class TestPredictor:
         with pytest.raises(InputError, match="nothing is read"):
             Predictor("model", columns={"context": "review"})
 
+    def test_a_second_text_is_not_taken_for_the_first(self, fake):
+        for names in (["text_pair"], ["id", "text_pair"]):
+            with pytest.raises(InputError, match="no such column"):
+                Predictor("model")(pa.table({name: ["it"] for name in names}))
+
     def test_options_reach_the_pipeline(self, fake):
         Predictor("model", engine="onnxruntime", dtype="int8")
         assert fake == [{"engine": "onnxruntime", "dtype": "int8"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "threads"),
+    [
+        ({"engine": "onnxruntime"}, 2),
+        ({"engine": "onnxruntime", "threads": None}, 2),
+        ({"engine": "onnxruntime", "threads": 5}, 5),
+        ({"engine": None}, None),
+    ],
+)
+def test_a_worker_has_the_threads_of_its_cpus(monkeypatch, options, threads):
+    ray = SimpleNamespace(
+        is_initialized=lambda: True,
+        get_runtime_context=lambda: SimpleNamespace(get_assigned_resources=lambda: {"CPU": 2.0}),
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    for name in _THREADS:
+        monkeypatch.setenv(name, "1")
+    assert _limited(options).get("threads") == threads
+    assert [os.environ[name] for name in _THREADS] == ["2"] * len(_THREADS)
 
 
 def test_ray_that_is_missing(monkeypatch):

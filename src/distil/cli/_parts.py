@@ -98,7 +98,7 @@ def predict_parts(arguments: Namespace, pipe: Any, options: Mapping[str, Any]) -
                 form: dict[str, Any] = {name: getattr(arguments, name) for name in _FORM}
                 found = predict(
                     arguments.name, arguments.file, arguments.output, address=arguments.ray,
-                    progress=sign, **job, **form, **options,
+                    cpus=arguments.threads or 1, progress=sign, **job, **form, **options,
                 )  # fmt: skip
         except Interrupted as interrupt:
             raise Interrupted(
