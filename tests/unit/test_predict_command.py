@@ -308,6 +308,13 @@ class TestCommand:
         assert status == 2
         assert words in err
 
+    def test_a_column_of_which_nothing_is_read(self, run):
+        status, _, err = run(
+            "--file questions.jsonl --text-column question --context-column context"
+        )
+        assert status == 2
+        assert "nothing is read from such a column" in err
+
     def test_json_lines_from_stdin(self, run):
         status, out, _ = run("--format jsonl --json", stdin=b'"it is"\n')
         assert status == 0

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from distil.cli._arguments import columns_of
 from distil.errors import InputError
 from distil.reading import Row, RowFile, rows_of, table_of, to_input
 
@@ -66,11 +67,9 @@ class Rows:
         return number + 1 if number < self._first else number - self._first
 
     def _read(self) -> Iterator[tuple[int, Any, Mapping[str, Any]]]:
-        from distil.prediction.rows import (  # noqa: PLC0415 - `distil --help` needs none of it
-            fields_of,
-            make_rows,
-            seconds,
-        )
+        # `distil --help` needs none of these.
+        from distil.prediction.files import fields_read  # noqa: PLC0415
+        from distil.prediction.rows import fields_of, make_rows, seconds  # noqa: PLC0415
 
         arguments = self._arguments
         given = {name: getattr(arguments, name) for name in ("pair", "context", "choices")}
@@ -81,13 +80,7 @@ class Rows:
             return
         first, second = fields_of(self._task)
         for_all = seconds(self._task, given)
-        columns = {first: arguments.text_column}
-        if second is not None and for_all is None:
-            columns[second] = {
-                "text_pair": arguments.pair_column,
-                "context": arguments.context_column,
-                "choices": arguments.choices_column,
-            }[second]
+        columns = fields_read(self._task, columns_of(arguments), is_given=for_all is not None)
         names = self._names_to_keep(columns)
         table = table_of(self._file)
         for number, found in enumerate(rows_of(self._file), self._first + 1):

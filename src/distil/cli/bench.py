@@ -86,12 +86,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _rows(arguments: argparse.Namespace) -> tuple[list[Any] | None, list[str] | None]:
     """The first rows of the file and their labels; None where there are none."""
     from distil.benchmarking import task_of  # noqa: PLC0415 - see `run`
-    from distil.prediction.rows import fields_of  # noqa: PLC0415
+    from distil.prediction.files import fields_read  # noqa: PLC0415
 
     if arguments.file is None:
         return None, None
-    fields = fields_of(task_of(arguments.name, arguments.task))
-    columns = {fields[0]: arguments.text_column, **{name: None for name in fields[1:] if name}}
+    task = task_of(arguments.name, arguments.task)
+    columns = fields_read(task, {"text": arguments.text_column}, is_given=False)
     if arguments.label_column is not None:
         columns["label"] = arguments.label_column
     rows, labels = [], []

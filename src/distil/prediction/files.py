@@ -174,6 +174,6 @@ def fields_read(
         if column is not None and name not in read:
             raise InputError(
                 "nothing is read from such a column", expected=", ".join(read), found=name,
-                where="columns",
+                where="columns", fix="leave it out",
             )  # fmt: skip
     return {name: named.get(name) for name in read}

@@ -189,7 +189,7 @@ class Job:
         rows, errors = len(results), [*self._columns.types][-1]
         about = {
             "manifest": self._digest, "file": file, "part": part.number, "rows": rows,
- "bad": rows - table[errors].null_count, "last": part.last,
+            "bad": rows - table[errors].null_count, "last": part.last,
         }  # fmt: skip
         metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(about)}
         path = self._folder / _NAME.format(file, part.number)
