@@ -114,6 +114,7 @@ class Server:
                 )
             )
         app = Starlette(routes=routes, middleware=middleware, lifespan=self._lifespan)
+        app.add_exception_handler(DistilError, _refused)
         app.add_exception_handler(Exception, _unexpected)
         return app
 
@@ -272,17 +273,11 @@ class Server:
         return JSONResponse({"name": "distil", "version": version("distil"), "extensions": []})
 
     async def _v2_model(self, request: Request) -> Response:
-        try:
-            name = self.find(request.path_params["model"], None)
-        except DistilError as error:
-            return _refusal(error, Route.problem)
+        name = self.find(request.path_params["model"], None)
         return JSONResponse(open_inference.metadata(name, self.engines[name].pipeline.task))
 
     async def _v2_ready(self, request: Request) -> Response:
-        try:
-            name = self.find(request.path_params["model"], None)
-        except DistilError as error:
-            return _refusal(error, Route.problem)
+        name = self.find(request.path_params["model"], None)
         status = 200 if self.ready else 503
         return JSONResponse({"name": name, "ready": self.ready}, status_code=status)
 
@@ -332,6 +327,10 @@ def _refusal(error: DistilError, problem: Problem) -> Response:
     if isinstance(error, OverloadError):
         headers["Retry-After"] = str(error.retry_after)
     return JSONResponse(problem(str(error), kind, status), status, headers)
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    return _refusal(error, Route.problem)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

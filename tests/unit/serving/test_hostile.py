@@ -118,10 +118,9 @@ def test_clients_that_break_off_or_wait_harm_nobody(start, content, ends):
 def test_a_body_that_does_not_come(start):
     server = start(CLASSIFY, seconds=0.2)
     head = b"POST /v1/classify HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{"
-    connection = raw(server.address, head)
-    connection.settimeout(60)
-    assert b" 408 " in connection.recv(4096)
-    connection.close()
+    with raw(server.address, head) as connection:  # which would keep the server from ending
+        connection.settimeout(30)
+        assert b" 408 " in connection.recv(4096)
 
 
 def test_a_client_that_reads_nothing_holds_up_nobody(start):
