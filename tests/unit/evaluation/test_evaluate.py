@@ -178,6 +178,24 @@ def test_predictions(tmp_path, suffix):
     assert np.mean(right) == found.metrics["accuracy"].value
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl"])
+def test_rows_are_counted_alike_in_every_format(tmp_path, name):
+    """From 1, whatever line they are on; a row that is skipped has a number as well."""
+    rows = [*ROWS[:2], {"text": "", "label": 0}, *ROWS[2:]]
+    lines = [json.dumps(row) for row in rows]
+    if name == "in.csv":
+        lines = ["text,label", *(f"{row['text']},{row['label']}" for row in rows)]
+    (tmp_path / name).write_text("\n\n".join(lines))
+    out = tmp_path / "out.jsonl"
+    found = evaluate(
+        fake("sequence-classification", num_labels=2), tmp_path / name, skip_bad_rows=True,
+        predictions=out,
+    )  # fmt: skip
+    numbers = [json.loads(line)["row"] for line in out.read_text(encoding="utf-8").splitlines()]
+    assert numbers == [1, 2, 4, 5, 6]
+    assert {one.row for one in found.worst} <= {*numbers}
+
+
 def test_predictions_in_an_unknown_format(tmp_path):
     with pytest.raises(InputError, match="format"):
         classify(predictions=tmp_path / "out.xls")
