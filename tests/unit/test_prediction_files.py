@@ -8,7 +8,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from distil.prediction.columns import _FIELDS, _SINGLE_TOKENS
 from distil.prediction.files import weights_of, write_parts
 from distil.prediction.job import PredictedFiles
 from distil.prediction.shards import Share, read_shard
+from distil.storage.files import atomic_write
 from distil.storage.hub import HubOptions
 from support.folders import make_folder, make_tokenizer
 from support.inference import FakeModel
@@ -117,6 +120,13 @@ class TestWhatIsWritten:
         assert {name: table[name] for name in columns} == columns
         key = "text" if name == "in.txt" else "review"
         assert table["score"] == [one["score"] for one in pipe()(columns[key])]
+
+    @pytest.mark.parametrize("name", ["in.parquet", "in.csv"])
+    def test_the_only_column_holds_the_texts(self, name):
+        Path("in.csv").write_text("\n".join(["review", *texts(3)]))
+        pq.write_table(rows(3).select(["review"]), "in.parquet")
+        assert write(name, columns={}).bad == 0
+        assert read()["score"].to_pylist() == [one["score"] for one in pipe()(texts(3))]
 
     @pytest.mark.parametrize("task", [task for task in PIPELINES if task != "base"])
     @pytest.mark.parametrize("several", [False, True])
@@ -331,6 +341,21 @@ class TestShards:
         assert sum(one.new for one in found) == sum(one.rows for one in found) == 44
         assert read()["id"].to_pylist() == [*range(10), *range(33), 0]
 
+    def test_of_parquet_reads_its_own_rows(self, monkeypatch):
+        pq.write_table(rows(45), "in.parquet", row_group_size=10)
+        real, seen = pq.ParquetFile.iter_batches, []
+
+        def iter_batches(self, **options):
+            for batch in real(self, **options):
+                seen.extend(batch["id"].to_pylist())
+                yield batch
+
+        monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
+        for shard, own in (("1/2", range(30)), ("2/2", range(30, 45))):
+            write(shard=shard)
+            assert seen == [*own]
+            seen.clear()
+
     @pytest.mark.parametrize("count", [1, 2, 3, 7])
     @pytest.mark.parametrize("sizes", [(45,), (33, 10, 0, 1)])
     def test_of_text(self, count, sizes):
@@ -411,6 +436,32 @@ class TestNothingIsMixed:
         with pytest.raises(InputError, match="holds something else"):
             write(output="mine")
         assert contents("mine") == {"thesis.txt": b"precious"}
+
+    def test_two_jobs_that_begin_at_once(self, monkeypatch):
+        """Both come to an empty folder; the second waits for the manifest of the first."""
+        refused = []
+
+        def second():
+            try:
+                write(output="shared", prefix="p_")
+            except InputError as error:
+                refused.append(str(error))
+
+        thread = threading.Thread(target=second)
+
+        @contextmanager
+        def late(path):
+            monkeypatch.setattr("distil.prediction.job.atomic_write", atomic_write)
+            thread.start()
+            thread.join(0.5)
+            with atomic_write(path) as temporary:
+                yield temporary
+
+        monkeypatch.setattr("distil.prediction.job.atomic_write", late)
+        assert write(output="shared").new == 25
+        thread.join()
+        assert len(refused) == 1
+        assert "prefix was '', is 'p_'" in refused[0]
 
     @pytest.mark.parametrize("kind", ["other", "nobody's", "damaged", "renamed"])
     def test_a_part_of_something_else(self, kind):
