@@ -45,6 +45,18 @@ def test_a_worker_answers_with_what_its_method_gives_and_its_time_and_memory(wor
     assert reply.memory is None or reply.memory > 1
 
 
+def test_a_worker_s_memory_is_its_own():
+    megabytes = 300
+    held = b"1" * (megabytes << 20)  # a process begins with the peak of the one that starts it
+    worker = Worker(candidate("echo", label="good"))
+    try:
+        memory = worker.ask("chatter").memory
+    finally:
+        worker.close()
+    del held
+    assert memory is None or memory < megabytes
+
+
 def test_what_a_candidate_prints_does_not_come_between_the_answers(worker):
     assert worker.ask("chatter").answer == "answer"
     assert worker.ask("chatter").answer == "answer"
