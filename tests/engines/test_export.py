@@ -216,6 +216,80 @@ def test_what_falls_short_is_not_left(tmp_path, monkeypatch, attack, error, mess
         assert caught.value.exported.proof.findings[0].difference == pytest.approx(0.01, rel=1e-2)
 
 
+def test_no_folder_is_made_for_what_falls_short(tmp_path, monkeypatch):
+    saved(tmp_path / "model", "sequence-classification")
+    module = FORMS["onnx"].module
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write", cut_in_half(module.write))
+        with pytest.raises(ExportError):
+            distil.export(tmp_path / "model", tmp_path / "a/b/export")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    distil.export(tmp_path / "model", tmp_path / "a/b/export", check=False)
+    assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["export"]
+
+
+def meanwhile(write, do):
+    """Something else happens while an export is written."""
+    happened = []
+
+    def slow(source, folder, dtype):
+        if not happened:
+            happened.append(True)
+            do()
+        return write(source, folder, dtype)
+
+    return slow
+
+
+def test_another_type_that_came_meanwhile_is_kept(tmp_path, monkeypatch):
+    saved(tmp_path / "model", "sequence-classification")
+    folder = tmp_path / "export"
+
+    def other():
+        distil.export(tmp_path / "model", folder, dtype="float16", check=False)
+
+    module = FORMS["onnx"].module
+    monkeypatch.setattr(module, "write", meanwhile(module.write, other))
+    distil.export(tmp_path / "model", folder, check=False)
+    record = json.loads((folder / "export.json").read_text())
+    assert record["types"].keys() == {"float32", "float16"}
+    for entry in record["types"].values():
+        assert all(digest(folder / name) == one["sha256"] for name, one in entry["files"].items())
+
+
+def test_a_file_that_came_meanwhile_is_kept(tmp_path, monkeypatch):
+    saved(tmp_path / "model", "sequence-classification")
+    folder = tmp_path / "export"
+
+    def other():
+        folder.mkdir()
+        (folder / "config.json").write_text("of something else")
+
+    module = FORMS["onnx"].module
+    monkeypatch.setattr(module, "write", meanwhile(module.write, other))
+    with pytest.raises(CheckpointError, match="the folder holds something else"):
+        distil.export(tmp_path / "model", folder, check=False)
+    assert [path.read_text() for path in folder.iterdir()] == ["of something else"]
+
+
+def test_the_record_says_nothing_of_a_file_that_is_not_there_yet(tmp_path, monkeypatch):
+    saved(tmp_path / "model", "sequence-classification")
+    folder = tmp_path / "export"
+    distil.export(tmp_path / "model", folder, check=False)
+    before = (folder / "export.json").read_bytes()
+    replace = Path.replace
+
+    def full(path, target):
+        if path.name == "model_fp16.onnx":
+            raise OSError(28, "No space left on device")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(CheckpointError, match="the export cannot be written"):
+        distil.export(tmp_path / "model", folder, dtype="float16", check=False)
+    assert (folder / "export.json").read_bytes() == before
+
+
 def test_what_falls_short_leaves_what_was_there(tmp_path, monkeypatch):
     saved(tmp_path / "model", "sequence-classification")
     folder = tmp_path / "export"
@@ -243,7 +317,7 @@ def test_not_a_number_falls_short(tmp_path):
 
 @pytest.mark.parametrize(("name", "typical", "labels", "holds"), [
     ("texts", 0.2, 0.96, True), ("texts", 0.3, 0.96, False), ("texts", 0.2, 0.94, False),
-    ("1x2", 0.3, 0.0, True), ("1x2", 1.1, 1.0, False),
+    ("1x2", 0.3, 0.0, True), ("1x2", 1.1, 1.0, False), ("1x2", 0.7, 1.0, False),
 ])  # fmt: skip
 def test_what_int8_admits(name, typical, labels, holds):
     finding = comparing.Finding(
@@ -294,6 +368,8 @@ def test_int8_without_anything_to_calibrate_on(tmp_path):
     ({"calibration": ["a text"]}, "calibration would not be used"),
     ({"calibration": [], "dtype": "int8"}, "calibration holds no text"),
     ({"texts": []}, "texts holds no text"),
+    ({"texts": "A fine film."}, "not a list"),
+    ({"calibration": "A fine film.", "dtype": "int8"}, "not a list"),
     ({"texts": ["a text"], "check": False}, "texts would not be used"),
     ({"pooling": "mean"}, "only sentence embeddings are pooled"),
     ({"pooling": "median", "task": "sentence-embeddings"}, "unknown pooling"),
@@ -309,6 +385,20 @@ def test_a_missing_package_names_its_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(forms, "find_spec", lambda name: None)
     with pytest.raises(FrameworkError, match=r'pip install "distil\[onnxruntime\]"'):
         distil.export("sst2-small", tmp_path / "export")
+
+
+def test_a_runtime_that_comes_by_another_name(tmp_path, monkeypatch):
+    names = {"onnx": ["onnx"], "onnxruntime": ["onnxruntime-gpu"]}
+    versions = {"distil": "1", "onnx": "2", "onnxruntime-gpu": "3"}
+    monkeypatch.setattr(forms, "packages_distributions", lambda: names)
+    monkeypatch.setattr(forms, "version", versions.__getitem__)
+    forms._distribution.cache_clear()
+    try:
+        exported = distil.export("sst2-small", tmp_path / "export", texts=["A fine film."])
+    finally:
+        forms._distribution.cache_clear()
+    assert exported.proof.runtime == "onnxruntime-gpu 3"
+    assert exported.versions == {"distil": "1", "onnx": "2", "onnxruntime": "3"}
 
 
 def test_weights_too_large_for_float16(tmp_path):

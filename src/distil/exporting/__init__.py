@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,14 @@ from distil.checkpoints.beside import Beside
 from distil.checkpoints.located import locate
 from distil.common.config import FILE_NAME
 from distil.common.inference.calibration import sample_texts
+from distil.common.rules import as_list
 from distil.errors import ExportError, InputError
-from distil.exporting.folder import RECORD, described, digest, place, scratch, types_there
+from distil.exporting.folder import described, digest, place, scratch, types_there
 from distil.exporting.forms import FORMS, Form, check_dtype, find_form
 from distil.exporting.proof import prove
 from distil.exporting.result import Exported
 from distil.exporting.source import INPUTS, Source, make_source
 from distil.optimization import calibration_of
-from distil.storage.files import write_json
 from distil.storage.hub import HubOptions
 
 __all__ = ["FORMS", "Exported", "export"]
@@ -94,16 +93,11 @@ def export(
     """
     form, target = find_form(to), Path(folder)
     check_dtype(form, dtype)
-    for given, what, used in (
-        (calibration, "calibration", dtype == "int8" and form.calibrates), (texts, "texts", check),
-    ):  # fmt: skip
-        if given is not None and not used:
-            raise InputError(
-                f"{what} would not be used", expected="none",
-                found=f"form {to!r}, dtype {dtype!r}, check {check}", where=what,
-            )  # fmt: skip
-        if given is not None and not len(given):
-            raise InputError(f"{what} holds no text", expected="at least one", where=what)
+    given = f"form {to!r}, dtype {dtype!r}, check {check}"
+    calibration = _texts(
+        calibration, "calibration", given, used=dtype == "int8" and form.calibrates
+    )
+    texts = _texts(texts, "texts", given, used=check)
     form.check_installed()
     options = HubOptions(
         revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
@@ -113,7 +107,7 @@ def export(
             found, task, pooling, calibration_of(found.config, found.folder, calibration)
         )
         identity = _identity(source, form, dtype)
-        others = types_there(target, identity, dtype)
+        types_there(target, identity, dtype)
         with scratch(target) as temporary:
             progress("writing")
             begin = time.perf_counter()
@@ -121,7 +115,7 @@ def export(
             exported = Exported(
                 name=str(name), folder=str(target), form=form.name, dtype=dtype,
                 task=source.task.name, pooling=source.pooling, files=described(temporary),
-                seconds=time.perf_counter() - begin, versions=_versions(form), proof=None,
+                seconds=time.perf_counter() - begin, versions=form.versions, proof=None,
             )  # fmt: skip
             if check:
                 sequences = _sequences(source, texts)
@@ -130,9 +124,26 @@ def export(
                 _add_config_and_tokenizer(source, temporary)
             own = exported.to_dict()
             entry = {key: own[key] for key in ("files", "seconds", "versions", "proof")}
-            write_json(temporary / RECORD, {**identity, "types": {**others, dtype: entry}})
-            place(temporary, target)
+            place(temporary, target, identity, dtype, entry)
     return exported
+
+
+def _texts(
+    texts: Sequence[str] | None, what: str, given: str, *, used: bool
+) -> Sequence[str] | None:
+    """Texts that are to be used, if there are any.
+
+    Raises:
+        InputError: They would not be used, are none, or are no list.
+    """
+    if texts is None:
+        return None
+    if not used:
+        raise InputError(f"{what} would not be used", expected="none", found=given, where=what)
+    found = as_list(texts, what)
+    if not found:
+        raise InputError(f"{what} holds no text", expected="at least one", where=what)
+    return found
 
 
 def _identity(source: Source, form: Form, dtype: str) -> dict[str, Any]:
@@ -146,11 +157,6 @@ def _identity(source: Source, form: Form, dtype: str) -> dict[str, Any]:
         "outputs": {name: list(axes) for name, axes in source.outputs.items()},
         "source": {path.name: digest(path) for path in source.found.checkpoint.files},
     } | ({"dtype": dtype} if form.alone else {})
-
-
-def _versions(form: Form) -> dict[str, str]:
-    found = packages_distributions()
-    return {"distil": version("distil")} | {name: version(found[name][0]) for name in form.packages}
 
 
 def _sequences(source: Source, texts: Sequence[str] | None) -> list[Any]:

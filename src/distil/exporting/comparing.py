@@ -41,12 +41,13 @@ class Limits:
 
 
 # float32 is rounding, see `distil.parity.judging`; float16 rounds weights, to 2^-11 of their size.
-# In int8 single numbers may be far off where a model is undecided, labels and the mean may not; and
-# two tokens from the middle of a sentence are not what it was calibrated on.
+# In int8 single numbers may be far off where a model is undecided, labels and the mean may not.
+# Now and then a whole piece of text is such a case: of 4,000 embeddings of 1 to 32 tokens, 1 in 130
+# was off by more than 0.25, with either engine, and no batch of the grid by 0.4.  Zeros are by 1.
 LIMITS: Mapping[str, Limits] = {
     "float32": Limits(largest=2e-5, typical=1e-5, pieces=1e-5, labels=0.999),
     "float16": Limits(largest=2e-2, typical=5e-3, pieces=5e-3, labels=0.99),
-    "int8": Limits(largest=float("inf"), typical=0.25, pieces=1.0, labels=0.95),
+    "int8": Limits(largest=float("inf"), typical=0.25, pieces=0.6, labels=0.95),
 }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distil.errors import CheckpointError, DistilError
-from distil.storage.files import read_json
+from distil.storage.files import lock, read_json, write_json
 
 RECORD = "export.json"
 
@@ -62,15 +62,16 @@ def types_there(target: Path, identity: Mapping[str, Any], dtype: str) -> Mappin
 
 @contextmanager
 def scratch(target: Path) -> Iterator[Path]:
-    """A new folder beside the target, which `place` moves there; what is left of it is removed.
+    """A new folder near the target, which `place` moves there; what is left of it is removed.
 
     Raises:
         CheckpointError: The system refuses to write.
     """
     mark = f"{os.getpid()}-{os.urandom(4).hex()}"
-    temporary = target.absolute().with_name(f".{target.absolute().name}.{mark}.tmp")
+    near = next(one for one in target.absolute().parents if one.exists())
+    temporary = near / f".{target.absolute().name}.{mark}.tmp"
     try:
-        temporary.mkdir(parents=True)
+        temporary.mkdir()
         yield temporary
     except DistilError:
         raise
@@ -83,17 +84,35 @@ def scratch(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def place(temporary: Path, target: Path) -> None:
-    """Move what was written to its place: at once, or, beside other types, export.json last."""
-    if target.is_dir() and not any(target.iterdir()):
-        target.rmdir()
-    if not target.exists():
-        temporary.replace(target)
-        return
-    for path in sorted(_files(temporary), key=lambda path: path.name == RECORD):
-        home = target / path.relative_to(temporary)
-        home.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(home)
+def place(
+    temporary: Path, target: Path, identity: Mapping[str, Any], dtype: str, entry: Mapping[str, Any]
+) -> None:
+    """Move what was written to its place: at once, or, beside other types, export.json last.
+
+    Args:
+        temporary: What was written.
+        target: The place.
+        identity: As in `types_there`.
+        dtype: Likewise.
+        entry: What export.json says of this type.
+
+    Raises:
+        CheckpointError: As in `types_there`: another process may have been there meanwhile.
+    """
+    parent = target.absolute().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with lock(parent):
+        types = {**types_there(target, identity, dtype), dtype: entry}
+        write_json(temporary / RECORD, {**identity, "types": types})
+        if target.is_dir() and not any(target.iterdir()):
+            target.rmdir()
+        if not target.exists():
+            temporary.replace(target)
+            return
+        for path in sorted(_files(temporary), key=lambda path: path.name == RECORD):
+            home = target / path.relative_to(temporary)
+            home.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(home)
 
 
 def _files(folder: Path) -> Sequence[Path]:

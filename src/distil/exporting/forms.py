@@ -6,7 +6,8 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, cast
@@ -30,7 +31,7 @@ class Form:
         title: What it is called in text.
         dtypes: The types it is written in.
         packages: What writes it, and then what runs it, by the names that are imported.
-        runtime: The distribution whose version the proof names.
+        runtime: The one of them that the proof names.
         extra: The extra of distil that brings them.
         framework: The framework whose model it is made from; None where none is needed.
         alone: Whether a folder holds one type only.
@@ -55,7 +56,14 @@ class Form:
     @property
     def runtime_version(self) -> str:
         """The runtime with its version."""
-        return f"{self.runtime} {version(self.runtime)}"
+        name = _distribution(self.runtime)
+        return f"{name} {version(name)}"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of distil, and of what writes and runs the form, by package."""
+        own = {package: version(_distribution(package)) for package in self.packages}
+        return {"distil": version("distil")} | own
 
     def check_installed(self) -> None:
         """Refuse where a package is missing.
@@ -66,6 +74,12 @@ class Form:
         for package in self.packages:
             if find_spec(package) is None:
                 raise not_installed(package, where=f"form {self.name!r}", extra=self.extra)
+
+
+@cache
+def _distribution(package: str) -> str:
+    """What brings a package: another name than its own, say tensorflow-cpu, or onnxruntime-gpu."""
+    return packages_distributions()[package][0]
 
 
 class Runtime(Protocol):
@@ -129,7 +143,7 @@ FORMS: Mapping[str, Form] = {
             title="LiteRT",
             dtypes=("float32", "float16", "int8"),
             packages=("tensorflow", "keras", "ai_edge_litert", "ai_edge_quantizer"),
-            runtime="ai-edge-litert",
+            runtime="ai_edge_litert",
             extra="litert",
             framework="tf",
         ),

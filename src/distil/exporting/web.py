@@ -16,6 +16,7 @@ import numpy as np
 from distil import api
 from distil.checkpoints.beside import tokenizer_files
 from distil.common.inference.calibration import sample_texts
+from distil.engines.graph import HIDDEN
 from distil.engines.onnx_graph import OWN_DOMAIN
 from distil.errors import CheckpointError, InputError
 from distil.exporting import onnx
@@ -27,8 +28,6 @@ PAGE = Path(__file__).parent / "page"
 _BUILD = "build.json"
 
 open_runtime = onnx.open_runtime
-
-_HIDDEN = -1e30  # far below every score
 
 # What the page asks of the browser before it trusts it: so many numbers of what some tokens give,
 # this close, relative to the largest of them.  A GPU rounds otherwise, and so do other bytes.
@@ -42,7 +41,7 @@ class PageOperators(onnx.FileOperators):
     def attend(  # noqa: D102
         self, q: str, k: str, v: str, mask: str, heads: int, head_dim: int, reader: str
     ) -> str:
-        ends = (self.constant(str(end), np.float32(end)) for end in (0.0, _HIDDEN))
+        ends = (self.constant(str(end), np.float32(end)) for end in (0.0, HIDDEN))
         row = self.node("Unsqueeze", self.node("Where", mask, *ends), self._ints(1, 2))  # n 1 1 s
         one = self._ints(1)
         sizes = (one, one, self.node("Shape", q, start=1, end=2), one)
