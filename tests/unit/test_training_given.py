@@ -187,6 +187,16 @@ class TestHeldOut:
         assert held.sum() == 5
         assert sum(before != after for before, after in pairwise(held)) <= 2
 
+    def test_a_context_is_kept_to_learn_from(self, tmp_path):
+        labels = [(1, "a"), (2, "b"), (3, "b")]
+        share = {"data.dev_share": 0.9}
+        assert held_out(self.recipe(tmp_path, labels, "question-answering", **share)).sum() in (
+            1,
+            2,
+        )
+        with pytest.raises(InputError, match="two contexts"):
+            held_out(self.recipe(tmp_path, labels[1:], "question-answering", **share))
+
     def test_numbers_to_be_learned_are_no_classes(self, tmp_path):
         kind = {"model.config": {"problem_type": "regression"}}
         held = held_out(self.recipe(tmp_path, [(n, n / 7) for n in range(20)], **kind))

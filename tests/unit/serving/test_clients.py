@@ -102,40 +102,6 @@ class TestTriton:
                 client.infer(model, self.texts(binary=True), outputs=outputs)
 
 
-class TestTextEmbeddingsInference:
-    """By its OpenAPI document (1.8): bodies, statuses, and the form of errors."""
-
-    @pytest.fixture
-    def post(self, start):
-        self.server = start("base", CLASSIFY)
-        return self.server.post
-
-    def test_embed(self, post):
-        vectors = self.server.pipelines["base"](TEXTS)
-        assert post("/embed", inputs=TEXTS, normalize=True, truncate=False, prompt_name=None,
-                    dimensions=None).json() == [one.tolist() for one in vectors]  # fmt: skip
-
-    def test_predict(self, post):
-        pipe = self.server.pipelines[CLASSIFY]
-        found = post("/predict", inputs=[["who", "was born"]], raw_scores=True).json()
-        pair = {"text": "who", "text_pair": "was born"}
-        assert found == pipe([pair], top_k=None, function_to_apply="none")
-        assert {"label", "score"} == set(found[0][0])
-
-    def test_texts_that_are_too_long(self, post):
-        for path in ("/embed", "/predict"):
-            answer = post(path, inputs="it " * 60)
-            assert answer.status_code == 413
-            assert answer.json()["error_type"] == "Validation"
-            assert post(path, inputs="it " * 60, truncate=True).status_code == 200
-
-    @pytest.mark.parametrize("field", ["prompt_name", "dimensions", "truncation_direction"])
-    def test_what_has_no_effect_is_refused(self, post, field):
-        answer = post("/embed", inputs="it", **{field: "query"})
-        assert answer.status_code == 422
-        assert field in answer.json()["error"]
-
-
 @pytest.mark.filterwarnings("ignore")  # its own
 def test_schemathesis_finds_no_server_error(start):
     """Requests made of the OpenAPI document, for every address of it."""

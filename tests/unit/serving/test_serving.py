@@ -1,11 +1,9 @@
 """What a server answers, and what it does when it is too much."""
 
-import base64
 import json
 import threading
 import time
 
-import numpy as np
 import pytest
 
 httpx = pytest.importorskip("httpx")
@@ -47,49 +45,6 @@ def test_options_are_the_pipelines(start):
     (result,) = answer.json()["results"]
     expected = server.pipelines[CLASSIFY](["the film"], top_k=2, function_to_apply="none")
     assert result == expected[0]
-
-
-def test_text_embeddings_inference(start):
-    server = start("base", CLASSIFY)
-    embed, classify = server.pipelines["base"], server.pipelines[CLASSIFY]
-    assert server.post("/embed", inputs="paris").json() == [embed("paris").tolist()]
-    plain_vectors = server.post("/embed", inputs=["paris", "it"], normalize=False).json()
-    assert plain_vectors == plain(embed(["paris", "it"], normalize=False))
-    alone = server.post("/predict", inputs="the film").json()
-    assert alone == classify(["the film"], top_k=None)[0]
-    pair = server.post("/predict", inputs=["who", "was born"]).json()
-    assert pair == classify([{"text": "who", "text_pair": "was born"}], top_k=None)[0]
-    several = server.post("/predict", inputs=[["the film"], ["who", "was born"]]).json()
-    assert several == [alone, pair]
-
-
-def test_openai(start):
-    server = start("base")
-    body = server.post("/v1/embeddings", input=["paris", "it is"], model="base").json()
-    vectors = server.pipelines["base"](["paris", "it is"])
-    assert [one["embedding"] for one in body["data"]] == plain(vectors)
-    assert body["usage"]["prompt_tokens"] == 3 + 4  # with [CLS] and [SEP]
-    coded = server.post("/v1/embeddings", input="paris", encoding_format="base64").json()
-    found = np.frombuffer(base64.b64decode(coded["data"][0]["embedding"]), "<f4")
-    assert (found == vectors[0]).all()
-    assert server.post("/v1/embeddings", input="a", dimensions=3).status_code == 422
-
-
-def test_open_inference_protocol(start):
-    server = start("base", CLASSIFY)
-    tensor = {"name": "text", "datatype": "BYTES", "shape": [2], "data": ["paris", "it is"]}
-    body = server.post(f"/v2/models/{CLASSIFY}/infer", inputs=[tensor], id="7").json()
-    results = server.pipelines[CLASSIFY](["paris", "it is"])
-    assert body["id"] == "7"
-    assert [one["data"] for one in body["outputs"]] == [
-        [one["label"] for one in results], [one["score"] for one in results],
-    ]  # fmt: skip
-    body = server.post("/v2/models/base/infer", inputs=[tensor]).json()
-    vectors = np.array(body["outputs"][0]["data"]).reshape(body["outputs"][0]["shape"])
-    np.testing.assert_array_equal(vectors, server.pipelines["base"](["paris", "it is"]))
-    assert server.client.get("/v2/health/ready").json() == {"ready": True}
-    assert server.client.get("/v2/models/base").json()["name"] == "base"
-    assert server.client.get("/v2/models/none").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -299,42 +254,6 @@ def test_what_a_pipeline_has_is_not_chosen_again(start, monkeypatch):
     }.items():  # fmt: skip
         with pytest.raises(InputError, match=rf"has this already[\s\S]*{name}={value!r}"):
             serve({"mood": pipeline}, **{name: value})
-
-
-@pytest.mark.parametrize(
-    ("binary", "length", "words"),
-    [
-        (b"\x02\0\0\0it", 5, "not JSON"),
-        (b"\x03\0\0\0it", None, "without an end"),
-        (b"\x02\0\0", None, "without an end"),
-        (b"\x01\0\0\0\xff", None, "UTF-8"),
-        (b"\x02\0\0\0it", 10_000, "too short"),
-        (b"\x02\0\0\0it", "-1", "not a number"),
-    ],
-)
-def test_tensors_in_binary_that_mean_nothing(start, binary, length, words):
-    server = start(CLASSIFY)
-    tensor = {"name": "text", "datatype": "BYTES", "shape": [1],
-              "parameters": {"binary_data_size": len(binary)}}  # fmt: skip
-    head = json.dumps({"inputs": [tensor]}).encode()
-    answer = server.client.post(
-        f"/v2/models/{CLASSIFY}/infer", content=head + binary,
-        headers={"Inference-Header-Content-Length": str(len(head) if length is None else length)},
-    )  # fmt: skip
-    assert 400 <= answer.status_code < 500
-    assert words in answer.json()["error"]
-
-
-def test_a_tensor_of_another_size_than_it_says(start):
-    tensor = {"name": "text", "datatype": "BYTES", "shape": [1],
-              "parameters": {"binary_data_size": 7}}  # fmt: skip
-    head = json.dumps({"inputs": [tensor]}).encode()
-    answer = start(CLASSIFY).client.post(
-        f"/v2/models/{CLASSIFY}/infer", content=head + b"\x02\0\0\0it",
-        headers={"Inference-Header-Content-Length": str(len(head))},
-    )  # fmt: skip
-    assert answer.status_code == 422
-    assert "binary_data_size" in answer.json()["error"]
 
 
 def test_inputs_that_are_cut_are_named(start):
