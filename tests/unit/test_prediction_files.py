@@ -20,6 +20,7 @@ import distil
 from distil.cli import main
 from distil.errors import CheckpointError, InputError
 from distil.pipelines import PIPELINES
+from distil.pipelines.comparison import ComparedModels
 from distil.pipelines.embeddings import FeatureExtractionPipeline
 from distil.prediction.columns import _FIELDS, _SINGLE_TOKENS
 from distil.prediction.files import weights_of, write_parts
@@ -551,6 +552,18 @@ class TestInputs:
         with pytest.raises(InputError, match=words):
             write(**options)
 
+    def test_frameworks_are_not_compared(self):
+        pq.write_table(rows(3), "in.parquet")
+        by = pipe()
+        by.model = ComparedModels(by.model, FakeModel(CLASSIFY))
+        with pytest.raises(InputError, match="compared on texts"):
+            write(by=by)
+        assert not Path("out").exists()
+
+    def test_a_device_is_no_file(self):
+        with pytest.raises(InputError, match="rows that come once"):
+            write(os.devnull)
+
 
 class TestFunctionAndCommand:
     @pytest.fixture(autouse=True)
@@ -572,6 +585,17 @@ class TestFunctionAndCommand:
         assert again.new == 0
         expected = [one["score"] for one in pipe()(texts(25))]
         assert read()["score"].to_pylist() == expected
+
+    def test_texts_for_int8_belong_to_the_job(self):
+        given = {"file": "in.parquet", "output": "out", "columns": {"text": "review"}}
+        distil.predict("model", **given, calibration=["the film"])
+        with pytest.raises(InputError, match=r"calibration was \['the film'\], is"):
+            distil.predict("model", **given, calibration=["it is"])
+
+    def test_not_one_result(self):
+        pq.write_table(pa.table({"review": [" ", None]}), "blank.parquet")
+        with pytest.raises(InputError, match="not one row has a result"):
+            distil.predict("model", file="blank.parquet", output="out")
 
     @pytest.mark.parametrize("options", [{"file": "in.parquet"}, {"output": "out"}])
     def test_files_go_into_folders(self, options):
@@ -602,6 +626,7 @@ class TestFunctionAndCommand:
             ("a text --file in.parquet --output out/", "no place"),
             ("--file in.parquet --output out/ --force", "no place"),
             ("--file in.parquet --output out/ --skip-bad-rows", "no place"),
+            ("--file in.parquet --output out/ --shard 1/2 --ray auto", "Ray shards by itself"),
             ("--output out/", "no file"),
             ("--file in.parquet --output out/ --text-column no", "no such column"),
         ],

@@ -161,6 +161,17 @@ def test_a_field_that_the_task_does_not_read():
         classify(columns={"question": "q"})
 
 
+@pytest.mark.parametrize("name", ["seed", "max_rows"])
+@pytest.mark.parametrize("value", [-1, 0.5, True])
+def test_numbers_that_cannot_be_meant(name, value):
+    with pytest.raises(InputError, match=rf"not a possible number[\s\S]*where: +{name}"):
+        classify(**{name: value})
+
+
+def test_more_rows_than_there_can_be():
+    assert classify(max_rows=10**30).rows == len(ROWS)
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_predictions(tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
