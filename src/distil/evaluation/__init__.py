@@ -32,7 +32,7 @@ from distil.pipelines import pipeline
 from distil.pipelines.base import Pipeline
 from distil.pipelines.checks import check_count, check_unused
 from distil.reading import Row, rows_from
-from distil.storage.paths import path_of
+from distil.storage.paths import is_file, path_of
 
 __all__ = ["Against", "Difference", "Estimate", "Evaluation", "JudgedRow", "evaluate"]
 
@@ -92,7 +92,8 @@ def evaluate(
         What was found.
 
     Raises:
-        InputError: There are no rows, a row is bad, or a column is missing.
+        InputError: There are no rows, a row is bad, a column is missing, the two models have
+            different labels, or what is written would replace the rows.
         FrameworkError: A package is missing: metrics need the extra "train".
         DistilError: The model cannot be loaded.
     """
@@ -104,6 +105,7 @@ def evaluate(
     slices = as_list(slices, "slices")
     page = None if report is None else path_of(report, "report")
     rows_file = None if predictions is None else path_of(predictions, "predictions")
+    _check_output(data, {"report": page, "predictions": rows_file})
     retrieval = isinstance(task, str) and task.lower() == _RETRIEVAL
     chosen = "sentence-embeddings" if retrieval else task
     form = {"framework": framework, "engine": engine, "dtype": dtype or "float32"}
@@ -114,6 +116,8 @@ def evaluate(
     first = _pipeline(model, chosen, form | options)
     second = None if against is None else _other(against, model, first, form, options)
     judge = judge_for(_RETRIEVAL if retrieval else first.task, first.model.config, columns)
+    if second is not None and judge.has_classes:
+        _check_labels(first, second)
     _check_packages(judge, report)
     found = Findings(judge, tuple(slices), compared=second is not None)
     counted = Counted(first.model)
@@ -150,6 +154,18 @@ def evaluate(
 
         write_report(result, page)
     return result
+
+
+def _check_output(data: Any, files: Mapping[str, Path | None]) -> None:
+    """Refuse to write over the rows, before anything is computed."""
+    if not (isinstance(data, str | Path) and is_file(data)):
+        return
+    for where, path in files.items():
+        if path is not None and path.exists() and path.samefile(data):
+            raise InputError(
+                "results would replace the rows", expected="a file of its own",
+                found=f"the same file as {data}", where=where, fix="write them to another file",
+            )  # fmt: skip
 
 
 def _check_packages(judge: Judge, report: str | Path | None) -> None:
@@ -208,6 +224,16 @@ def _other(
             where="against",
         )  # fmt: skip
     return second
+
+
+def _check_labels(model: Pipeline, against: Pipeline) -> None:
+    """See that the answers of two classifiers can be compared, in whatever order labels are."""
+    ours, theirs = (sorted(one.model.config.label2id) for one in (model, against))
+    if ours != theirs:
+        raise InputError(
+            "the two models have different labels", expected=", ".join(ours),
+            found=", ".join(theirs), where="against",
+        )  # fmt: skip
 
 
 def _numbered(rows: Iterator[Row]) -> Iterator[Row]:

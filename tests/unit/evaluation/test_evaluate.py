@@ -118,6 +118,26 @@ def test_against_the_same_model_nothing_differs():
     assert found.differences["accuracy"].p == 1
 
 
+def test_against_a_model_with_other_labels():
+    other = fake("sequence-classification", id2label={0: "bad", 1: "good"})
+    with pytest.raises(InputError, match=r"different labels[\s\S]*LABEL_0[\s\S]*bad, good"):
+        classify(against=other)
+    turned = fake("sequence-classification", id2label={0: "LABEL_1", 1: "LABEL_0"})
+    assert classify(against=turned).against.changed == len(ROWS)
+
+
+@pytest.mark.parametrize("option", ["predictions", "report"])
+def test_the_rows_are_never_replaced(tmp_path, option):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    before = rows.read_text()
+    (tmp_path / "link.jsonl").symlink_to(rows)
+    for path in (rows, tmp_path / "link.jsonl"):
+        with pytest.raises(InputError, match="would replace the rows"):
+            evaluate(fake("sequence-classification", num_labels=2), str(rows), **{option: path})
+    assert rows.read_text() == before
+
+
 def test_against_another_model_rows_that_differ_are_counted():
     other = fake("sequence-classification", num_labels=2, given=lambda ids: [[5.0, -5.0]])
     found = classify(against=other)
