@@ -65,10 +65,20 @@ def test_any_size(tmp_path, form):
         np.testing.assert_allclose(run(ids, mask)["logits"], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_float16_of_torch_export(tmp_path):
-    case = Case(tmp_path / "model", "sequence-classification")
-    found = case.export(tmp_path / "export", "pt2", "float16")(**case.batch)
+@pytest.mark.parametrize("task", ["sequence-classification", "mean"])
+@pytest.mark.parametrize("form", ["pt2", "savedmodel"])
+def test_float16(tmp_path, form, task):
+    case = Case(tmp_path / "model", task)
+    found = case.export(tmp_path / "export", form, "float16")(**case.batch)
     case.check(found, rtol=2e-2, atol=2e-2)
+
+
+def test_both_types_of_a_saved_model_in_one_folder(tmp_path):
+    saved(tmp_path / "model", "sequence-classification")
+    folder = tmp_path / "export"
+    for dtype in ("float32", "float16"):
+        assert distil.export(tmp_path / "model", folder, "savedmodel", dtype=dtype).proven
+    assert {path.name for path in folder.glob("saved_*")} == {"saved_model", "saved_model_fp16"}
 
 
 def test_signatures_of_a_saved_model(tmp_path):

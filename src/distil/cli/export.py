@@ -23,7 +23,7 @@ Forms:
               loads the folder as it is (float32, float16, int8)
   openvino    OpenVINO's IR (float32, float16, int8)
   pt2         a program of torch.export (float32, float16)
-  savedmodel  TensorFlow Serving (float32)
+  savedmodel  TensorFlow Serving (float32, float16)
   litert      LiteRT, once TensorFlow Lite (float32, float16, int8)
   executorch  ExecuTorch with XNNPACK (float32)
   web         a page for any static host, which runs the model in the browser,

@@ -66,8 +66,9 @@ def export(
         folder: To write: a new or an empty one, or that of an export of the same model in the same
             form, which then holds one type more.
         to: The form, a name of `distil.exporting.FORMS`.
-        dtype: "float32"; "float16" stores matrices in half (and computes so with "pt2"); "int8"
-            computes linear layers in bytes, and for "onnx" and "openvino" stores embeddings so.
+        dtype: "float32"; "float16" stores matrices in half (and computes so with "pt2" and
+            "savedmodel"); "int8" computes linear layers in bytes, and for "onnx" and "openvino"
+            stores embeddings so.
         task: As in `distil.load`; None takes the checkpoint's own.  "sentence-embeddings" gives
             one vector of length one for each text.
         pooling: Of sentence embeddings, see `distil.pipelines.embeddings`; None takes what a folder

@@ -132,7 +132,7 @@ FORMS: Mapping[str, Form] = {
         Form(
             name="savedmodel",
             title="SavedModel",
-            dtypes=("float32",),
+            dtypes=("float32", "float16"),
             packages=("tensorflow", "keras"),
             runtime="tensorflow",
             extra="tf",

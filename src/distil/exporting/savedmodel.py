@@ -1,4 +1,7 @@
-"""TensorFlow's own: a SavedModel as TensorFlow Serving takes it, in a folder with a version."""
+"""TensorFlow's own: a SavedModel as TensorFlow Serving takes it, in a folder with a version.
+
+In float16 it computes in float16.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from distil.arrays import Array
+from distil.exporting.forms import STEMS
 from distil.exporting.source import INPUTS, Source
 from distil.frameworks import part
 
 _SERVING = "serving_default"
-_FOLDER = "saved_model/1"  # TensorFlow Serving takes the highest number
+_VERSION = "1"  # TensorFlow Serving takes the highest number
 
 
 def write(source: Source, folder: Path, dtype: str) -> Path:
-    """Write saved_model/1; gives that folder.
+    """Write saved_model/1, with the type in the first name; gives that folder.
 
     Its signatures, one of TensorFlow Serving's name and one called as the task, are the same.
     """
@@ -23,7 +27,7 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
     module = part("tf", "inference.exported").traced(source.model("tf", dtype), source.encoding)
     serve = module.serve.get_concrete_function()
     task = "sentence_embeddings" if source.encoding else source.task.name.replace("-", "_")
-    path = folder / _FOLDER
+    path = folder / f"saved_{STEMS[dtype]}" / _VERSION
     tf.saved_model.save(module, str(path), signatures={_SERVING: serve, task: serve})
     return path
 

@@ -33,8 +33,9 @@ class ExportedModel(tf.Module):
         """Outputs by name, in float32, of token ids and mask (b, s)."""
         output = self.model(input_ids=input_ids, attention_mask=attention_mask)
         if self.encoding is None:
-            return {name: output[name] for name in TASKS[self.model.task].scores}
-        states = output.last_hidden_state  # b s d
+            scores = TASKS[self.model.task].scores
+            return {name: tf.cast(output[name], tf.float32) for name in scores}
+        states = tf.cast(output.last_hidden_state, tf.float32)  # b s d
         shown = tf.expand_dims(tf.cast(attention_mask, tf.bool), -1)
         return {"sentence_embedding": self.embedded(states, shown)}
 
