@@ -10,6 +10,7 @@ import pytest
 import distil
 from distil.common.measurement import differences
 from distil.common.tasks import TASKS
+from distil.errors import InputError
 from hub_server import running_hub
 from support.models import ALL_TASKS, batch_for, build, config_for, measure
 
@@ -47,6 +48,15 @@ def test_what_one_framework_saves_the_other_loads(writer, reader, format_name, s
     for (name, a), (other, b) in zip(saved.named_arrays(), loaded.named_arrays(), strict=True):
         assert name == other
         np.testing.assert_array_equal(a, b)
+
+
+@both_frameworks
+@pytest.mark.parametrize("device", ["cuda:99", "nonsense", ""])
+def test_a_device_that_is_not_there(framework, device, tmp_path):
+    checkpoint(framework, "base", tmp_path)
+    with pytest.raises(InputError, match=r"unknown device[\s\S]*where: +device"):
+        distil.load(tmp_path, framework=framework, device=device)
+    distil.load(tmp_path, framework=framework, device="cpu")
 
 
 @both_frameworks

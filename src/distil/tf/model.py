@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 import tensorflow as tf
@@ -70,16 +70,7 @@ class TFDistilBertPreTrainedModel(Habits, Pretrained, KerasModel):
         device: str | None,
         **options: Any,
     ) -> Self:
-        place = nullcontext() if device is None else tf.device(device.replace("cuda", "GPU"))
-        try:
-            with place:
-                tf.zeros(0)
-        except (ValueError, tf.errors.OpError) as error:  # not a device, or not one of these
-            raise InputError(
-                "unknown device", expected='"cpu", "gpu:0", ...', found=str(error).splitlines()[0],
-                where="device",
-            ) from None  # fmt: skip
-        with place:
+        with _placed_on(device):
             with filled_later():
                 model = cls(config, dtype=dtype, **options)
             model.fill(read, seed=seed)
@@ -118,3 +109,25 @@ def dropout_seed(model: KerasModel, training: bool | None) -> Seed:
     if replica is None or replica.num_replicas_in_sync == 1:
         return seed
     return tf.random.fold_in(seed, replica.replica_id_in_sync_group)
+
+
+def _placed_on(device: str | None) -> AbstractContextManager[Any]:
+    """A context whose variables are on a device; None leaves that to TensorFlow.
+
+    Raises:
+        InputError: There is no such device; TensorFlow itself would silently take the CPU.
+    """
+    if device is None:
+        return nullcontext()
+    name = device.replace("cuda", "GPU")
+    there = [tf.DeviceSpec.from_string(one.name) for one in tf.config.list_logical_devices()]
+    try:
+        asked = tf.DeviceSpec.from_string(name)
+    except ValueError:  # not the name of any device
+        asked = tf.DeviceSpec()
+    if asked.device_type is None or all(one.make_merged_spec(asked) != one for one in there):
+        raise InputError(
+            "unknown device", found=repr(device), where="device",
+            expected=" or ".join(f"{one.device_type}:{one.device_index}" for one in there),
+        )  # fmt: skip
+    return tf.device(name)
