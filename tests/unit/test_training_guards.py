@@ -403,21 +403,31 @@ def whole(recipe):
 
 @pytest.mark.pt
 class TestInterrupts:
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_it_stops_after_the_step_and_goes_on(self, recipe, whole, number, caplog):
+    # The model is judged after the third step, unless training is to stop.
+    @pytest.mark.parametrize(("number", "step"), [(signal.SIGINT, 2), (signal.SIGTERM, 3)])
+    def test_it_stops_after_the_step_and_goes_on(
+        self, recipe, whole, number, step, caplog, monkeypatch
+    ):
         before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
-        steps = Steps(3, lambda: os.kill(os.getpid(), number))
-        with pytest.raises(Interrupted, match=r"after step 3 of 10, and saved in") as caught:
-            train(recipe, listener=steps)
+        steps = Steps(step, lambda: os.kill(os.getpid(), number))
+        words = rf"after step {step} of 10, and saved in"
+        with monkeypatch.context() as patch:
+            patch.setattr(evaluation.Judge, "judge", None)
+            with pytest.raises(Interrupted, match=words) as caught:
+                train(recipe, listener=steps)
         assert caught.value.number == number
         assert "a second signal stops at once" in caplog.text
         assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
         more = Steps(0, None)
         resumed = train(recipe, listener=more)
-        assert more == list(range(4, 11))
+        assert more == list(range(step + 1, 11))
         assert weights(resumed.folder) == weights(whole.folder)
         assert resumed.metrics == whole.metrics
         assert curve(resumed.folder) == curve(whole.folder)
+
+    def test_after_the_last_step_there_is_nothing_to_stop(self, recipe, whole):
+        trained = train(recipe, listener=Steps(10, lambda: os.kill(os.getpid(), signal.SIGTERM)))
+        assert trained.metrics == whole.metrics
 
     def test_the_second_ends_at_once(self, recipe):
         def twice():

@@ -179,6 +179,7 @@ def test_two_are_as_good_as_one(framework, tmp_path):
     assert was_stopped == also_stopped == 128 + signal.SIGTERM
     assert errors[0].count("training was interrupted after step 3 of 8, and saved in") == 1
     assert "interrupted" not in errors[1]
+    assert "stopping after" not in errors[1]  # the first worker says so, if it is told
     assert went_on["steps"] == steps[STOP_AT:]
     assert_same(Path(stopped.output), alone["plain"].folder)
     assert first["steps"] == steps[KILL_AT - 1 :]  # the last checkpoint is that of step 4
