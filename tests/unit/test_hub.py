@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -423,6 +425,85 @@ def test_bodies_that_do_not_come(
     assert (folder / "vocab.txt").read_bytes() == files["vocab.txt"]
     with pytest.raises(HubError, match=r"cannot be reached[\s\S]*nothing has come for 0\.3 s"):
         snapshot(NAME, cache_dir=cache["cache_dir"] / "another")
+
+
+def test_64_kilobytes_are_a_sign_of_life(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """In a large file that comes slowly, these keep the download alive; a byte does not."""
+    now = [0.0]
+    monkeypatch.setattr(hub_limits, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    watch = hub_limits.Watch("here", lambda _: None)
+    now[0] = 100.0
+    for size in (1, hub_limits.PIECE - 1):
+        watch.read(size)
+        assert watch.seconds_left() == hub_limits.PATIENCE - 100
+    watch.read(hub_limits.PIECE)
+    assert watch.seconds_left() == hub_limits.PATIENCE
+    now[0] = 150.0
+    watch.read(hub_limits.PIECE + 1)
+    assert watch.seconds_left() == hub_limits.PATIENCE - 50
+    watch.begin(SimpleNamespace(raw=None))
+    now[0] = 200.0
+    watch.read(hub_limits.PIECE)  # of another body
+    assert watch.seconds_left() == hub_limits.PATIENCE
+    # Bodies are read in pieces no larger, whatever huggingface_hub asks for.
+    came = []
+    signs = hub_limits.Watch.came
+    monkeypatch.setattr(hub_limits.Watch, "came", lambda self: came.append(1) or signs(self))
+    counts = []
+    for pieces in (0, 10):
+        size = pieces * hub_limits.PIECE
+        server.add(NAME, files | {"vocab.txt": b"x" * size, "model.safetensors": b"y" * size})
+        came.clear()
+        snapshot(NAME, cache_dir=cache["cache_dir"] / str(pieces))
+        counts.append(len(came))
+    assert counts[1] - counts[0] >= 10  # of the two files, at least every other piece
+
+
+def test_waiting_for_another_process_is_not_silence(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """One that downloads the same file, and may take long: workers begin at the same time."""
+    from huggingface_hub import file_download
+
+    now = [0.0]
+    monkeypatch.setattr(hub_limits, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    left = []
+
+    def look() -> None:
+        watch = hub_limits._current()
+        assert watch is not None
+        if not watch._given_up:  # as one of a test before may be
+            left.append(watch.seconds_left())
+
+    @contextmanager
+    def lock(*_: Any, **__: Any) -> Iterator[None]:
+        now[0] += 10 * hub_limits.PATIENCE
+        look()
+        yield
+
+    download = file_download.http_get
+    monkeypatch.setattr(file_download, "WeakFileLock", lock)
+    monkeypatch.setattr(
+        file_download, "http_get", lambda *given, **options: look() or download(*given, **options)
+    )
+    server.add(NAME, files)
+    snapshot(NAME, **cache)
+    assert len(left) >= 2 * len(files) - 2  # README.md is not downloaded
+    assert set(left) == {hub_limits.PATIENCE}
+
+
+def test_the_connection_of_a_finished_download_is_left_alone(
+    server: HubServer, cache: dict[str, Any], files: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """It is back in huggingface_hub's pool, where another thread may have taken it."""
+    server.add(NAME, files)
+    monkeypatch.setattr(hub_limits.Watch, "give_up", None)
+    assert (snapshot(NAME, **cache) / "config.json").exists()
 
 
 def test_other_downloads_are_not_limited(

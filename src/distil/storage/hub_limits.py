@@ -6,8 +6,10 @@ a program waiting.  So each download runs in a thread of its own, which is given
 has come for `PATIENCE` seconds, and in that thread bodies are counted as they arrive.  It costs
 an honest hub nothing: 64 kB in that time are enough.
 
-huggingface_hub has no hooks for this, so two of its functions are wrapped, and its sessions get a
-response hook.  All three do nothing in threads that are not such downloads.
+Waiting for another process that downloads the same file is no silence: its lock is local.
+
+huggingface_hub has no hooks for this, so three of its functions are wrapped, and its sessions get a
+response hook.  All of these do nothing in threads that are not such downloads.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache, wraps
 from importlib import import_module
@@ -50,9 +52,11 @@ class Watch:
 
     Attributes:
         file_comes: Whether what is asked for is a file's body.
+        waits: Whether another process holds the lock of the file.
     """
 
     file_comes = False
+    waits = False
 
     def __init__(self, where: str, check: Callable[[Any], None]) -> None:
         self.check = check
@@ -85,7 +89,7 @@ class Watch:
 
     def seconds_left(self) -> float:
         """How long to wait for the next sign of life."""
-        return self._last + PATIENCE - time.monotonic()
+        return PATIENCE if self.waits else self._last + PATIENCE - time.monotonic()
 
     def begin(self, response: Any) -> None:
         """Note an answer, and how to end the reading of its body if it no longer comes."""
@@ -140,7 +144,9 @@ def within_limits(
             if watch.seconds_left() <= 0:
                 raise TimeoutError(f"nothing has come for {PATIENCE:g} seconds")
     finally:
-        watch.give_up()
+        # Of a finished one, another thread may use the connection by now.
+        if not future.done():
+            watch.give_up()
 
 
 def count_answers() -> None:
@@ -195,8 +201,26 @@ def _wrap() -> None:
 
         return get
 
+    def waited_for(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        @contextmanager
+        def lock(*arguments: Any, **options: Any) -> Iterator[Any]:
+            watch = _current()
+            if watch is not None:
+                watch.waits = True
+            with original(*arguments, **options) as held:
+                if watch is not None:
+                    watch.waits = False
+                    watch.came()
+                yield held
+
+        return lock
+
+    wrappers = (
+        ("get_hf_file_metadata", judged), ("http_get", limited), ("WeakFileLock", waited_for),
+    )  # fmt: skip
     with _wrapping:
-        for name, wrapper in (("get_hf_file_metadata", judged), ("http_get", limited)):
+        for name, wrapper in wrappers:
             original = getattr(file_download, name)
             if original not in _wrappers:
                 _wrappers.add(wrapped := wrapper(original))
