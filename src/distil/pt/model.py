@@ -59,14 +59,7 @@ class DistilBertPreTrainedModel(Habits, Pretrained, nn.Module):
         device: str | None,
         **options: Any,
     ) -> Self:
-        try:
-            target = None if device is None else torch.device(device)
-            torch.empty(0, device=target)
-        except (RuntimeError, AssertionError) as error:  # no such device, or no CUDA in PyTorch
-            raise InputError(
-                "unknown device", expected='"cpu", "cuda:0", ...', found=str(error).splitlines()[0],
-                where="device",
-            ) from None  # fmt: skip
+        target = _device_called(device)
         with filled_later():
             model = cls(config, **options)
         model.fill(read, seed=seed, dtype=getattr(torch, dtype), device=target)
@@ -124,3 +117,20 @@ class NothingDrawn(TorchFunctionMode):
         if getattr(func, "__module__", None) == "torch.nn.init":
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
         return func(*args, **kwargs)
+
+
+def _device_called(name: str | None) -> torch.device | None:
+    """The device of that name; None leaves it to PyTorch.
+
+    Raises:
+        InputError: There is no such device.
+    """
+    try:
+        device = None if name is None else torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # no such device, or no CUDA in PyTorch
+        raise InputError(
+            "unknown device", expected='"cpu", "cuda:0", ...', found=str(error).splitlines()[0],
+            where="device",
+        ) from None  # fmt: skip
+    return device

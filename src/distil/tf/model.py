@@ -70,7 +70,7 @@ class TFDistilBertPreTrainedModel(Habits, Pretrained, KerasModel):
         device: str | None,
         **options: Any,
     ) -> Self:
-        with _placed_on(device):
+        with _device_called(device):
             with filled_later():
                 model = cls(config, dtype=dtype, **options)
             model.fill(read, seed=seed)
@@ -111,23 +111,23 @@ def dropout_seed(model: KerasModel, training: bool | None) -> Seed:
     return tf.random.fold_in(seed, replica.replica_id_in_sync_group)
 
 
-def _placed_on(device: str | None) -> AbstractContextManager[Any]:
-    """A context whose variables are on a device; None leaves that to TensorFlow.
+def _device_called(name: str | None) -> AbstractContextManager[Any]:
+    """A context whose variables are on the device of that name; None leaves that to TensorFlow.
 
     Raises:
         InputError: There is no such device; TensorFlow itself would silently take the CPU.
     """
-    if device is None:
+    if name is None:
         return nullcontext()
-    name = device.replace("cuda", "GPU")
+    own_name = name.replace("cuda", "GPU")
     there = [tf.DeviceSpec.from_string(one.name) for one in tf.config.list_logical_devices()]
     try:
-        asked = tf.DeviceSpec.from_string(name)
+        asked = tf.DeviceSpec.from_string(own_name)
     except ValueError:  # not the name of any device
         asked = tf.DeviceSpec()
     if asked.device_type is None or all(one.make_merged_spec(asked) != one for one in there):
         raise InputError(
-            "unknown device", found=repr(device), where="device",
+            "unknown device", found=repr(name), where="device",
             expected=" or ".join(f"{one.device_type}:{one.device_index}" for one in there),
         )  # fmt: skip
-    return tf.device(name)
+    return tf.device(own_name)
