@@ -16,7 +16,7 @@ from typing import Any
 from distil.checkpoints.opening import open_checkpoint
 from distil.errors import CheckpointNotFoundError
 from distil.storage.formats import CONFIG_FILE, TOKENIZER_FILES
-from distil.storage.hub_upload import upload
+from distil.storage.hub_upload import check_repository, upload
 from distil.storage.opened import check_own_file
 
 CARD = "README.md"
@@ -85,13 +85,14 @@ def push(
     Raises:
         CheckpointNotFoundError: There is no model in the folder.
         UnsafeCheckpointError: A file is a link that leaves the folder: it would publish another.
-        HubError: The hub refuses it, or cannot be reached.
+        HubError: It is no name on the hub; or the hub refuses it, or cannot be reached.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise CheckpointNotFoundError(
             "no such folder", expected="a folder with config.json and weights", where=folder
         )
+    check_repository(name)
     open_checkpoint(folder).close()  # whose errors say what is missing
     paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
     chosen = [path.as_posix() for path in paths if _belongs(path.as_posix())]

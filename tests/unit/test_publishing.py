@@ -107,6 +107,12 @@ def test_again_and_on_a_branch(hub, folder):
     assert hub.messages[-1] == "better"
 
 
+@pytest.mark.parametrize("name", ["a/b/c", "me/my model", ""])
+def test_a_dry_run_sees_what_is_no_name(hub, folder, name):
+    with pytest.raises(HubError, match="not a name on the hub"):
+        push(folder, name, dry_run=True)
+
+
 def test_a_dry_run_asks_nobody(hub, folder):
     found = push(folder, "me/model", dry_run=True)
     assert (found.url, found.commit) == (None, None)

@@ -165,6 +165,10 @@ class TestHeldOut:
         assert np.array_equal(held, held_out(recipe))
         assert not np.array_equal(held, held_out(recipe.replace(seed=1)))
 
+    def test_a_file_without_rows(self, tmp_path):
+        with pytest.raises(InputError, match="no training rows"):
+            held_out(self.recipe(tmp_path, []))
+
     def test_a_class_keeps_a_row_to_learn_from(self, tmp_path):
         labels = [(1, "a"), (2, "b"), (3, "b"), (4, "b")]
         held = held_out(self.recipe(tmp_path, labels, **{"data.dev_share": 0.9}))

@@ -84,6 +84,14 @@ class TestFolder:
         with pytest.raises(ConfigError, match=f"write over the model[\\s\\S]*{where}"):
             check_output(recipe, force=True)
 
+    @pytest.mark.parametrize("where", ["model.name", "teacher.name"])
+    def test_never_called_as_the_model_it_begins_with(self, tmp_path, monkeypatch, where):
+        monkeypatch.chdir(tmp_path)
+        changes = {"teacher.name": "t"} if where == "teacher.name" else {}
+        recipe = self.recipe("./sst2-small", **(changes | {where: "sst2-small"}))
+        with pytest.raises(ConfigError, match=f"write over the model[\\s\\S]*{where}"):
+            check_output(recipe, force=True)
+
     @pytest.mark.parametrize("name", ["file", "file/within", "a\0b"])
     def test_no_folder(self, tmp_path, name):
         (tmp_path / "file").write_text("")

@@ -15,9 +15,10 @@ from typing import Any
 from distil.errors import InputError, not_installed
 from distil.pipelines import pipeline
 from distil.pipelines.base import Pipeline
-from distil.pipelines.checks import check_unused
+from distil.pipelines.checks import check_count, check_unused
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_LARGEST_PORT = 65535
 
 
 def serve(
@@ -67,10 +68,15 @@ def serve(
     for package in ("starlette", "uvicorn", "prometheus_client"):
         if find_spec(package) is None:
             raise not_installed(package, where="serve", extra="serve")
+    check_count(port, "port", least=0)
+    if port > _LARGEST_PORT:
+        raise InputError(
+            "there is no such port", expected=f"at most {_LARGEST_PORT}", found=port, where="port"
+        )
     if host not in _LOOPBACK and api_key is None and not public:
         raise InputError(
             "other machines could reach this address", found=host, where="host",
-            fix="set an API key, or say that anybody may ask: public=True (--public)",
+            fix="set an API key (DISTIL_API_KEY), or let anybody ask: public=True",
         )  # fmt: skip
     from distil.serving.app import Access, Server  # noqa: PLC0415 - Starlette is optional
     from distil.serving.engine import Limits  # noqa: PLC0415

@@ -11,6 +11,7 @@ from typing import Any
 from distil.errors import HubError
 
 _LONGEST_MESSAGE = 500
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,24 @@ class Uploaded:
     name: str
     url: str
     commit: str
+
+
+def check_repository(name: str) -> None:
+    """Refuse what no repository can be called.
+
+    Raises:
+        HubError: None can.
+    """
+    from huggingface_hub import errors  # noqa: PLC0415 - slow
+    from huggingface_hub.utils import validate_repo_id  # noqa: PLC0415
+
+    try:
+        validate_repo_id(name)
+    except errors.HFValidationError as error:
+        raise HubError(
+            "not a name on the hub", expected="owner/model", found=repr(name)[:_LONGEST_NAME],
+            where="name", fix=str(error)[:_LONGEST_MESSAGE],
+        ) from None  # fmt: skip
 
 
 def upload(
@@ -64,11 +83,6 @@ def upload(
         commit = api.create_commit(
             made.repo_id, operations, commit_message=message, revision=revision
         )
-    except errors.HFValidationError as error:
-        raise HubError(
-            "not a name on the hub", expected="owner/model", found=repr(name[:200]), where="name",
-            fix=str(error)[:_LONGEST_MESSAGE],
-        ) from None  # fmt: skip
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         raise HubError(

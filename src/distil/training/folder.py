@@ -28,7 +28,7 @@ def check_output(recipe: Recipe, *, force: bool) -> Path:
         force: Whether it may hold something else, which may be replaced.
 
     Raises:
-        ConfigError: It is the folder of the base model or of the teacher.
+        ConfigError: It is the folder of the base model or of the teacher, or is called as they are.
         TrainingError: It holds something else, or is no folder.
     """
     folder = Path(recipe.output)
@@ -42,7 +42,9 @@ def check_output(recipe: Recipe, *, force: bool) -> Path:
             if name is not None and Path(name).exists() and folder.samefile(name)
         ]
     except FileNotFoundError:
-        return folder
+        found = []
+        # A folder goes before a bundled model and the hub, so that it would hide them.
+        same = [where for where, name in bases.items() if name is not None and folder == Path(name)]
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise TrainingError("output cannot be a folder", found=reason, where=folder) from None
@@ -50,6 +52,7 @@ def check_output(recipe: Recipe, *, force: bool) -> Path:
         raise ConfigError(
             "training would write over the model that it begins with",
             expected="a folder of its own", found=f"the folder of {same[0]}", where="output",
+            fix="choose another output",
         )  # fmt: skip
     if found and not force and not any(mark in found for mark in _MARKS):
         raise TrainingError(

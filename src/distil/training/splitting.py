@@ -66,6 +66,10 @@ def set_apart(recipe: Recipe, rows: Iterable[Row], share: float, *, where: str, 
         # Rows with lists of labels are all of one kind.
         key = value if isinstance(value, str | int | float) else None
         found.append(numbers.setdefault(key, len(numbers)))
+    if not found:
+        raise InputError(
+            "there are no training rows", expected="at least one", found="none", where="data.train"
+        )
     kinds = np.array(found, np.int64)
     random = np.random.default_rng([recipe.seed, _SPLIT])
     total = max(1, round(len(kinds) * share))

@@ -236,6 +236,12 @@ def test_counters_and_information(start):
     assert "<title>distil</title>" in server.client.get("/").text
 
 
+@pytest.mark.parametrize("port", [-1, 65536, "8000"])
+def test_there_is_no_such_port(port):
+    with pytest.raises(InputError, match="port"):
+        serve({}, port=port)
+
+
 def test_a_public_address_wants_a_key():
     with pytest.raises(InputError, match="other machines"):
         serve("sst2-small", host="0.0.0.0")
