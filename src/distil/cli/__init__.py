@@ -31,8 +31,8 @@ COMMANDS = {
     "serve": "serve models over HTTP",
     "bench": "measure which framework, engine and type is fastest for a model on this machine",
     "train": "train a model on your rows, in either framework",
-    "push": "put a model on the hub",
     "distill": "teach a smaller model what a larger one knows",
+    "push": "put a model on the hub",
 }
 
 _FAILED = 2

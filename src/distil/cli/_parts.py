@@ -117,4 +117,5 @@ def _print_parts(arguments: Namespace, found: Any) -> None:
     if found.bad:
         _output.print_warning(f"{found.bad:,} of {found.rows:,} rows have an error and no result")
     new = "" if found.new == found.rows else f", {found.new:,} of them new"
-    _output.print_line(f"{found.rows:,} rows in {found.parts:,} parts in {arguments.output}{new}")
+    parts = "part" if found.parts == 1 else "parts"
+    _output.print_line(f"{found.rows:,} rows in {found.parts:,} {parts} in {arguments.output}{new}")

@@ -7,9 +7,10 @@ import argparse
 from distil.cli import _training
 
 DESCRIPTION = """\
-Train a student by a recipe that names its teacher.  The student is loaded if the
-recipe has a `model.name`; otherwise it is made of half the teacher's layers,
-the first and the last included, unless `teacher.layers` lists them.
+Train a student to answer as its teacher does, on a file of rows or by a recipe.
+The student begins as the model that is named (--model, or `model.name`); without one
+it is made of half the teacher's layers, the first and the last included, unless
+`teacher.layers` lists them, or is auto, which finds them by trial.
 
 The student learns the teacher's predictions (loss_ce), the labels (loss_task)
 and the teacher's hidden states (loss_cos), weighted as the section

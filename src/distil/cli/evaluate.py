@@ -114,7 +114,7 @@ def _print(found: Any) -> None:
     if against is not None:
         gain = against.differences[found.main]
         _output.print_line(
-            f"{against.changed:,} rows are answered differently; so many rows would show a "
+            f"{against.changed:,} rows are answered differently; this many rows would show a "
             f"difference of {gain.detectable:.4f} in {found.main} four times in five.",
             FAINT,
         )

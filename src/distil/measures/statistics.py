@@ -54,7 +54,7 @@ class Difference:
         low: Lower end of the interval of the difference.
         high: Upper end.
         p: How likely a difference at least as large is where there is none.
-        detectable: The smallest difference that so many rows would show four times in five.
+        detectable: The smallest difference that this many rows would show four times in five.
     """
 
     difference: float

@@ -189,9 +189,10 @@ class LayerSearch:
         """Say what it costs, before it starts."""
         steps = sum(count * steps for count, steps in rounds)
         own = total_steps(self.recipe, self.prepared.train.features)
+        often = f"{len(rounds)} {'round' if len(rounds) == 1 else 'rounds'}"
         self._tell(
             f"teacher.layers: auto tries {len(choices)} choices of {len(choices[0])} layers in "
-            f"{len(rounds)} rounds: {steps:,} steps in all, beside {own:,} of the training itself; "
+            f"{often}: {steps:,} steps in all, beside {own:,} of the training itself; "
             f"{len(data.train.features):,} examples to learn from, {len(data.dev.features):,} to "
             "judge by"
         )
