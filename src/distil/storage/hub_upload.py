@@ -36,7 +36,9 @@ def check_repository(name: str) -> None:
         HubError: None can.
     """
     from huggingface_hub import errors  # noqa: PLC0415 - slow
-    from huggingface_hub.utils import validate_repo_id  # noqa: PLC0415
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # noqa: PLC0415
+        validate_repo_id,
+    )
 
     try:
         validate_repo_id(name)
