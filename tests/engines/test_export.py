@@ -1,6 +1,7 @@
 """An export is proven by its own runtime, or nothing of it is left."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -288,6 +289,24 @@ def test_the_record_says_nothing_of_a_file_that_is_not_there_yet(tmp_path, monke
     with pytest.raises(CheckpointError, match="the export cannot be written"):
         distil.export(tmp_path / "model", folder, dtype="float16", check=False)
     assert (folder / "export.json").read_bytes() == before
+
+
+def test_the_signal_that_ends_a_process_leaves_nothing(tmp_path, monkeypatch):
+    saved(tmp_path / "model", "sequence-classification")
+    module = FORMS["onnx"].module
+
+    def ended():
+        assert [path.suffix for path in tmp_path.iterdir() if path.name != "model"] == [".tmp"]
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(module, "write", meanwhile(module.write, ended))
+    # Without a handler of the command's own, this one lets the export go on.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        assert main(["export", str(tmp_path / "model"), str(tmp_path / "export")]) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_what_falls_short_leaves_what_was_there(tmp_path, monkeypatch):

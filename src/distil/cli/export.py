@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distil.cli import _output
+from distil.cli._interrupts import interrupts
 from distil.cli._output import BAD, FAINT, GOOD, UNSURE
 from distil.errors import ExportError, InputError
 from distil.reading import RowFile, to_inputs
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     if form is not None and form.framework == "tf":
         _output.start_tensorflow()
     try:
-        with _output.doing() as progress:
+        with interrupts(), _output.doing() as progress:
             exported = export(
                 arguments.name,
                 arguments.folder,
