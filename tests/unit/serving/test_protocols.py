@@ -102,6 +102,23 @@ def test_open_inference_protocol(start):
 
 
 @pytest.mark.parametrize(
+    ("model", "more", "status", "words"),
+    [
+        ("token-classification", {}, 404, "no form for the model's answers"),
+        (CLASSIFY, {"parameters": {"priority": 1}}, 422, "priority"),
+        (CLASSIFY, {"parameters": [1]}, 422, "an object"),
+        (CLASSIFY, {"outputs": [{"name": "embedding"}]}, 422, "label, score"),
+    ],
+)
+def test_open_inference_that_is_refused(start, model, more, status, words):
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["paris"]}
+    server = start(CLASSIFY, "token-classification")
+    answer = server.post(f"/v2/models/{model}/infer", inputs=[tensor], **more)
+    assert answer.status_code == status
+    assert words in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
     ("binary", "length", "words"),
     [
         (b"\x02\0\0\0it", 5, "not JSON"),

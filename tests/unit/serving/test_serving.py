@@ -3,6 +3,8 @@
 import json
 import threading
 import time
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +14,7 @@ pytest.importorskip("starlette")
 pytest.importorskip("prometheus_client")
 
 from distil.errors import InputError  # noqa: E402
-from distil.serving import pipelines_of, serve  # noqa: E402
+from distil.serving import http, pipelines_of, serve  # noqa: E402
 
 CLASSIFY = "sequence-classification"
 OWN = {
@@ -90,16 +92,18 @@ def test_bodies_that_are_no_json(start, content):
 
 def test_a_body_without_end(start):
     server = start(CLASSIFY, characters=1000)
+    sent, many = [], 2000
 
-    def endless():
-        while True:
+    def endless():  # as far as the server can tell; the test ends after 130 MB
+        for number in range(many):
+            sent.append(number)
             yield b" " * 65536
 
-    try:
+    # The connection may be closed while the body is sent.
+    with suppress(httpx.TransportError):
         answer = server.client.post("/v1/classify", content=endless())
-    except httpx.TransportError:
-        return  # the connection was closed while the body was sent
-    assert answer.status_code == 413
+        assert answer.status_code == 413
+    assert len(sent) < many
 
 
 def test_an_api_key(start):
@@ -167,6 +171,29 @@ def test_a_full_queue_refuses_and_says_when_to_come_again(start):
     for thread, answers in threads:
         thread.join(30)
         assert answers[0].status_code == 200
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "soon", "9" * 400])
+def test_a_deadline_that_is_none(start, value):
+    answer = start(CLASSIFY).client.post(
+        "/v1/classify", json={"inputs": "a"}, headers={"x-request-timeout-ms": value}
+    )
+    assert answer.status_code == 400
+    assert "x-request-timeout-ms is not valid" in answer.json()["error"]
+
+
+def test_as_many_connections_as_the_system_allows(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "distil.serving.http.resource",
+        SimpleNamespace(
+            RLIMIT_NOFILE="files", getrlimit=lambda _: (1024, 4096),
+            setrlimit=lambda *given: asked.append(given),
+        ),
+    )  # fmt: skip
+    monkeypatch.setattr("distil.serving.http._Server.run", lambda server: None)
+    http.run(None, host="127.0.0.1", port=0)
+    assert asked == [("files", (4096, 4096))]
 
 
 def test_a_deadline_is_kept_in_the_queue(start):
