@@ -144,7 +144,7 @@ def _decoded(content: bytes) -> list[str]:
     texts, place = [], 0
     while place < len(content):
         end = place + 4 + int.from_bytes(content[place : place + 4], "little")
-        if end > len(content) or place + 4 > len(content):
+        if end > len(content):
             raise wrong("inputs[0]", "texts in binary, each after its length", "one without an end")
         try:
             texts.append(content[place + 4 : end].decode())

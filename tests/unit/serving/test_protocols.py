@@ -101,6 +101,21 @@ def test_open_inference_protocol(start):
         assert (answer.status_code, answer.json()["error_type"]) == (404, "model_not_found")
 
 
+@pytest.mark.parametrize("outputs", [["score"], [{"name": "score"}]])
+def test_outputs_that_are_asked_for(start, outputs):
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["paris"]}
+    answer = start(CLASSIFY).post(f"/v2/models/{CLASSIFY}/infer", inputs=[tensor], outputs=outputs)
+    assert [one["name"] for one in answer.json()["outputs"]] == ["score"]
+
+
+@pytest.mark.parametrize("shape", [[], [2], [1] * 9, [True], ["1"], 1, None])
+def test_shapes_that_are_not_those_of_the_texts(start, shape):
+    tensor = {"name": "text", "datatype": "BYTES", "shape": shape, "data": ["paris"]}
+    answer = start(CLASSIFY).post(f"/v2/models/{CLASSIFY}/infer", inputs=[tensor])
+    assert answer.status_code == 422
+    assert "inputs[0].shape" in answer.json()["error"]
+
+
 @pytest.mark.parametrize(
     ("model", "more", "status", "words"),
     [
