@@ -541,8 +541,8 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ({"part_rows": 0}, "not a number of rows"),
-            ({"part_rows": True}, "not a number of rows"),
+            ({"part_rows": 0}, r"not a possible number[\s\S]*part_rows"),
+            ({"part_rows": True}, r"not a possible number[\s\S]*part_rows"),
             ({"columns": {"context": "review"}}, "nothing is read from such a column"),
             ({"for_all": {"context": "it"}}, "has no context"),
         ],

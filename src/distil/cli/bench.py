@@ -10,8 +10,7 @@ from typing import Any
 
 from distil.cli import _arguments, _output
 from distil.cli._output import BAD, FAINT, GOOD
-from distil.errors import InputError
-from distil.reading import RowFile, to_inputs
+from distil.reading import RowFile, rows_of, table_of, to_input
 
 DESCRIPTION = """\
 Run a model in every way that is installed (PyTorch, TensorFlow, OpenVINO, ONNX
@@ -96,10 +95,11 @@ def _rows(arguments: argparse.Namespace) -> tuple[list[Any] | None, list[str] | 
         columns["label"] = arguments.label_column
     rows, labels = [], []
     with closing(RowFile(arguments.file)) as file:
-        read = [row for _, row in islice(to_inputs(file, columns), arguments.rows)]
+        table = table_of(file)
+        read = [
+            to_input(row, columns, table=table) for row in islice(rows_of(file), arguments.rows)
+        ]
     for row in read:
-        if isinstance(row, InputError):
-            raise row
         if isinstance(row, dict) and arguments.label_column is not None:
             labels.append(str(row.pop("label")))
             row = row["text"] if set(row) == {"text"} else row  # noqa: PLW2901

@@ -10,8 +10,8 @@ from typing import Any
 from distil.cli import _output
 from distil.cli._interrupts import interrupts
 from distil.cli._output import BAD, FAINT, GOOD, UNSURE
-from distil.errors import ExportError, InputError
-from distil.reading import RowFile, to_inputs
+from distil.errors import ExportError
+from distil.reading import RowFile, rows_of, table_of, to_input
 
 DESCRIPTION = """\
 Write a model, its configuration and its tokenizer to a folder, in a form that
@@ -123,15 +123,11 @@ def _table(exported: Any) -> dict[str, Any]:
     return {} if exported is None else exported.to_dict()
 
 
-def _texts(path: Path, column: str | None) -> list[str]:
+def _texts(path: Path, column: str | None) -> list[Any]:
     """All texts of a file."""
-    texts: list[Any] = []
     with closing(RowFile(path)) as file:
-        for _, row in to_inputs(file, {"text": column}):
-            if isinstance(row, InputError):
-                raise row
-            texts.append(row)
-    return texts
+        table = table_of(file)
+        return [to_input(row, {"text": column}, table=table) for row in rows_of(file)]
 
 
 def _print(exported: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from distil.checkpoints.located import locate
 from distil.errors import InputError
 from distil.pipelines.base import Pipeline
+from distil.pipelines.checks import check_count
 from distil.prediction.columns import Columns
 from distil.prediction.job import Job, PredictedFiles, Progress
 from distil.prediction.making import frameworks_of, make_pipeline
@@ -133,8 +134,7 @@ def write_parts(
             "frameworks are compared on texts, not on files of any size",
             expected="one framework", found="both", where="framework",
         )  # fmt: skip
-    if isinstance(part_rows, bool) or not isinstance(part_rows, int) or part_rows < 1:
-        raise InputError("not a number of rows", found=repr(part_rows), where="part_rows")
+    check_count(part_rows, "part_rows")
     number, count = read_shard(shard)
     second = fields_of(pipe.task)[1]
     given = seconds(pipe.task, for_all or {})
