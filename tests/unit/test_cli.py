@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from importlib.util import find_spec
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,7 +48,7 @@ def workplace(tmp_path_factory):
     (folder / "reviews.csv").write_text(
         "id,review,label\n" + '1,"A good, ""fine"" film.",LABEL_0\n2,A bad one!,LABEL_1\n' * 3
     )
-    if find_spec("pyarrow"):
+    with suppress(ImportError):  # there, but for another NumPy, or not there
         from pyarrow import csv, parquet
 
         (folder / "lake").mkdir()
