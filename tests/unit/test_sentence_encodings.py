@@ -122,7 +122,7 @@ class TestFiles:
             read_encoding(tmp_path)
 
     @pytest.mark.parametrize(
-        "text", ["{}", '[{"type": "Pooling"}]', "[1]", '[{"type":1,"path":2}]']
+        "text", ["{}", '[{"type": "Pooling"}]', "[1]", '[{"type":1,"path":2}]', '[], "more": []']
     )
     def test_modules_that_are_none(self, text, tmp_path):
         (tmp_path / FILE_NAME).write_text(text)

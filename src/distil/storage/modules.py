@@ -51,8 +51,9 @@ def read_modules(folder: Path) -> tuple[Module, ...]:
     if not path.is_file():
         return ()
     data = read_bytes(path, limit=MAX_JSON_BYTES, own=True)
-    rows = parse_json(b'{"modules":' + data + b"}", where=str(path))["modules"]
-    if not isinstance(rows, list) or not all(map(_is_module, rows)):
+    table = parse_json(b'{"modules":' + data + b"}", where=str(path))
+    rows = table.pop("modules")
+    if table or not isinstance(rows, list) or not all(map(_is_module, rows)):
         raise CheckpointError(
             "modules cannot be read", expected="a list of modules, each with its type and path",
             found=shown(rows), where=path,
