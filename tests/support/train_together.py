@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # no other network is needed, nor always there
 
 from distil.cli import main as command_line
-from distil.training import cache, distill, examples, train
+from distil.training import cache, distill, examples, loop, train
 from distil.training.loop import Loop
 from distil.training.session import open_workers
 
@@ -31,6 +31,15 @@ class IdsFile(cache.IdsFile):
         return super().finish()
 
 
+kept = []
+
+
+def save_state(folder, *arguments, save=loop.save_state):
+    """Counts the checkpoints that this process writes."""
+    kept.append(folder)
+    save(folder, *arguments)
+
+
 def run(table, kill_at, workers):
     """What a training came to; the first worker kills itself after step `kill_at`."""
     steps = []
@@ -41,10 +50,11 @@ def run(table, kill_at, workers):
             os.kill(os.getpid(), signal.SIGKILL)
 
     before = IdsFile.written
+    kept.clear()
     result = (distill if table["teacher"] else train)(table, listener=listen, workers=workers)
     return {
         "metrics": dict(result.metrics), "tokens": result.tokens, "steps": steps,
-        "tokenized": IdsFile.written - before,
+        "tokenized": IdsFile.written - before, "checkpoints": len(kept),
     }  # fmt: skip
 
 
@@ -67,6 +77,7 @@ def interrupted(command, step, workers):
 def main(framework, path):
     warnings.simplefilter("ignore")
     examples.IdsFile = IdsFile
+    loop.save_state = save_state
     work = json.loads(Path(path).read_text())
     with open_workers(framework) as workers:
         if work["interrupted"]:

@@ -161,6 +161,8 @@ def test_two_are_as_good_as_one(framework, tmp_path):
     assert second["steps"] == []  # one progress bar
     assert first["tokenized"] == 2  # train and dev
     assert second["tokenized"] == 0
+    assert first["checkpoints"] == 4
+    assert second["checkpoints"] == 0
     assert_same(Path(plain.output), alone["plain"].folder)
 
     recipe_file = tmp_path / "recipe.yaml"
