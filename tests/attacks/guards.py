@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -311,4 +312,25 @@ GUARDS: dict[str, tuple[str, Callable[[], None]]] = {
     "one archive in a file": (
         "an archive is as PyTorch writes it, in one piece",
         _set("storage.archive:_Archive", "_ambiguous", _nothing)),
+    "length of words": (
+        "a tokenizer cuts words of at most 1,000 characters",
+        _set("common.tokenizer.definition", "LONGEST_WORD", _BOUNDLESS)),
+    "length of a prefix": (
+        "what a piece of a word begins with has at most 16 characters",
+        _set("common.tokenizer.definition", "LONGEST_PREFIX", _BOUNDLESS)),
+    "number of added tokens": (
+        "at most 20,000 added tokens",
+        _set("common.tokenizer.added_tokens", "MOST_TOKENS", _BOUNDLESS)),
+    "length of added tokens": (
+        "an added token has at most 1,000 characters",
+        _set("common.tokenizer.added_tokens", "LONGEST_TOKEN", _BOUNDLESS)),
+    "depth of a tokenizer's files": (
+        "tables in a tokenizer's files are at most 32 deep",
+        _set("common.tokenizer.files", "_DEEPEST", 1000)),
+    "numbers of a tokenizer's files": (
+        "no NaN or infinity in a tokenizer's files",
+        _set("common.tokenizer.files", "isfinite", lambda _: True)),
+    "one key for each id": (
+        "an id is written in one way, without zeros before it",
+        _set("common.tokenizer.persistence", "_ID", re.compile("[0-9]+"))),
 }  # fmt: skip

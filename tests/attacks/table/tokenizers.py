@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 from attacks import made
@@ -15,6 +16,23 @@ def _regex(pattern: str) -> Any:
         "normalizer",
         to={"type": "Replace", "pattern": {"Regex": pattern}, "content": "x"},
     )
+
+
+def _added(*contents: str) -> Callable[[dict[str, Any]], None]:
+    """These as the added tokens, with the ids that follow the vocabulary's."""
+
+    def change(table: dict[str, Any]) -> None:
+        first = len(table["model"]["vocab"])
+        table["added_tokens"] = [
+            {"id": first + number, "content": content} for number, content in enumerate(contents)
+        ]
+
+    return change
+
+
+def _nest(table: dict[str, Any]) -> None:
+    for _ in range(33):
+        table["version"] = [table["version"]]
 
 
 _JSON, _VOCABULARY, _OPTIONS = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
@@ -86,5 +104,43 @@ ATTACKS: tuple[Attack, ...] = (
          "number"),
         ("special tokens: a list of numbers", made.tokenizer(
             "special_tokens_map.json", b'{"additional_special_tokens": [1, 2]}'), "special"),
+    ),
+    *rows(
+        "tokenizer", "", "length of words",
+        ("tokenizer.json: words of 1,001 characters", made.tokenizer(
+            _JSON, put("model", "max_input_chars_per_word", to=1001)),
+         "so many characters in a word"),
+    ),
+    *rows(
+        "tokenizer", "", "length of a prefix",
+        ("tokenizer.json: a prefix of 17 characters", made.tokenizer(
+            _JSON, put("model", "continuing_subword_prefix", to="#" * 17)),
+         "so many characters before a piece"),
+    ),
+    *rows(
+        "tokenizer", "", "number of added tokens",
+        ("tokenizer.json: 20,001 added tokens", made.tokenizer(
+            _JSON, _added(*(f"<{number}>" for number in range(20_001)))),
+         "too many added tokens"),
+    ),
+    *rows(
+        "tokenizer", "", "length of added tokens",
+        ("tokenizer.json: an added token of 1,001 characters", made.tokenizer(
+            _JSON, _added("x" * 1001)), "has too many characters"),
+    ),
+    *rows(
+        "tokenizer", "", "depth of a tokenizer's files",
+        ("tokenizer.json: 33 lists in each other", made.tokenizer(_JSON, _nest),
+         "nests too deeply"),
+    ),
+    *rows(
+        "tokenizer", "", "numbers of a tokenizer's files",
+        ("options: NaN", made.tokenizer(_OPTIONS, put("mine", to=[{"x": float("nan")}])),
+         "not JSON"),
+    ),
+    *rows(
+        "tokenizer", "", "one key for each id",
+        ("options: one id by two keys", made.tokenizer(_OPTIONS, put(
+            "added_tokens_decoder", "02", to={"content": "[MASK]"})), "added_tokens_decoder"),
     ),
 )  # fmt: skip
