@@ -123,7 +123,7 @@ def test_a_teacher_with_another_vocabulary_is_refused(tmp_path):
     [
         ({"teacher.layers": [0, 5]}, "no such layer"),
         ({"data.max_length": 41}, "longer than the model allows"),
-        ({"data.labels": ["a", "bad", "good"]}, "knows other classes"),
+        ({"data.labels": ["a", "bad", "good"]}, "has other classes"),
         ({"model.config": {"dim": 16}}, "differ in dim"),
         ({"model.config": {"n_heads": 2}, "distillation.alpha_attention": 1.0}, "n_heads"),
     ],
