@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from distil.common.steps.batching import OF_TEACHER, VECTORS, Batch
+from distil.common.steps.linear_map import LINEAR_MAP, drawn_map
 from distil.common.steps.recipe import read_recipe
 from distil.common.steps.slicing import slice_of
-from distil.common.steps.stepping import WEIGHT
+from distil.common.steps.stepping import MEAN, SQUARE, WEIGHT
 from distil.training.student import student_config, student_weights
 from support.models import NO_DROPOUT, batch_for, build, config_for, measure, spread
 from support.training import tame
@@ -19,6 +20,7 @@ pytestmark = [pytest.mark.pt, pytest.mark.tf]
 FRAMEWORKS = ("pt", "tf")
 LAYERS = (0, 3)  # of four
 TEACHER = {"n_layers": 4, **NO_DROPOUT}
+NARROW = 16  # half the teacher's width
 STEPS = 20
 RATE = 2**-11
 
@@ -38,18 +40,22 @@ def recipe_for(**distillation):
     return read_recipe(table)
 
 
-def pair(framework, tokens=None):
-    """A student of those layers and tokens, and its teacher."""
+def pair(framework, tokens=None, dim=None):
+    """A student of those layers and tokens, or of another width, and its teacher."""
     config = config_for("base", **TEACHER)
     weights = tame(spread(config, "base"))
     small = student_config(config, LAYERS, tokens)
-    read = student_weights(weights, small, "base", LAYERS, tokens)
-    own = {name: one() for name, one in read.items()}
+    if dim is None:
+        read = student_weights(weights, small, "base", LAYERS, tokens)
+        own = {name: one() for name, one in read.items()}
+    else:
+        small = small.replace(dim=dim)
+        own = tame(spread(small, "base", seed=1))
     return build(framework, small, "base", own), build(framework, config, "base", weights)
 
 
-def step_for(framework, recipe, tokens=None):
-    student, teacher = pair(framework, tokens)
+def step_for(framework, recipe, tokens=None, dim=None):
+    student, teacher = pair(framework, tokens, dim)
     return importlib.import_module(f"distil.{framework}.training.teaching").TeachingStep(
         student, recipe, teacher
     )
@@ -102,6 +108,40 @@ def test_each_loss_is_its_definition(framework):
     recipe = recipe_for(alpha_vector=1.0, vector_distance="squared")
     found = step_for(framework, recipe).train([made], RATE, [0, 0])
     assert found["loss_vector"] == pytest.approx(((vectors - goals) ** 2).mean(), rel=1e-9)
+
+
+@every_framework
+def test_states_of_another_width_are_compared_through_a_map(framework):
+    made = batch(3)
+    student, teacher = pair(framework, dim=NARROW)
+    own, shown, _ = outputs(framework, student, made.inputs)
+    theirs, _, _ = outputs(framework, teacher, made.inputs)
+    recipe = recipe_for(alpha_cos=2.0, alpha_hidden=3.0, linear_map=True)
+    matrix = drawn_map(student.config, teacher.config, recipe)[LINEAR_MAP].astype(float)
+    assert matrix.shape == (teacher.config.dim, NARROW)
+    goals = {1: theirs["hidden_states.3"], 2: theirs["hidden_states.4"]}
+    mapped = {number: own[f"hidden_states.{number}"] @ matrix.T for number in goals}
+    squares = [((mapped[n] - goal) ** 2)[shown].mean() for n, goal in goals.items()]
+    found = step_for(framework, recipe, dim=NARROW).train([made], RATE, [0, 0])
+    assert found["loss_hidden"] == pytest.approx(np.mean(squares), rel=1e-9)
+    angles = 1 - cosine(mapped[2], goals[2])[shown].mean()
+    assert found["loss_cos"] == pytest.approx(angles, rel=1e-9)
+
+
+@every_framework
+def test_a_map_is_a_weight_of_the_step_and_not_of_the_student(framework):
+    recipe = recipe_for(alpha_cos=1.0, linear_map=True)
+    step = step_for(framework, recipe, dim=NARROW)
+    before = step.state()[WEIGHT + LINEAR_MAP].copy()
+    step.train([batch(3)], RATE, [0, 0])
+    state = step.state()
+    # What AdamW's first step makes of a gradient, and 1% of decay.
+    assert np.abs(state[WEIGHT + LINEAR_MAP] - before).max() == pytest.approx(RATE, rel=0.01)
+    assert {MEAN + LINEAR_MAP, SQUARE + LINEAR_MAP} <= state.keys()
+    assert not any(LINEAR_MAP in name for name, _ in step.model.named_arrays())
+    other = step_for(framework, recipe, dim=NARROW)
+    other.restore(state)
+    assert other.train([batch(4)], RATE, [0, 1]) == step.train([batch(4)], RATE, [0, 1])
 
 
 @every_framework
@@ -189,14 +229,15 @@ def test_a_teacher_reads_its_own_tokens(framework):
 
 
 @pytest.mark.parametrize(
-    ("losses", "tokens"),
+    ("losses", "tokens", "dim"),
     [
-        ({"alpha_vector": 1.0}, None),
-        ({"alpha_vector": 1.0, "alpha_cos": 1.0, "alpha_hidden": 0.5}, None),
-        ({"alpha_vector": 1.0, "vector_distance": "squared"}, [0, *range(5, 40)]),
-        ({"alpha_similarity": 1.0}, [0, *range(5, 40)]),
-        ({"alpha_relations": 1.0}, None),
-        ({"alpha_attention": 1.0}, None),
+        ({"alpha_vector": 1.0}, None, None),
+        ({"alpha_vector": 1.0, "alpha_cos": 1.0, "alpha_hidden": 0.5}, None, None),
+        ({"alpha_vector": 1.0, "vector_distance": "squared"}, [0, *range(5, 40)], None),
+        ({"alpha_similarity": 1.0}, [0, *range(5, 40)], None),
+        ({"alpha_relations": 1.0}, None, None),
+        ({"alpha_attention": 1.0}, None, None),
+        ({"alpha_cos": 1.0, "alpha_hidden": 0.5, "linear_map": True}, None, NARROW),
     ],
     ids=[
         "vectors",
@@ -205,12 +246,13 @@ def test_a_teacher_reads_its_own_tokens(framework):
         "similarity, other tokens",
         "relations",
         "attention scores",
+        "states, another width",
     ],
 )
-def test_the_same_curve_in_both_and_the_teacher_stays(losses, tokens):
+def test_the_same_curve_in_both_and_the_teacher_stays(losses, tokens, dim):
     curves, states = [], []
     for framework in FRAMEWORKS:
-        step = step_for(framework, recipe_for(**losses), tokens)
+        step = step_for(framework, recipe_for(**losses), tokens, dim)
         before = {name: array.copy() for name, array in step.teacher.named_arrays()}
         student = {name: array.copy() for name, array in step.state().items()}
         points = []

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.pt, pytest.mark.tf]
 
 SEEN = 1e-5  # relative
 
-pooled, scores = healthy.pooled, healthy.attention_scores
+pooled, scores, mapped = healthy.pooled, healthy.attention_scores, healthy.mapped
 relations, likeness = healthy.relation_divergence, healthy.similarity_divergence
 
 
@@ -34,6 +34,7 @@ def with_itself(student, teacher, temperature):
 SQUARED = {"alpha_vector": 1.0, "vector_distance": "squared"}
 VECTOR, SIMILARITY = {"alpha_vector": 1.0}, {"alpha_similarity": 1.0}
 RELATIONS, ATTENTION = {"alpha_relations": 1.0}, {"alpha_attention": 1.0}
+MAPPED = {"alpha_hidden": 1.0, "linear_map": True}
 
 # Which losses, which function, and what is there in its place.
 MUTANTS = {
@@ -80,6 +81,13 @@ MUTANTS = {
     "queries with queries": (
         ATTENTION, "attention_scores", lambda q, k, heads: scores(q, q, heads) + 0 * k.sum()
     ),
+    "states are not mapped": (MAPPED, "mapped", lambda x, weight: x + 0 * weight.sum()),
+    "the map is turned": (MAPPED, "mapped", lambda x, weight: x @ weight),
+    "the map is not learned": (MAPPED, "mapped", lambda x, weight: mapped(x, weight.detach())),
+    "the map alone is learned": (MAPPED, "mapped", lambda x, weight: mapped(x.detach(), weight)),
+    "in bfloat16": (
+        MAPPED, "mapped", lambda x, weight: mapped(x.bfloat16(), weight.bfloat16().float())
+    ),
 }  # fmt: skip
 
 
@@ -106,6 +114,6 @@ def test_caught(name, monkeypatch):
     assert distance(losses) > SEEN
 
 
-@pytest.mark.parametrize("losses", [VECTOR, SQUARED, SIMILARITY, RELATIONS, ATTENTION])
+@pytest.mark.parametrize("losses", [VECTOR, SQUARED, SIMILARITY, RELATIONS, ATTENTION, MAPPED])
 def test_a_healthy_step_is_not_caught(losses):
     assert distance(losses) < 1e-9

@@ -1,5 +1,7 @@
 """Distillation by a recipe: who may teach whom, and what is refused."""
 
+import warnings
+
 import numpy as np
 import pytest
 import yaml
@@ -133,6 +135,27 @@ def test_what_does_not_fit_is_refused(changes, words, tmp_path):
         distil.distill(taught(tmp_path, **changes))
 
 
+@pytest.mark.pt
+def test_a_student_of_another_width_learns_states_through_a_map(tmp_path):
+    changes = {"model.config": {"dim": 16}, "distillation.linear_map": True}
+    result = distil.distill(taught(tmp_path, **changes))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # such as of a weight that no model has
+        model = distil.load(result.folder, framework="pt")
+    assert model.config.dim == 16
+
+
+def test_a_map_is_refused_where_nothing_goes_through_it():
+    student, teacher = config_for("base", dim=16), config_for("base")
+    mapped = {"alpha_cos": 1.0, "alpha_hidden": 1.0, "linear_map": True}
+    check_pair(student, teacher, DistillationSection(**mapped))
+    with pytest.raises(ConfigError, match="differ in dim") as caught:
+        check_pair(student, teacher, DistillationSection(**mapped, alpha_vector=1.0))
+    assert caught.value.where == "distillation.alpha_vector"
+    with pytest.raises(ConfigError, match="alpha_cos nor alpha_hidden"):
+        DistillationSection(alpha_cos=0.0, linear_map=True)
+
+
 def test_another_width_can_learn_predictions():
     student, teacher = config_for("masked-lm", dim=16), config_for("masked-lm")
     check_pair(student, teacher, DistillationSection(alpha_cos=0.0))
@@ -141,6 +164,7 @@ def test_another_width_can_learn_predictions():
         with pytest.raises(ConfigError, match="differ in dim") as caught:
             check_pair(student, teacher, DistillationSection(**weights))
         assert caught.value.where == f"distillation.{name}"
+        assert "distillation.linear_map" in caught.value.fix
     with pytest.raises(ConfigError, match="differ in vocab_size"):
         check_pair(student.replace(vocab_size=9), teacher, DistillationSection())
     pruned = teacher.replace(pruned_heads={0: [1]})

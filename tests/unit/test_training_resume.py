@@ -88,7 +88,7 @@ def test_the_same_weights_after_a_kill(task, framework, tmp_path):
         task, train = "masked-lm", training.distill
         changes |= {
             "model.name": None, "teacher.name": str(tmp_path / "model"),
-            "distillation.alpha_hidden": 1.0,
+            "distillation.alpha_hidden": 1.0, "distillation.linear_map": True,
         }  # fmt: skip
     recipe = make_recipe(tmp_path, task, framework, **changes)
     other = recipe.replace(output=str(tmp_path / "killed"))

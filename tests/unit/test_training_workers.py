@@ -139,6 +139,7 @@ def test_two_are_as_good_as_one(framework, tmp_path):
         **changes, **{
             "model.name": None, "teacher.name": str(words / "model"),
             "distillation.alpha_hidden": 1.0, "distillation.alpha_attention": 1.0,
+            "distillation.linear_map": True,
         },
     )  # fmt: skip
     steps = list(range(1, 9))

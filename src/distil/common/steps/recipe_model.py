@@ -163,6 +163,9 @@ class DistillationSection(Section):
             the student and to the teacher: cosines of their vectors, after a softmax over the
             other texts.  Widths may differ.
         similarity_temperature: What these cosines are divided by.
+        linear_map: Take hidden states of the student through a matrix before they are compared
+            (by alpha_cos and alpha_hidden), so that its width may differ from the teacher's.  It is
+            learned with the student and not saved with it.
         dropout: Dropout of the student while it learns, of every kind; None leaves it as the
             student's configuration says.  The configuration that is saved stays as it is.
         restrict_to_mask: Compute L_ce of masked-LM at the masked tokens only, not at all tokens.
@@ -181,12 +184,17 @@ class DistillationSection(Section):
     vector_distance: str = setting(one_of(DISTANCES), "cosine")
     alpha_similarity: float = setting(AMOUNT, 0.0)
     similarity_temperature: float = setting(POSITIVE, 0.05)
+    linear_map: bool = setting(FLAG, False)
     dropout: float | None = setting(or_none(RATE), None)
     restrict_to_mask: bool = setting(FLAG, False)
 
     def check_together(self) -> None:  # noqa: D102
         if not (self.compares_tokens or self.alpha_task or self.needs_vectors):
             raise refused("alpha_ce", "one of the weights above 0", self.alpha_ce)
+        if self.linear_map and not (self.alpha_cos or self.alpha_hidden):
+            raise refused(
+                "linear_map", "false where neither alpha_cos nor alpha_hidden is above 0", True
+            )
 
     @property
     def compares_tokens(self) -> bool:

@@ -19,6 +19,7 @@ from distil.arrays import Array
 from distil.common.model import Model, encoder_of
 from distil.common.steps.batching import VECTORS, Batch, for_each
 from distil.common.steps.layers import default_layers, matched_layers
+from distil.common.steps.linear_map import LINEAR_MAP
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.recipe_model import DistillationSection
 from distil.common.steps.stepping import counted_in
@@ -47,6 +48,7 @@ class Teaching:
     teacher: Model
     settings: DistillationSection
     matched: tuple[int, ...]
+    weights: Mapping[str, Any]  # the step's own
     class_weights: Array | None
     _label_loss: Callable[[Any, Mapping[str, Any]], Any]  # the step's own
 
@@ -94,11 +96,11 @@ class Teaching:
             )
         if settings.alpha_cos:
             found["cos"] = measures.cosine_distance(
-                student.hidden_states[-1], teacher.hidden_states[-1], shown
+                self._mapped(student.hidden_states[-1]), teacher.hidden_states[-1], shown
             )
         if settings.alpha_hidden:
             found["hidden"] = sum(
-                measures.hidden_difference(own, teacher.hidden_states[number], shown)
+                measures.hidden_difference(self._mapped(own), teacher.hidden_states[number], shown)
                 for own, number in zip(student.hidden_states[1:], self.matched, strict=True)
             ) / len(self.matched)
         if settings.alpha_attention:
@@ -119,6 +121,11 @@ class Teaching:
         found = {name: self._times(loss, shares[name]) for name, loss in found.items()}
         total = sum(getattr(settings, f"alpha_{name}") * loss for name, loss in found.items())
         return {"loss": total, **{f"loss_{name}": loss for name, loss in found.items()}}
+
+    def _mapped(self, states: Any) -> Any:
+        """Hidden states of the student (b, s, d) as they are compared with the teacher's."""
+        weight = self.weights.get(LINEAR_MAP)
+        return states if weight is None else self.measures.mapped(states, weight)
 
     def _vectors(self, student: Any, teacher: Any) -> dict[str, Any]:
         """The losses of vectors of texts (b, d)."""

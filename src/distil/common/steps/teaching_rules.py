@@ -31,8 +31,12 @@ def check_pair(
     if one_vocabulary:
         _check_equal("vocab_size", student.vocab_size, teacher.vocab_size, "teacher.name")
     for name in ("alpha_cos", "alpha_hidden", "alpha_vector"):
-        if getattr(settings, name):
-            _check_equal("dim", student.dim, teacher.dim, f"distillation.{name}")
+        where = f"distillation.{name}"
+        # Mapped vectors would be the teacher's, and the student's own would be compared by nobody.
+        maps = name != "alpha_vector"
+        if getattr(settings, name) and not (maps and settings.linear_map):
+            fix = f"set distillation.linear_map to true, or {where} to 0" if maps else None
+            _check_equal("dim", student.dim, teacher.dim, where, fix)
     if settings.alpha_attention:
         where = "distillation.alpha_attention"
         _check_equal("n_heads", student.n_heads, teacher.n_heads, where)
@@ -101,11 +105,13 @@ def check_labels(teacher: DistilBertConfig, labels: Sequence[str], classes: int)
         )  # fmt: skip
 
 
-def _check_equal(name: str, student: Any, teacher: Any, where: str) -> None:
+def _check_equal(name: str, student: Any, teacher: Any, where: str, fix: str | None = None) -> None:
     if student != teacher:
-        weight = where.startswith("distillation.")
+        usual = "take a teacher with the student's vocabulary"
+        if where.startswith("distillation."):
+            usual = f"set {where} to 0"
         raise ConfigError(
             f"student and teacher differ in {name}",
             expected=f"{teacher}, as the teacher", found=student, where=where,
-            fix=f"set {where} to 0" if weight else "take a teacher with the student's vocabulary",
+            fix=fix or usual,
         )  # fmt: skip

@@ -51,6 +51,15 @@ def hidden_difference(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     return _mean_where(each, mask)
 
 
+def mapped(states: Tensor, weight: Tensor) -> Tensor:
+    """Hidden states (..., d) in another width e: their products with each row of `weight` (e, d).
+
+    In float32 at least.
+    """
+    with torch.autocast(states.device.type, enabled=False):
+        return functional.linear(_precise(states), weight)
+
+
 def attention_scores(queries: Tensor, keys: Tensor, heads: int) -> Tensor:
     """Products of the queries and keys (b, s, h * e) of each head over the root of its width.
 

@@ -5,7 +5,7 @@ The twin of this file is `distil.tf.training.step`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -47,6 +47,8 @@ class Step:
         recipe: How.
         workers: Who take the steps together; None for this process alone.
         class_weights: What a label of each class counts (c); None for one each.
+        extra: Weights beside the model's, matrices by name with their first values: trained as its
+            own are, and in the step's state, but no part of the model.
         unused: Whether the losses leave weights of the model without gradients.
     """
 
@@ -57,6 +59,7 @@ class Step:
         workers: Workers | None = None,
         *,
         class_weights: Array | None = None,
+        extra: Mapping[str, Array] | None = None,
         unused: bool = False,
     ) -> None:
         self.workers = workers or Workers()
@@ -73,6 +76,11 @@ class Step:
             # Products depend in their last digit on where a matrix lies in memory: in a mapped
             # file, in numpy's, or, as from here on, at a multiple of 64 bytes.
             weight.data = weight.data.clone()
+        extra_weights = {
+            name: nn.Parameter(torch.tensor(x, dtype=self.model.dtype, device=self.model.device))
+            for name, x in (extra or {}).items()
+        }
+        self.weights |= extra_weights
         self.trained = {n: weight for n, weight in self.weights.items() if weight.requires_grad}
         settings = recipe.optimizer
         groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
@@ -80,6 +88,8 @@ class Step:
             if weight.name in self.trained:
                 scale = rate_scale(weight, model.config.n_layers, settings.layer_decay)
                 groups.setdefault((scale, decays(weight)), []).append(self.weights[weight.name])
+        if extra_weights:
+            groups.setdefault((1.0, True), []).extend(extra_weights.values())
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": some, "scale": scale, **({} if decayed else {"weight_decay": 0})}
@@ -90,7 +100,8 @@ class Step:
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        self.replica = self.workers.parallel(_Losses(self.model, self._losses), unused=unused)
+        losses_module = _Losses(self.model, extra_weights.values(), self._losses)
+        self.replica = self.workers.parallel(losses_module, unused=unused)
 
     def train(
         self, parts: Sequence[Batch], learning_rate: float, place: Sequence[int]
@@ -213,12 +224,19 @@ class _Losses(nn.Module):
 
     Args:
         model: Whose weights get gradients.
+        extra: Weights beside the model's that do, too.
         losses: What computes them.
     """
 
-    def __init__(self, model: nn.Module, losses: Callable[..., dict[str, Tensor]]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        extra: Iterable[nn.Parameter],
+        losses: Callable[..., dict[str, Tensor]],
+    ) -> None:
         super().__init__()
         self.model = model
+        self.extra = nn.ParameterList(extra)
         self.losses = losses
 
     def forward(

@@ -16,6 +16,7 @@ from distil.arrays import Array
 from distil.common.model import encoder_of
 from distil.common.outputs import HeadOutput, ModelOutput
 from distil.common.steps.batching import for_each
+from distil.common.steps.linear_map import drawn_map
 from distil.common.steps.masking import PLACES
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.teaching import NO_SCORE, Teaching
@@ -53,7 +54,10 @@ class TeachingStep(Teaching, Step):
     ) -> None:
         # Hidden states, vectors and attentions alone teach the head nothing.
         unused = not (recipe.distillation.alpha_ce or recipe.distillation.alpha_task)
-        super().__init__(model, recipe, workers, class_weights=class_weights, unused=unused)
+        extra = drawn_map(model.config, teacher.config, recipe)
+        super().__init__(
+            model, recipe, workers, class_weights=class_weights, extra=extra, unused=unused
+        )
         check_alone(recipe.distillation, self.workers.size)
         self._take_teacher(teacher.to(self.workers.device).eval().requires_grad_(False), recipe)
         for weight in teacher.parameters():

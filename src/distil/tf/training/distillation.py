@@ -50,6 +50,14 @@ def hidden_difference(student: tf.Tensor, teacher: tf.Tensor, mask: tf.Tensor) -
     return _mean_where(tf.reduce_mean(tf.square(difference), axis=-1), mask)
 
 
+def mapped(states: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """Hidden states (..., d) in another width e: their products with each row of `weight` (e, d).
+
+    In float32 at least.
+    """
+    return tf.einsum("...d,ed->...e", _precise(states), weight)
+
+
 def attention_scores(queries: tf.Tensor, keys: tf.Tensor, heads: int) -> tf.Tensor:
     """Products of the queries and keys (b, s, h * e) of each head over the root of its width.
 

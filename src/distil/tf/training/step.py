@@ -48,6 +48,8 @@ class Step:
         recipe: How.
         workers: Who take the steps together; None for this process alone.
         class_weights: What a label of each class counts (c); None for one each.
+        extra: Weights beside the model's, matrices by name with their first values: trained as its
+            own are, and in the step's state, but no part of the model.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Step:
         workers: Workers | None = None,
         *,
         class_weights: Array | None = None,
+        extra: Mapping[str, Array] | None = None,
     ) -> None:
         self.workers = workers or Workers()
         self.model = model
@@ -69,10 +72,14 @@ class Step:
         for weight in table:
             if is_frozen(weight, recipe.model.freeze):
                 self.weights[weight.name].trainable = False
+        for name, values in (extra or {}).items():
+            self.weights[name] = keras.Variable(values, dtype=model.variable_dtype, name=name)
+            self.swapped[name] = False
         self.trained = {n: weight for n, weight in self.weights.items() if weight.trainable}
-        self.decayed = {weight.name for weight in table if decays(weight)}
+        self.decayed = {weight.name for weight in table if decays(weight)} | {*(extra or ())}
         layers, decay = model.config.n_layers, recipe.optimizer.layer_decay
         self.scales = {weight.name: rate_scale(weight, layers, decay) for weight in table}
+        self.scales |= dict.fromkeys(extra or (), 1.0)
         self.means = {
             (kind, name): tf.Variable(tf.zeros_like(weight.value), trainable=False)
             for kind in (MEAN, SQUARE)

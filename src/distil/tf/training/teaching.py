@@ -14,6 +14,7 @@ from distil.arrays import Array
 from distil.common.model import encoder_of
 from distil.common.outputs import HeadOutput, ModelOutput
 from distil.common.steps.batching import for_each
+from distil.common.steps.linear_map import drawn_map
 from distil.common.steps.masking import PLACES
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.teaching import NO_SCORE, Teaching
@@ -48,7 +49,8 @@ class TeachingStep(Teaching, Step):
         *,
         class_weights: Array | None = None,
     ) -> None:
-        super().__init__(model, recipe, workers, class_weights=class_weights)
+        extra = drawn_map(model.config, teacher.config, recipe)
+        super().__init__(model, recipe, workers, class_weights=class_weights, extra=extra)
         check_alone(recipe.distillation, self.workers.replicas)
         self._take_teacher(teacher, recipe)
 
