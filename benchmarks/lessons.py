@@ -3,14 +3,14 @@
     python benchmarks/lessons.py --model CHECKPOINT --data FOLDER --output FOLDER
 
 1. CHECKPOINT, a BERT or DistilBERT, is fine-tuned for each task (configs/finetune): the teacher.
-2. A student of layers 0, 2 and 4 of the fine-tuned teacher learns from it by configs/distill, with
-   several seeds: with the teacher's logits (L_ce), its last hidden states (L_cos) and the labels;
-   without each of these three; and with the labels alone.  Intermediate hidden states are not
-   matched.
+2. A student of half the layers of the fine-tuned teacher learns from it by configs/distill, with
+   several seeds and with one or more of: the labels, the teacher's logits (L_ce), its last hidden
+   states (L_cos), all hidden states, and relations.
 
-`--teachers sst2=FOLDER` uses an existing teacher.  Rows are capped to suit two cores; `--all-rows`
-trains by the recipes as they stand.  After an interruption the same command continues.  Results are
-printed, and written to lessons.jsonl and lessons.md in the output folder.
+`--teachers sst2=FOLDER` uses an existing teacher.  Rows are capped to suit two cores; `--rows` and
+`--epochs` cap them otherwise, and `--all-rows` trains by the recipes as they stand.  After an
+interruption the same command continues.  Results are printed, and written to lessons.jsonl and
+lessons.md in the output folder.
 """
 
 import argparse
@@ -18,18 +18,24 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainings import NEVER, Trainings, scores_of, table, table_of_scores
+from trainings import CONFIGS, NEVER, Trainings, scores_of, table, table_of_scores
 
 import distil
+from distil.common.steps.recipe import read_recipe
 
-TEACHER, BEST = "teacher", "all three"
-LOSSES = {"L_ce": "alpha_ce", "labels": "alpha_task", "L_cos": "alpha_cos"}
+TEACHER = "teacher"
+LOSSES = {
+    "labels": "alpha_task", "L_ce": "alpha_ce", "L_cos": "alpha_cos",
+    "hidden states": "alpha_hidden", "relations": "alpha_relations",
+}  # fmt: skip
 
-# The losses that each student has.
+# The losses that each student has.  All students are compared with the first.
+BEST, USUAL = "labels and L_ce", {"labels", "L_ce"}
 STUDENTS = {
-    BEST: set(LOSSES),
-    **{f"without {loss}": set(LOSSES) - {loss} for loss in LOSSES},
-    "labels alone": {"labels"},
+    BEST: USUAL,
+    **{f"{loss} alone": {loss} for loss in LOSSES},
+    **{f"{BEST}, {loss}": {*USUAL, loss} for loss in LOSSES if loss not in USUAL},
+    "all five": set(LOSSES),
 }
 
 
@@ -78,16 +84,27 @@ def find_teacher(runs, name, arguments):
 def teach(runs, name, student, teacher, seed, arguments):
     """Teach a student a task; return the result."""
     recipe = f"distill/{TASKS[name].lesson}.yaml"
-    left_out = [weight for loss, weight in LOSSES.items() if loss not in STUDENTS[student]]
-    weights = {f"distillation.{weight}": 0.0 for weight in [*left_out, "alpha_hidden"]}
+    # What a recipe leaves out has weight 1; what a student leaves out has 0.
+    usual = read_recipe(CONFIGS / recipe).distillation
+    weights = {
+        f"distillation.{weight}": (getattr(usual, weight) or 1.0) * (loss in STUDENTS[student])
+        for loss, weight in LOSSES.items()
+    }
     _, found = runs.run(
         "lessons", f"{student} {name} {seed}", distil.distill, recipe,
         **{
-            "teacher.name": str(teacher), "seed": seed, "evaluation.every": NEVER, **weights,
-            **({} if arguments.all_rows else TASKS[name].small),
+            "teacher.name": str(teacher), "teacher.layers": arguments.layers, "seed": seed,
+            "evaluation.every": NEVER, **weights, **caps(name, arguments),
         },
     )  # fmt: skip
     return found
+
+
+def caps(name, arguments):
+    """What makes the runs of a task small."""
+    given = {"data.max_train_rows": arguments.rows, "schedule.epochs": arguments.epochs}
+    usual = {} if arguments.all_rows else TASKS[name].small
+    return {**usual, **{key: value for key, value in given.items() if value is not None}}
 
 
 def teach_all(runs, arguments):
@@ -98,7 +115,7 @@ def teach_all(runs, arguments):
         add_score(runs, TEACHER, name, 0, known["metrics"], known["seconds"])
     for seed in range(arguments.seeds):
         for name, teacher in teachers.items():
-            for student in STUDENTS:
+            for student in arguments.students:
                 found = teach(runs, name, student, teacher, seed, arguments)
                 add_score(runs, student, name, seed, dict(found.metrics), found.seconds)
 
@@ -136,6 +153,15 @@ def main():
     )
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each student (3)")
     parser.add_argument("--tasks", nargs="+", default=["sst2", "stsb", "wikiann"], choices=TASKS)
+    parser.add_argument(
+        "--students", nargs="+", default=list(STUDENTS), choices=STUDENTS, metavar="LOSSES",
+        help=f"some of: {'; '.join(STUDENTS)} (all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--layers", nargs="+", type=int, help="of the teacher (the first and the last, half of all)"
+    )
+    parser.add_argument("--rows", type=int, help="most rows that students learn from")
+    parser.add_argument("--epochs", type=int, help="of each student")
     parser.add_argument(
         "--all-rows", action="store_true", help="use all rows and epochs of the recipes"
     )

@@ -10,6 +10,9 @@
    of the paper.
 4. Teacher and student are timed on the pairs of STS-B, one by one: table 3.
 
+With `--given NAME=FOLDER...` steps 1, 2 and 4 are left out, and these checkpoints are fine-tuned:
+the first is the teacher, and all are compared with the last.
+
 Students whose teacher has learned the task itself: benchmarks/lessons.py.
 
 The data folder is laid out as the recipes say.  Every run is a recipe with a few settings changed
@@ -23,6 +26,7 @@ import gzip
 import math
 import random
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -73,7 +77,8 @@ class Runs(Trainings):
 
     def __init__(self, arguments):
         super().__init__(
-            arguments.output, "students", report,
+            arguments.output, "students",
+            partial(report, teacher=arguments.teacher, best=arguments.best),
             **{
                 "data.folder": str(arguments.data), "precision": arguments.precision,
                 "model.framework": "pt",
@@ -81,11 +86,11 @@ class Runs(Trainings):
         )  # fmt: skip
         self.arguments = arguments
         self.corpus = self.output.resolve() / "corpus.txt"
-        if not self.corpus.exists():
-            write_corpus(arguments.data, self.corpus)
 
     def learn_words(self, name, train, recipe, steps, **settings):
         """Train a masked LM on the corpus; return its folder."""
+        if not self.corpus.exists():
+            write_corpus(self.arguments.data, self.corpus)
         folder, found = self.run(
             "words", name, train, recipe,
             **{
@@ -100,6 +105,15 @@ class Runs(Trainings):
             metrics=dict(found.metrics),
         )  # fmt: skip
         return folder
+
+    def make_all(self):
+        """The folders of the teacher and of all students by name; those that are given, if any."""
+        if self.arguments.given:
+            return self.arguments.given
+        models = {TEACHER: self.make_teacher()}
+        for name in self.arguments.students:
+            models[name] = self.make_student(name, models[TEACHER])
+        return models
 
     def make_teacher(self):
         return self.learn_words(
@@ -180,8 +194,8 @@ def read_pairs(data):
         return [(row["sentence1"], row["sentence2"]) for row in csv.DictReader(file)]
 
 
-def report(results):
-    """The results so far, as Markdown tables."""
+def report(results, teacher, best):
+    """The results so far, as Markdown tables; differences are from `best`."""
     by_step = {}
     for one in results:
         by_step.setdefault(one["step"], []).append(one)
@@ -196,7 +210,7 @@ def report(results):
     ]  # fmt: skip
     return "\n".join(
         [
-            *table(table_of_scores(scores_of(by_step.get("task", ())), TEACHER, BEST)),
+            *table(table_of_scores(scores_of(by_step.get("task", ())), teacher, best)),
             *table([("model", "dev loss of words", "tokens", "seconds"), *words]),
             *table([("model", "parameters", "in layers", "s, STS-B dev", "speed"), *speeds]),
         ]
@@ -217,11 +231,24 @@ def measure(runs, fine_tuned):
         )  # fmt: skip
 
 
+def read_given(text):
+    """NAME=FOLDER."""
+    name, _, folder = text.partition("=")
+    if not (Path(folder) / "config.json").is_file():
+        raise argparse.ArgumentTypeError(f"expected NAME=FOLDER, a checkpoint: {text}")
+    return name, folder
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, help="the BERT to start from")
+    start = parser.add_mutually_exclusive_group(required=True)
+    start.add_argument("--model", help="the BERT to start from")
+    start.add_argument(
+        "--given", nargs="+", type=read_given, metavar="NAME=FOLDER",
+        help="checkpoints to fine-tune, the teacher first, in place of making any",
+    )  # fmt: skip
     parser.add_argument("--data", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--vocabulary", type=int, default=10000, help="words to keep (10000)")
@@ -251,10 +278,11 @@ def main():
         "--no-speed", action="store_true", help="do not time the models (the machine is busy)"
     )
     arguments = parser.parse_args()
+    arguments.given = dict(arguments.given or ())
+    names = [*arguments.given] or [TEACHER, BEST]
+    arguments.teacher, arguments.best = names[0], names[-1]
     runs = Runs(arguments)
-    models = {TEACHER: runs.make_teacher()}
-    for name in arguments.students:
-        models[name] = runs.make_student(name, models[TEACHER])
+    models = runs.make_all()
     fine_tuned = {}
     for seed in range(arguments.seeds):
         for task in arguments.tasks:
@@ -262,7 +290,7 @@ def main():
                 fine_tuned[name, task] = runs.fine_tune(folder, name, task, seed)
     if (BEST, "stsb") in fine_tuned and not arguments.no_speed:
         measure(runs, fine_tuned)
-    print(report(runs.results))
+    print(runs.report(runs.results))
 
 
 if __name__ == "__main__":
