@@ -20,6 +20,11 @@ except ImportError:  # Windows
 # Clients that read slowly are not waited for longer than this when the server ends.
 _SECONDS_TO_END = 30
 
+# An idle connection is kept for longer than load balancers and HTTP clients keep theirs (60 s at
+# most, as a rule): whoever closes first must not be the server, or the next request meets a
+# connection that is just being closed.  uvicorn's 5 s lose some at low rates.
+_SECONDS_IDLE = 75
+
 
 class _Server(uvicorn.Server):
     """Ends with status 0 when told to: uvicorn itself would raise the signal once more."""
@@ -74,6 +79,7 @@ def run(
         ssl_certfile=certificate,
         ssl_keyfile=private_key,
         timeout_graceful_shutdown=_SECONDS_TO_END,
+        timeout_keep_alive=_SECONDS_IDLE,
         # Connections that wait to be taken; requests are bounded by the queue of tokens.
         backlog=2048,
     )

@@ -18,6 +18,7 @@ pytest.importorskip("starlette")
 pytest.importorskip("prometheus_client")
 
 import distil  # noqa: E402
+from distil.serving import http  # noqa: E402
 from distil.serving.protocols import ROUTES  # noqa: E402
 
 CLASSIFY = "sequence-classification"
@@ -172,3 +173,11 @@ def test_a_signal_under_load_loses_no_request(number):
     assert {status for status, _ in statuses} == set(logged) == {200}
     assert len(statuses) == len(logged)
     assert len({json.dumps(results) for _, results in statuses}) == 1
+
+
+def test_idle_connections_outlast_those_of_a_load_balancer(monkeypatch):
+    """Else the balancer sends a request down a connection that the server is just closing."""
+    configs = []
+    monkeypatch.setattr(http._Server, "run", lambda self: configs.append(self.config))
+    http.run(lambda: None, host="127.0.0.1", port=0)
+    assert configs[0].timeout_keep_alive > 60
