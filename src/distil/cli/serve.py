@@ -10,8 +10,8 @@ from distil.cli._arguments import add_form
 from distil.errors import InputError
 
 DESCRIPTION = """\
-Answer requests over HTTP until Ctrl-C or SIGTERM, which let requests that
-were taken finish. Requests that wait are computed together, without padding.
+Serve models over HTTP. Queued requests are batched without padding. On Ctrl-C
+or SIGTERM the server finishes the requests it has accepted, then exits.
 
 Protocols: distil's own (/v1/classify, /v1/tokens, /v1/answers, /v1/fill-mask,
 /v1/choices, /v1/embed), text-embeddings-inference (/embed, /predict), OpenAI
@@ -20,11 +20,11 @@ Protocols: distil's own (/v1/classify, /v1/tokens, /v1/answers, /v1/fill-mask,
 EXAMPLES = (
     ("the bundled sentiment model, at http://127.0.0.1:8000", "distil serve sst2-small"),
     (
-        "two models by names of their own, in int8",
+        "two models under names of your choice, in int8",
         "distil serve mood=sst2-small other=./my-model --dtype int8",
     ),
     (
-        "for other machines, with an API key from the environment",
+        "open to other machines, with an API key from the environment",
         "DISTIL_API_KEY=... distil serve ./my-model --host 0.0.0.0 --port 80",
     ),
 )
@@ -43,20 +43,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="of an engine (one a core)")
     parser.add_argument(
         "--public", action="store_true",
-        help=f"let everybody ask who reaches the address; else set {API_KEY} for that",
+        help=f"serve other machines without an API key; better set {API_KEY}",
     )  # fmt: skip
     parser.add_argument(
-        "--allow-origin", nargs="+", default=[], metavar="ORIGIN", help="web pages that may ask"
+        "--allow-origin", nargs="+", default=[], metavar="ORIGIN", help="allowed CORS origins"
     )
-    parser.add_argument("--certificate", type=Path, metavar="FILE", help="for HTTPS, PEM")
-    parser.add_argument("--private-key", type=Path, metavar="FILE", help="of the certificate")
-    parser.add_argument("--no-access-log", action="store_true", help="print no line a request")
-    limits = parser.add_argument_group("limits, of each model")
-    limits.add_argument("--queue", type=int, metavar="TOKENS", help="that wait at most (65536)")
-    limits.add_argument("--batch", type=int, metavar="TOKENS", help="computed together (2048)")
-    limits.add_argument("--rows", type=int, metavar="N", help="inputs of a request (1024)")
-    limits.add_argument("--characters", type=int, metavar="N", help="of a request (1000000)")
-    limits.add_argument("--seconds", type=float, metavar="S", help="in the queue at most (30)")
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="PEM file, for HTTPS")
+    parser.add_argument("--private-key", type=Path, metavar="FILE", help="PEM file of its key")
+    parser.add_argument("--no-access-log", action="store_true", help="do not log requests")
+    limits = parser.add_argument_group("limits, per model")
+    limits.add_argument("--queue", type=int, metavar="TOKENS", help="most in the queue (65536)")
+    limits.add_argument("--batch", type=int, metavar="TOKENS", help="most in a batch (2048)")
+    limits.add_argument("--rows", type=int, metavar="N", help="most inputs a request (1024)")
+    limits.add_argument(
+        "--characters", type=int, metavar="N", help="most characters a request (1000000)"
+    )
+    limits.add_argument("--seconds", type=float, metavar="S", help="longest time queued (30)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,8 +1,8 @@
-"""`serve`: models behind HTTP; nothing is padded, nothing waits for a timer.
+"""`serve`: models behind HTTP, batched by token count without padding and without a timer.
 
-    distil.serve("my-model", port=8000)          # until Ctrl-C or SIGTERM, which let it finish
+    distil.serve("my-model", port=8000)          # until Ctrl-C or SIGTERM; then it drains
 
-See docs/serving.md for the protocols, limits and counters.
+See docs/serving.md for protocols, limits and metrics.
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ def serve(
     access_log: bool = True,
     **limits: Any,
 ) -> None:
-    """Serve models over HTTP until the process is told to stop.
+    """Serve models over HTTP until the process is interrupted.
 
-    SIGTERM and Ctrl-C let requests that were taken finish; nothing new is taken.
+    On SIGTERM or Ctrl-C, accepted requests are finished and no new ones are accepted.
 
     Args:
-        models: One or several, as in `distil.pipeline`, or pipelines; a mapping gives them names of
-            their own.
+        models: One or more models as `distil.pipeline` takes them, or pipelines; a mapping gives
+            them names.
         host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
-        engine: As in `distil.pipeline`, for all models; a pipeline has one already.
+        port: Port to listen on; 0 picks a free one.
+        engine: As in `distil.pipeline`, for all models; not allowed with a pipeline, which has one.
         framework: Likewise.
         dtype: Likewise; None for "float32".
         threads: Likewise.
-        api_key: What requests must send as "Authorization: Bearer KEY".
-        allow_origins: Origins of web pages that may send requests (CORS).
-        public: Listen on an address that other machines reach, without an API key.
-        certificate: A file in PEM format, for HTTPS.
-        private_key: That of the certificate.
-        access_log: Print a line of JSON on stdout for each request.
+        api_key: Requests must send it as "Authorization: Bearer KEY".
+        allow_origins: Allowed CORS origins.
+        public: Allow an address that other machines can reach without an API key.
+        certificate: PEM file, for HTTPS.
+        private_key: PEM file with the certificate's private key.
+        access_log: Print one line of JSON per request to stdout.
         **limits: See `distil.serving.engine.Limits`: `queue`, `batch`, `rows`, `characters`,
             `seconds`.
 
     Raises:
-        InputError: An argument is not valid, or the address is public and has no API key.
+        InputError: An argument is invalid, or the address is public without an API key.
         FrameworkError: The extra "serve" is not installed.
         DistilError: A model cannot be loaded.
     """
@@ -71,12 +71,12 @@ def serve(
     check_count(port, "port", least=0)
     if port > _LARGEST_PORT:
         raise InputError(
-            "there is no such port", expected=f"at most {_LARGEST_PORT}", found=port, where="port"
+            "invalid port", expected=f"at most {_LARGEST_PORT}", found=port, where="port"
         )
     if host not in _LOOPBACK and api_key is None and not public:
         raise InputError(
-            "other machines could reach this address", found=host, where="host",
-            fix="set an API key (DISTIL_API_KEY), or let anybody ask: public=True",
+            "refusing to serve other machines without an API key", found=host, where="host",
+            fix="set an API key (DISTIL_API_KEY), or allow everyone with public=True (--public)",
         )  # fmt: skip
     from distil.serving.app import Access, Server  # noqa: PLC0415 - Starlette is optional
     from distil.serving.engine import Limits  # noqa: PLC0415
@@ -98,12 +98,11 @@ def serve(
 
 
 def pipelines_of(models: Any, **options: Any) -> dict[str, Pipeline]:
-    """Pipelines by the names that requests use: of a folder its last part, else as given.
+    """Pipelines by the names that requests use: the last part of a path, unless named.
 
     Raises:
-        InputError: There is no model, or two have the same name; or one is a pipeline, and has
-            what an option asks for already.
-        DistilError: One cannot be loaded.
+        InputError: There is no model, two have the same name, or an option is given for a pipeline.
+        DistilError: A model cannot be loaded.
     """
     if isinstance(models, str | Path | Pipeline):
         models = [models]
@@ -113,9 +112,9 @@ def pipelines_of(models: Any, **options: Any) -> dict[str, Pipeline]:
     names = [str(name) for name, _ in pairs]
     if not names or len(set(names)) < len(names):
         raise InputError(
-            "models need different names", expected="at least one, each by a name of its own",
+            "model names must be unique", expected="at least one model, each with its own name",
             found=", ".join(names) or "none", where="models",
-            fix="give names: {name: model, ...} (on the command line NAME=MODEL)",
+            fix="name them: {name: model, ...} (NAME=MODEL on the command line)",
         )  # fmt: skip
     found = {}
     for name, one in pairs:

@@ -1,4 +1,4 @@
-"""The HTTP of a server: addresses, bodies, errors, keys, counters; on Starlette."""
+"""The HTTP layer, on Starlette: routes, bodies, errors, API keys, metrics."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ from distil.serving.errors import (
 from distil.serving.metrics import Metrics
 from distil.serving.protocols import ROUTES, Call, Route
 
-# How long a client would wait, in milliseconds.
+# The client's own deadline, in milliseconds.
 _TIMEOUT = "x-request-timeout-ms"
 
-# Which inputs of a request were too long, by number.
+# Indices of the inputs that were truncated.
 _CUT = "x-truncated-inputs"
 
 Problem = Callable[[str, str, int], Any]
 
-_GONE = 499  # as nginx logs a client that has gone; nobody receives it
+_GONE = 499  # nginx's status for a closed connection; only logged, nobody receives it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """Who may ask.
+    """Who may send requests, and whether they are logged.
 
     Attributes:
-        key: What requests must send as "Authorization: Bearer KEY"; None lets everybody in.
-        origins: Of pages in browsers that may.
-        log: Whether each request is logged, as a line of JSON on stdout.
+        key: Requests must send it as "Authorization: Bearer KEY"; None needs no key.
+        origins: Allowed CORS origins.
+        log: Whether to log each request to stdout, one line of JSON each.
     """
 
     key: str | None = None
@@ -65,12 +65,12 @@ class Access:
 
 
 class Server:
-    """The models that are served, and what answers requests for them.
+    """The served models and their HTTP endpoints.
 
     Args:
-        pipelines: By the names that requests use.
-        limits: What each model takes on.
-        access: Who may ask.
+        pipelines: By the name that requests use.
+        limits: Of each model.
+        access: Who may send requests.
     """
 
     def __init__(self, pipelines: Mapping[str, Pipeline], limits: Limits, access: Access) -> None:
@@ -84,7 +84,7 @@ class Server:
         self.ready = True
 
     def app(self) -> Starlette:
-        """The application, for any ASGI server."""
+        """The ASGI application."""
         routes: list[BaseRoute] = [
             Address(route.path, self._endpoint(route), methods=["POST"]) for route in ROUTES
         ]
@@ -125,15 +125,15 @@ class Server:
         await run_in_threadpool(self.close)
 
     def close(self) -> None:
-        """Answer what waits, then stop."""
+        """Answer the queued requests, then stop."""
         for engine in self.engines.values():
             engine.close()
 
     def find(self, model: str | None, task: str | None) -> str:
-        """The name of the model that is meant.
+        """The name of the model for a request: the first that has the task, if none is named.
 
         Raises:
-            UnknownModelError: There is none.
+            UnknownModelError: No served model fits.
         """
         fitting = [
             name for name, engine in self.engines.items() if task in (None, engine.pipeline.task)
@@ -142,7 +142,7 @@ class Server:
             return fitting[0]
         if model not in fitting:
             raise UnknownModelError(
-                "there is no such model" if fitting else "no model here does this",
+                "unknown model" if fitting else "no model is served for this task",
                 expected=", ".join(fitting) or task, found=model, where="model",
             )  # fmt: skip
         return model
@@ -162,8 +162,8 @@ class Server:
             task = self.engines[name].pipeline.task
             if task not in open_inference.TASKS:
                 raise UnknownModelError(
-                    "this protocol has no form for the model's answers", found=task,
-                    expected="a classifier of texts or an encoder", where="model",
+                    "the Open Inference Protocol does not cover this task", found=task,
+                    expected="sequence-classification or base", where="model",
                 )  # fmt: skip
             json_part, rest = open_inference.split(
                 content, request.headers.get(open_inference.LENGTH)
@@ -175,7 +175,7 @@ class Server:
     async def _guarded(
         self, request: Request, path: str, read: Any, problem: Problem = Route.problem
     ) -> Response:
-        """The answer to a request, or its error; counted and logged."""
+        """The response to a request, an error included; counted and logged."""
         begin = time.monotonic()
         try:
             self._check_key(request)
@@ -215,14 +215,14 @@ class Server:
             future.cancel()
             raise asyncio.CancelledError
         found = waiting.result()
-        # Where nothing was said of it: a pipeline would warn.
+        # A pipeline would warn that it truncates; a server says so in a header.
         is_told = found.cut and "truncation" not in call.options
         headers = {_CUT: ",".join(map(str, found.cut))} if is_told else {}
         return JSONResponse(call.answer(name, found.results, found.tokens), headers=headers)
 
     async def _content(self, request: Request) -> bytes:
-        """The body, if it comes in time and is not too large."""
-        # A character is at most six bytes of JSON ("\\u00e9"); options come on top.
+        """The request body, if it arrives in time and is not too large."""
+        # A character takes at most six bytes of JSON ("\\u00e9"), and options some more.
         most = 6 * self.limits.characters + 100_000
         content = bytearray()
         try:
@@ -242,7 +242,7 @@ class Server:
             return
         given = request.headers.get("authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.access.key}".encode()):
-            error = RequestError("no valid API key", expected="Authorization: Bearer KEY")
+            error = RequestError("missing or wrong API key", expected="Authorization: Bearer KEY")
             error.status, error.kind = 401, "unauthorized"
             raise error
 
@@ -293,7 +293,7 @@ class Server:
 
 
 def _timeout(request: Request) -> float | None:
-    """How long the client waits, in seconds."""
+    """The client's deadline, in seconds."""
     value = request.headers.get(_TIMEOUT)
     if value is None:
         return None
@@ -303,7 +303,7 @@ def _timeout(request: Request) -> float | None:
 
 
 async def _disconnected(request: Request) -> None:
-    """Ends when the client has gone."""
+    """Return once the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -322,7 +322,7 @@ def _refusal(error: DistilError, problem: Problem) -> Response:
     status, kind = getattr(error, "status", 422), getattr(error, "kind", "invalid_input")
     headers = {}
     if isinstance(error, TooLargeError | SlowBodyError):
-        # More of the body may follow, which nobody reads.
+        # The rest of the body may still arrive, and is not read.
         headers["Connection"] = "close"
     if isinstance(error, OverloadError):
         headers["Retry-After"] = str(error.retry_after)

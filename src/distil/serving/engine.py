@@ -1,8 +1,8 @@
-"""A model behind a queue: whatever is waiting when it is free is computed together.
+"""A model behind a queue: whenever it is free, it computes what is queued as one batch.
 
-Requests are tokenized by several threads; one thread computes.  There is no timer: a lone request
-is computed at once, and while it is, those that come meanwhile gather.  The queue is bounded in
-tokens.
+Several threads tokenize; one thread computes.  There is no batching timer: a lone request is
+computed at once, and those that arrive in the meantime form the next batch.  The queue is bounded
+by tokens.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from distil.serving.errors import (
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a server takes on.
+    """Limits of a served model.
 
     Attributes:
-        queue: Tokens that wait at most; beyond that requests are refused.
-        batch: Tokens computed together.
-        rows: Rows of a request.
-        characters: Characters of a request.
-        seconds: A request is given up after so long in the queue, unless it says less itself.
+        queue: Most tokens in the queue; beyond that requests are refused.
+        batch: Most tokens in a batch.
+        rows: Most inputs in a request.
+        characters: Most characters in a request.
+        seconds: How long a request may stay in the queue, unless it asks for less itself.
     """
 
     queue: int = 65_536
@@ -51,12 +51,12 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What a request gets.
+    """The results of a request.
 
     Attributes:
         results: As the pipeline gives them.
-        tokens: Number of tokens computed for them.
-        cut: Numbers of rows that were too long.
+        tokens: How many were computed for them.
+        cut: Indices of the rows that were truncated.
     """
 
     results: list[Any]
@@ -66,15 +66,15 @@ class Answers:
 
 @dataclass(eq=False, kw_only=True)
 class Job:
-    """A request that is tokenized and waits.
+    """A tokenized request in the queue.
 
     Attributes:
         items: Its rows, as the pipeline has read them.
-        encoded: Their sequences.
-        options: Of the pipeline.
-        tokens: Number of tokens of all sequences.
-        deadline: When nobody waits for it any more, by `time.monotonic`.
-        done: What is told the results, or what went wrong; cancelled where the client has gone.
+        encoded: Their token sequences.
+        options: For the pipeline.
+        tokens: In all sequences together.
+        deadline: When the request expires, by `time.monotonic`.
+        done: Receives the results or the error; cancelled when the client disconnects.
     """
 
     items: Sequence[Any]
@@ -86,12 +86,12 @@ class Job:
 
 
 class Engine:
-    """Computes the requests for one model.
+    """Computes the requests for one model, in batches.
 
     Args:
         pipeline: Of the model.
-        limits: What it takes on.
-        observe: Told the tokens of each batch and the seconds it took.
+        limits: Of the queue, batches and requests.
+        observe: Called with the tokens of each batch and the seconds it took.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Engine:
     ) -> None:
         self.pipeline, self.limits, self._observe = pipeline, limits, observe
         self._waiting: deque[Job] = deque()
-        self._tokens = 0  # of those that wait
+        self._tokens = 0  # in the queue
         self._rate = 1000.0  # tokens a second, as measured
         self._changed = threading.Condition()
         self._closed = False
@@ -112,7 +112,7 @@ class Engine:
 
     @property
     def queued(self) -> int:
-        """Tokens that wait."""
+        """Tokens in the queue."""
         return self._tokens
 
     def submit(
@@ -123,20 +123,20 @@ class Engine:
         *,
         whole: bool = False,
     ) -> Future[Answers]:
-        """Have rows answered.
+        """Queue a request.
 
         Args:
-            rows: As the pipeline takes them.
+            rows: Inputs, as the pipeline takes them.
             options: Of the pipeline.
-            seconds: How long to wait for it at most; None for the server's own limit.
-            whole: Refuse rows that are too long, rather than cut them.
+            seconds: The client's deadline; None takes the server's limit.
+            whole: Refuse rows that are too long instead of truncating them.
 
         Returns:
-            The results, or one of the errors of `distil.serving.errors`, or an InputError that
-            names what is wrong with a row or an option.
+            A future of the results; its error is one of `distil.serving.errors`, or an
+            InputError that names the row or the option that is wrong.
 
         Raises:
-            TooManyError: There are more rows than a request may have.
+            TooManyError: The request has too many rows.
         """
         if len(rows) > self.limits.rows:
             raise TooManyError(len(rows), self.limits.rows)
@@ -147,7 +147,7 @@ class Engine:
         return outer
 
     def close(self) -> None:
-        """Answer what waits, then stop."""
+        """Answer the queued requests, then stop."""
         self._tokenizers.shutdown(wait=True)
         with self._changed:
             self._closed = True
@@ -163,7 +163,7 @@ class Engine:
             with self._changed:
                 if self._closed:
                     raise ShutdownError
-                # A request larger than the queue is let in when nothing else waits.
+                # A request that is larger than the queue is accepted when the queue is empty.
                 if self._waiting and self._tokens + job.tokens > self.limits.queue:
                     raise OverloadError(self._tokens / self._rate)
                 self._waiting.append(job)
@@ -207,12 +207,12 @@ class Engine:
             seconds = time.monotonic() - begin
             tokens = sum(job.tokens for job in jobs)
             self._rate += 0.1 * (tokens / max(seconds, 1e-6) - self._rate)
-            self._observe(tokens, seconds)  # before anybody can ask for the counters
+            self._observe(tokens, seconds)  # before a client sees the answer and asks for metrics
             for job, answer in zip(jobs, answers, strict=True):
                 job.done.set_result(answer)
 
     def _next(self) -> list[Job]:
-        """The jobs to compute together; none when the server is closed and all are answered."""
+        """The next batch; empty once the server is closed and the queue is drained."""
         with self._changed:
             while True:
                 while not self._waiting:
@@ -238,7 +238,7 @@ class Engine:
                     return jobs
 
     def _is_wanted(self, job: Job, now: float) -> bool:
-        """Whether somebody still waits for a job; from here on it cannot be cancelled."""
+        """Whether a job is neither cancelled nor expired; from here on it cannot be cancelled."""
         if not job.done.set_running_or_notify_cancel():
             return False
         if now > job.deadline:
@@ -247,7 +247,7 @@ class Engine:
         return True
 
     def _compute(self, jobs: Sequence[Job]) -> list[Answers]:
-        """The answers to jobs of the same options."""
+        """The answers to jobs that have the same options."""
         pipeline, options = self.pipeline, jobs[0].options
         score = Scorer(
             pipeline.model, pipeline.digest(options), tokens_at_once=pipeline.tokens_at_once,

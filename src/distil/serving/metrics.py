@@ -1,4 +1,4 @@
-"""What a server counts, as Prometheus reads it."""
+"""Prometheus metrics of a server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TOKENS = (16, 64, 256, 1024, 4096, 16384)
 
 
 class Metrics:
-    """The counters of one server."""
+    """The metrics of one server."""
 
     content_type = CONTENT_TYPE_LATEST
 
@@ -22,26 +22,26 @@ class Metrics:
             "distil_requests", "Requests answered.", ("path", "status"), registry=self._registry
         )
         self.seconds = Histogram(
-            "distil_request_seconds", "From a request to its answer.", ("path",),
+            "distil_request_seconds", "Time to answer a request.", ("path",),
             buckets=_SECONDS, registry=self._registry,
         )  # fmt: skip
         self.tokens = Counter(
             "distil_tokens", "Tokens computed.", ("model",), registry=self._registry
         )
         self.batch_tokens = Histogram(
-            "distil_batch_tokens", "Tokens computed together.", ("model",), buckets=_TOKENS,
+            "distil_batch_tokens", "Tokens in a batch.", ("model",), buckets=_TOKENS,
             registry=self._registry,
         )  # fmt: skip
         self.batch_seconds = Histogram(
-            "distil_batch_seconds", "Computing a batch.", ("model",), buckets=_SECONDS,
+            "distil_batch_seconds", "Time to compute a batch.", ("model",), buckets=_SECONDS,
             registry=self._registry,
         )  # fmt: skip
         self._queue = Gauge(
-            "distil_queue_tokens", "Tokens that wait.", ("model",), registry=self._registry
+            "distil_queue_tokens", "Tokens in the queue.", ("model",), registry=self._registry
         )
 
     def of_model(self, model: str) -> Callable[[int, float], None]:
-        """What is told the tokens of each batch and its seconds."""
+        """A function that records a batch: its tokens and the seconds it took."""
 
         def observe(tokens: int, seconds: float) -> None:
             self.tokens.labels(model).inc(tokens)
@@ -51,9 +51,9 @@ class Metrics:
         return observe
 
     def watch_queue(self, model: str, queued: Callable[[], int]) -> None:
-        """Ask for the length of a queue whenever metrics are read."""
+        """Read the length of a queue whenever metrics are asked for."""
         self._queue.labels(model).set_function(queued)
 
     def text(self) -> bytes:
-        """All of them, in Prometheus' text format."""
+        """All metrics, in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,7 +1,7 @@
-"""Open Inference Protocol v2 (KServe, Triton): a tensor of texts in, labels or vectors out.
+"""Open Inference Protocol v2 (KServe, Triton): a tensor of strings in, labels or vectors out.
 
-Texts may come in binary, after the JSON, as Triton's clients send them.  Answers are JSON alone,
-which clients of the protocol take from any server.
+Strings may come in binary after the JSON, as Triton's clients send them.  Responses are plain
+JSON, which every client of the protocol accepts.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ FIELDS = {
     "parameters": ({"type": "object"}, False),
 }
 
-# How many bytes of a body are JSON, if others follow.
+# How many bytes of the body are JSON, if binary data follows.
 LENGTH = "inference-header-content-length"
 
-# The tensors of an answer, by task: names, types and shapes.
+# The output tensors of a task: names, types and shapes.
 _OUTPUTS: Mapping[str, Sequence[tuple[str, str, list[int]]]] = {
     "base": [("embedding", "FP32", [-1, -1])],
     "sequence-classification": [("label", "BYTES", [-1]), ("score", "FP32", [-1])],
@@ -33,7 +33,7 @@ TASKS = tuple(_OUTPUTS)
 
 
 def metadata(name: str, task: str) -> dict[str, Any]:
-    """What a model takes and gives."""
+    """The metadata of a model: its input and output tensors."""
     inputs = [("text", "BYTES", [-1])]
     return {
         "name": name, "versions": [], "platform": "distil",
@@ -45,10 +45,10 @@ def metadata(name: str, task: str) -> dict[str, Any]:
 
 
 def split(content: bytes, length: str | None) -> tuple[bytes, bytes]:
-    """The JSON of a body, and the tensors after it.
+    """A body split into its JSON and the binary tensors after it.
 
     Raises:
-        InputError: There are not as many bytes as its header says.
+        InputError: The body is shorter than its header says.
     """
     if length is None:
         return content, b""
@@ -61,16 +61,16 @@ def split(content: bytes, length: str | None) -> tuple[bytes, bytes]:
 
 
 def infer(body: Mapping[str, Any], rest: bytes, model: str, task: str) -> Call:
-    """A request.
+    """Read an inference request.
 
     Args:
-        body: Its JSON.
-        rest: Its tensor in binary, if it has one.
-        model: From the address.
+        body: The JSON.
+        rest: The binary tensor, if there is one.
+        model: Name of the model, from the path.
         task: Of the model.
 
     Raises:
-        InputError: It asks for what there is not.
+        InputError: The request is invalid.
     """
     check_known(body, FIELDS)
     parameters = body.get("parameters") or {}
@@ -100,7 +100,7 @@ def infer(body: Mapping[str, Any], rest: bytes, model: str, task: str) -> Call:
 
 
 def _asked(outputs: Any, task: str) -> list[str]:
-    """The tensors that are asked for; all, if nothing is said."""
+    """Names of the requested output tensors; all of them by default."""
     names = [name for name, _, _ in _OUTPUTS[task]]
     if not outputs:
         return names
@@ -127,7 +127,7 @@ def _texts(inputs: Any, rest: bytes) -> list[str]:
     sizes: list[Any] = shape if isinstance(shape, list) else []
     is_shape = 0 < len(sizes) < 9 and all(type(one) is int for one in sizes)
     if not texts or not is_shape or prod(sizes) != len(texts):
-        raise wrong("inputs[0].shape", f"one of {len(texts)} texts, at least 1", shape)
+        raise wrong("inputs[0].shape", f"a shape of {len(texts)} strings, at least 1", shape)
     return texts
 
 
@@ -135,20 +135,20 @@ def _flat(data: Any) -> list[str]:
     if isinstance(data, list) and data and all(isinstance(one, list) for one in data):
         data = [one for row in data for one in row]
     if not isinstance(data, list) or not all(isinstance(one, str) for one in data):
-        raise wrong("inputs[0].data", "a list of texts", data)
+        raise wrong("inputs[0].data", "a list of strings", data)
     return data
 
 
 def _decoded(content: bytes) -> list[str]:
-    """Texts, each after its length in four bytes, the lowest first."""
+    """Strings, each preceded by its length as four little-endian bytes."""
     texts, place = [], 0
     while place < len(content):
         end = place + 4 + int.from_bytes(content[place : place + 4], "little")
         if end > len(content):
-            raise wrong("inputs[0]", "texts in binary, each after its length", "one without an end")
+            raise wrong("inputs[0]", "strings, each preceded by its length", "a truncated one")
         try:
             texts.append(content[place + 4 : end].decode())
         except UnicodeDecodeError as error:
-            raise wrong(f"inputs[0][{len(texts)}]", "a text in UTF-8", str(error)) from None
+            raise wrong(f"inputs[0][{len(texts)}]", "a string in UTF-8", str(error)) from None
         place = end
     return texts

@@ -1,4 +1,4 @@
-"""The OpenAPI document of a server, made from its routes."""
+"""The OpenAPI document of a server, generated from its routes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from distil.serving import open_inference
 from distil.serving.protocols import Route
 
-# In text, but for OpenAI's address, which has an object.
+# "error" is a string, except on OpenAI's path, where it is an object.
 _ERROR = {
     "type": "object",
     "properties": {"error": {"type": ["string", "object"]}, "error_type": {"type": "string"}},
@@ -16,10 +16,10 @@ _ERROR = {
 }
 _MODEL = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
 _ERRORS = {
-    "400": "the body is not valid", "401": "no valid API key", "404": "no such model",
-    "408": "the body does not come", "413": "too large",
-    "422": "an input or an option is not valid", "429": "the queue is full",
-    "503": "the server is shutting down", "504": "not computed in time",
+    "400": "malformed body", "401": "missing or wrong API key", "404": "unknown model",
+    "408": "the body did not arrive in time", "413": "request too large",
+    "422": "invalid input or option", "429": "overloaded",
+    "503": "shutting down", "504": "deadline exceeded",
 }  # fmt: skip
 
 
@@ -28,17 +28,17 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in routes:
         paths[route.path] = {"post": _posted(route.summary, route.fields, more=route.more)}
-    summary = "labels of texts, or vectors, as Open Inference Protocol v2 has them"
+    summary = "classify or embed texts (Open Inference Protocol v2)"
     paths[open_inference.PATH] = {
         "parameters": [_MODEL], "post": _posted(summary, open_inference.FIELDS, more=False),
     }  # fmt: skip
     for path, summary in (
-        ("/health", "whether the process runs"), ("/ready", "whether it takes requests"),
-        ("/info", "models, versions and limits"), ("/metrics", "counters for Prometheus"),
-        ("/v1/models", "models, as OpenAI has them"), ("/v2", "the server"),
+        ("/health", "liveness"), ("/ready", "readiness"),
+        ("/info", "models, versions and limits"), ("/metrics", "Prometheus metrics"),
+        ("/v1/models", "list models (OpenAI)"), ("/v2", "server metadata"),
     ):  # fmt: skip
         paths[path] = {
-            "get": {"summary": summary, "responses": {"200": {"description": "the answer"}}}
+            "get": {"summary": summary, "responses": {"200": {"description": "success"}}}
         }
     return {
         "openapi": "3.1.0",
@@ -57,7 +57,7 @@ def _posted(summary: str, fields: Mapping[str, tuple[Any, bool]], *, more: bool)
     return {
         "summary": summary,
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-        "responses": {"200": {"description": "the answer"}} | _errors(),
+        "responses": {"200": {"description": "success"}} | _errors(),
     }
 
 

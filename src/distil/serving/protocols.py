@@ -1,11 +1,11 @@
-"""The protocols that are spoken: what a body means to a pipeline, and a result in a body.
+"""The protocols: what a request body asks of a pipeline, and how results are written back.
 
-- distil's own: every head, options and results as the pipelines have them.
+- distil's own: every head, with the options and results of its pipeline.
 - text-embeddings-inference's /embed and /predict (Hugging Face, Apache-2.0, its OpenAPI document).
 - OpenAI's /v1/embeddings.
 - Open Inference Protocol v2: see `distil.serving.open_inference`.
 
-A protocol is a table of `Route`s and knows nothing of HTTP.
+A protocol is a table of `Route`s and does not deal with HTTP.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from distil.errors import InputError, shown
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What a body asks for.
+    """A parsed request body.
 
     Attributes:
-        model: The name of the model; None for the first that does the task.
-        rows: As the pipeline takes them.
+        model: Name of the model; None takes the first that has the task.
+        rows: Inputs, as the pipeline takes them.
         options: Of the pipeline.
-        whole: Whether a text that would have to be cut is refused.
-        answer: Makes the body of the answer: of the model's name, the results, and the number of
+        whole: Whether a text that is too long is refused instead of truncated.
+        answer: Makes the response body from the model's name, the results and the number of
             tokens.
     """
 
@@ -41,22 +41,22 @@ class Call:
 
 
 def _problem(words: str, kind: str, status: int) -> Any:
-    """The body of an error, in distil's own form."""
+    """The body of an error in distil's own protocol."""
     return {"error": words, "error_type": kind}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """An address that is posted to.
+    """A path that takes POST requests.
 
     Attributes:
-        path: The address.
-        task: Of the models that answer there, by the name of their pipeline's task.
-        summary: What it does, in a line.
-        read: Makes a call of the body; raises an InputError.
-        fields: Of the body: name, type in JSON Schema, and whether it must be there.
-        more: Whether the body may have other fields.
-        problem: Makes the body of an error: of its words, its kind, and its status.
+        path: Of the URL.
+        task: Of the pipelines that answer here.
+        summary: What it does, in one line.
+        read: Parses the body; raises an InputError.
+        fields: Of the body: name, JSON Schema type, and whether it is required.
+        more: Whether other fields are allowed.
+        problem: Makes the body of an error from its message, kind and status.
     """
 
     path: str
@@ -68,10 +68,10 @@ class Route:
     problem: Callable[[str, str, int], Any] = _problem
 
     def call(self, body: Mapping[str, Any]) -> Call:
-        """What a body asks for.
+        """Parse a body.
 
         Raises:
-            InputError: It is not valid, or asks for what there is not.
+            InputError: It is invalid.
         """
         if not self.more:
             check_known(body, self.fields)
@@ -79,7 +79,7 @@ class Route:
 
 
 def _own(fields: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Call]:
-    """The reader of one of distil's own addresses."""
+    """The parser of one of distil's own paths."""
 
     def read(body: Mapping[str, Any]) -> Call:
         options = dict(body)
@@ -87,7 +87,7 @@ def _own(fields: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Call]:
         one = isinstance(inputs, str | Mapping)
         rows = [inputs] if one else inputs
         if not isinstance(rows, list) or not rows:
-            raise wrong("inputs", "a text, an object or a list of such", inputs)
+            raise wrong("inputs", "a string, an object, or a list of them", inputs)
         rows = [_row(row, number, fields) for number, row in enumerate(rows)]
 
         def answer(name: str, results: list[Any], tokens: int) -> Any:
@@ -103,11 +103,11 @@ def _row(row: Any, number: int, fields: tuple[str, ...]) -> Any:
         return row
     if isinstance(row, Mapping) and set(row) <= set(fields) and fields[0] in row:
         return row[fields[0]] if len(row) == 1 else dict(row)
-    raise wrong(f"inputs[{number}]", "a text, or an object of " + ", ".join(fields), row)
+    raise wrong(f"inputs[{number}]", "a string, or an object with " + ", ".join(fields), row)
 
 
 def _embed(body: Mapping[str, Any]) -> Call:
-    """text-embeddings-inference: {"inputs", "normalize", "truncate"} to a list of vectors."""
+    """text-embeddings-inference: {"inputs", "normalize", "truncate"}; gives a list of vectors."""
     cut = _flag(body, "truncate", default=False)
     return Call(
         model=None,
@@ -119,17 +119,17 @@ def _embed(body: Mapping[str, Any]) -> Call:
 
 
 def _predict(body: Mapping[str, Any]) -> Call:
-    """text-embeddings-inference: a text or a pair of texts to its labels, the best first."""
+    """text-embeddings-inference: a text or a pair of texts; gives its labels, the best first."""
     inputs = body.get("inputs")
     pair = isinstance(inputs, list) and len(inputs) == 2 and all(isinstance(x, str) for x in inputs)
     rows = [inputs] if isinstance(inputs, str) or pair else inputs
     if not isinstance(rows, list) or not rows:
-        raise wrong("inputs", "a text, a pair of texts, or a list of such", inputs)
+        raise wrong("inputs", "a string, a pair of strings, or a list of them", inputs)
     read = []
     for number, row in enumerate(rows):
         texts = [row] if isinstance(row, str) else row
         if not (isinstance(texts, list) and len(texts) in (1, 2)):
-            raise wrong(f"inputs[{number}]", "a text or a list of one or two", row)
+            raise wrong(f"inputs[{number}]", "a string, or a list of one or two", row)
         read.append(texts[0] if len(texts) == 1 else {"text": texts[0], "text_pair": texts[1]})
     alone = rows is not inputs
     raw, cut = (_flag(body, name, default=False) for name in ("raw_scores", "truncate"))
@@ -143,9 +143,9 @@ def _predict(body: Mapping[str, Any]) -> Call:
 
 
 def _openai(body: Mapping[str, Any]) -> Call:
-    """OpenAI: {"input", "model", "encoding_format"} to a list of embeddings.
+    """OpenAI: {"input", "model", "encoding_format"}; gives a list of embeddings.
 
-    "user" tells its users apart for OpenAI, and has no effect there either.
+    "user" is accepted and ignored: OpenAI uses it to monitor abuse only.
     """
     form = body.get("encoding_format", "float")
     if form not in ("float", "base64"):
@@ -182,14 +182,14 @@ _INPUTS = {"oneOf": [{"type": "string"}, {"type": "object"}, {"type": "array"}]}
 _OWN_FIELDS = {"inputs": (_INPUTS, True), "model": ({"type": "string"}, False)}
 _TEI_FIELDS = {"inputs": (_INPUTS, True), "truncate": ({"type": "boolean"}, False)}
 
-# Address, task, what a row may hold, and what it does.
+# Path, task, fields of a row, and what it does.
 _OWN = (
-    ("classify", "sequence-classification", ("text", "text_pair"), "labels of texts, or of pairs"),
-    ("tokens", "token-classification", ("text",), "labels of words: names, places, ..."),
-    ("answers", "question-answering", ("question", "context"), "answers from contexts"),
-    ("fill-mask", "masked-lm", ("text",), "words for masks"),
-    ("choices", "multiple-choice", ("prompt", "choices"), "which of several texts goes on"),
-    ("embed", "base", ("text",), "vectors of texts"),
+    ("classify", "sequence-classification", ("text", "text_pair"), "classify texts or pairs"),
+    ("tokens", "token-classification", ("text",), "tag words: names, places, ..."),
+    ("answers", "question-answering", ("question", "context"), "answer questions from contexts"),
+    ("fill-mask", "masked-lm", ("text",), "fill in masked words"),
+    ("choices", "multiple-choice", ("prompt", "choices"), "choose the best continuation"),
+    ("embed", "base", ("text",), "embed texts"),
 )
 ROUTES = (
     *(
@@ -198,7 +198,7 @@ ROUTES = (
         for name, task, fields, summary in _OWN
     ),
     Route(
-        path="/v1/embeddings", task="base", summary="vectors of texts, as OpenAI has them",
+        path="/v1/embeddings", task="base", summary="embed texts (OpenAI)",
         read=_openai,
         fields={"input": (_TEXTS, True), "model": ({"type": "string"}, False),
                 "encoding_format": ({"enum": ["float", "base64"]}, False),
@@ -206,13 +206,13 @@ ROUTES = (
         problem=_openai_problem,
     ),
     Route(
-        path="/embed", task="base", summary="vectors of texts, as text-embeddings-inference",
+        path="/embed", task="base", summary="embed texts (text-embeddings-inference)",
         read=_embed, fields=_TEI_FIELDS | {"normalize": ({"type": "boolean"}, False)},
         problem=_tei_problem,
     ),
     Route(
         path="/predict", task="sequence-classification",
-        summary="labels of texts, as text-embeddings-inference", read=_predict,
+        summary="classify texts or pairs (text-embeddings-inference)", read=_predict,
         fields=_TEI_FIELDS | {"raw_scores": ({"type": "boolean"}, False)},
         problem=_tei_problem,
     ),
@@ -220,15 +220,15 @@ ROUTES = (
 
 
 def check_known(body: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Refuse a field that would have no effect.
+    """Refuse fields that would have no effect.
 
     Raises:
-        InputError: There is one.
+        InputError: A field is unknown.
     """
     for name, value in body.items():
         if name not in names and value is not None:
             raise InputError(
-                "this field has no effect here", expected=", ".join(names), found=shown(name),
+                "unknown field", expected=", ".join(names), found=shown(name),
                 where=name, fix="leave it out",
             )  # fmt: skip
 
@@ -236,7 +236,7 @@ def check_known(body: Mapping[str, Any], names: Iterable[str]) -> None:
 def _texts(value: Any, where: str) -> list[str]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
-        raise wrong(where, "a text or a list of texts", value)
+        raise wrong(where, "a string or a list of strings", value)
     return texts
 
 
@@ -256,10 +256,10 @@ def _name(value: Any) -> str | None:
 
 
 def wrong(where: str, expected: str, found: Any) -> InputError:
-    """The error for a part of a body."""
-    return InputError(f"{where} is not valid", expected=expected, found=shown(found), where=where)
+    """The error for an invalid part of a body."""
+    return InputError(f"{where} is invalid", expected=expected, found=shown(found), where=where)
 
 
 def plain(result: Any) -> Any:
-    """A result as JSON has it: arrays as lists."""
+    """A result for JSON: arrays become lists."""
     return result.tolist() if isinstance(result, np.ndarray) else result

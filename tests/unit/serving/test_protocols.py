@@ -119,7 +119,7 @@ def test_shapes_that_are_not_those_of_the_texts(start, shape):
 @pytest.mark.parametrize(
     ("model", "more", "status", "words"),
     [
-        ("token-classification", {}, 404, "no form for the model's answers"),
+        ("token-classification", {}, 404, "does not cover this task"),
         (CLASSIFY, {"parameters": {"priority": 1}}, 422, "priority"),
         (CLASSIFY, {"parameters": [1]}, 422, "an object"),
         (CLASSIFY, {"outputs": [{"name": "embedding"}]}, 422, "label, score"),
@@ -137,8 +137,8 @@ def test_open_inference_that_is_refused(start, model, more, status, words):
     ("binary", "length", "words"),
     [
         (b"\x02\0\0\0it", 5, "not JSON"),
-        (b"\x03\0\0\0it", None, "without an end"),
-        (b"\x02\0\0", None, "without an end"),
+        (b"\x03\0\0\0it", None, "truncated"),
+        (b"\x02\0\0", None, "truncated"),
         (b"\x01\0\0\0\xff", None, "UTF-8"),
         (b"\x02\0\0\0it", 10_000, "too short"),
         (b"\x02\0\0\0it", "-1", "not a number"),
