@@ -32,8 +32,9 @@ from distil.common.config import DistilBertConfig
 from distil.common.labels import IGNORED
 from distil.common.measurement import Measurement
 from distil.common.outputs import QuestionAnsweringOutput
+from distil.common.rules import AMOUNT, COUNT, as_list, is_text
 from distil.common.tasks import Task, find_task
-from distil.errors import CheckpointWarning, InputError
+from distil.errors import CheckpointWarning, InputError, shown
 from distil.frameworks import FRAMEWORKS, Form, choose_form, part
 from distil.parity.judging import TOLERANCES, WITH_ATTENTION, Finding, Tolerances, judge
 from distil.storage.hub import split_options
@@ -174,17 +175,17 @@ def compare(
         FrameworkError: A framework is not installed.
         DistilError: The checkpoint cannot be loaded; see `distil.load`.
     """
-    if dtype not in TOLERANCES:
+    if not is_text(dtype) or dtype not in TOLERANCES:
         raise InputError(
             "cannot compare in this type",
-            expected=" or ".join(TOLERANCES), found=repr(dtype), where="dtype",
+            expected=" or ".join(TOLERANCES), found=shown(dtype), where="dtype",
         )  # fmt: skip
     tolerances = TOLERANCES[dtype]
     if tolerance is not None:
-        if not (isfinite(tolerance) and tolerance >= 0):
+        if not AMOUNT.holds(tolerance):
             raise InputError(
                 "impossible tolerance",
-                expected="a number, at least 0", found=tolerance, where="tolerance",
+                expected=AMOUNT.words, found=shown(tolerance), where="tolerance",
             )  # fmt: skip
         tolerances = Tolerances(output=tolerance, padding=tolerance, gradient=tolerance)
     texts = _chosen(TEXTS if texts is None else texts, rows)
@@ -288,11 +289,13 @@ def _labels_of_texts(config: DistilBertConfig, numbers: Array) -> Array:
 
 
 def _chosen(texts: Sequence[str], rows: int | None) -> list[str]:
-    if rows is not None and rows < 1:
-        raise InputError("nothing to compare", expected="at least 1", found=rows, where="rows")
-    if isinstance(texts, str):
-        raise InputError("texts must be a list", expected="[text, ...]", found="a string")
-    chosen = list(texts)[:rows]
+    if rows is not None and not COUNT.holds(rows):
+        raise InputError(
+            "impossible number of texts", expected=COUNT.words, found=shown(rows), where="rows"
+        )
+    chosen = as_list(texts, "texts")[:rows]
+    if not all(isinstance(text, str) for text in chosen):
+        raise InputError("not texts", expected="strings", found=shown(chosen), where="texts")
     if not any(text.strip() for text in chosen):
         raise InputError("nothing to compare", expected="at least one text", where="texts")
     return chosen
