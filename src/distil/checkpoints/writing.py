@@ -25,9 +25,8 @@ from types import MappingProxyType
 from distil.arrays import Array
 from distil.checkpoints.saving import Saving, dtype_of
 from distil.common.config import DistilBertConfig
-from distil.errors import CheckpointError, DistilError
 from distil.storage import pending
-from distil.storage.files import lock
+from distil.storage.files import lock, refusals
 from distil.storage.formats import FILE_KINDS, bytes_of
 from distil.storage.tensors import Checkpoint
 
@@ -83,28 +82,22 @@ def save_checkpoint(
     saving = Saving(folder, config, task, format, bytes_of(max_shard_size), own)
     wanted = dtype_of(dtype)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, array in weights:
-            saving.add(name, array, wanted)
-        saving.add_own(wanted)
-        saving.finish()
-        if verify is not None:
-            with saving.opened() as checkpoint:
-                verify(checkpoint)
-        # If two processes save at once, one would remove what the other has just put in place.
-        with lock(folder):
-            written = saving.switch(before_switch, write_config=write_config)
-            _remove_others(folder, written)
-            if write_config:
-                config.save_pretrained(folder)
-                pending.forget(folder)
-    except DistilError:
-        raise
-    except OSError as error:
-        raise CheckpointError(
-            "checkpoint cannot be saved", found=error, where=folder,
-            fix="make room, or choose another folder",
-        ) from error  # fmt: skip
+        with refusals("checkpoint cannot be saved", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, array in weights:
+                saving.add(name, array, wanted)
+            saving.add_own(wanted)
+            saving.finish()
+            if verify is not None:
+                with saving.opened() as checkpoint:
+                    verify(checkpoint)
+            # If two processes save at once, one would remove what the other has just put in place.
+            with lock(folder):
+                written = saving.switch(before_switch, write_config=write_config)
+                _remove_others(folder, written)
+                if write_config:
+                    config.save_pretrained(folder)
+                    pending.forget(folder)
     finally:
         saving.clean_up()
     return written

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distil.errors import CheckpointError, DistilError
-from distil.storage.files import lock, read_json, write_json
+from distil.errors import CheckpointError
+from distil.storage.files import lock, read_json, refusals, write_json
 
 RECORD = "export.json"
 
@@ -45,12 +45,14 @@ def types_there(target: Path, identity: Mapping[str, Any], dtype: str) -> Mappin
         return {}
     known: Mapping[str, Any] = read_json(target / RECORD) if RECORD in there else {}
     types = known.get("types")
-    if not isinstance(types, dict) or {name: known.get(name) for name in identity} != identity:
+    differing = [name for name in identity if known.get(name) != identity[name]]
+    if not isinstance(types, dict) or differing:
+        listed = ", ".join(there[:5]) + (", ..." if there[5:] else "")
         raise CheckpointError(
             "the folder holds something else",
             expected="a new or an empty folder, or an export of the same model in the same form",
-            found=", ".join(there[:5]) + (", ..." if there[5:] else ""), where=target,
-            fix="name another folder",
+            found=f"an export with another {', '.join(differing)}" if types else listed,
+            where=target, fix="name another folder",
         )  # fmt: skip
     if dtype in types:
         raise CheckpointError(
@@ -71,15 +73,9 @@ def scratch(target: Path) -> Iterator[Path]:
     near = next(one for one in target.absolute().parents if one.exists())
     temporary = near / f".{target.absolute().name}.{mark}.tmp"
     try:
-        temporary.mkdir()
-        yield temporary
-    except DistilError:
-        raise
-    except OSError as error:
-        raise CheckpointError(
-            "the export cannot be written", found=error, where=target,
-            fix="make room, or choose another folder",
-        ) from error  # fmt: skip
+        with refusals("the export cannot be written", target):
+            temporary.mkdir()
+            yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -164,20 +164,31 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     temporary = path.parent / f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except DistilError:
-        raise
-    except OSError as error:
-        raise CheckpointError(
-            f"{path.name} cannot be saved", found=error, where=path.parent,
-            fix="make room, or choose another folder",
-        ) from error  # fmt: skip
+        with refusals(f"{path.name} cannot be saved", path.parent):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     finally:
         remove(temporary)
     _sync_folder(path.parent)
+
+
+@contextmanager
+def refusals(problem: str, where: Path) -> Iterator[None]:
+    """Report as `problem` whatever the system refuses while the block writes to `where`.
+
+    Raises:
+        CheckpointError: The system refuses to write: no room, or no right.
+    """
+    try:
+        yield
+    except DistilError:  # those of the hub are OSErrors, too
+        raise
+    except OSError as error:
+        raise CheckpointError(
+            problem, found=error, where=where, fix="make room, or choose another folder"
+        ) from error
 
 
 def remove(path: Path) -> None:
