@@ -11,8 +11,11 @@ import torch
 
 import distil
 from distil.checkpoints.located import locate
+from distil.checkpoints.sentence_files import write_encoding
+from distil.cli import export as command
 from distil.cli import main
 from distil.common.config_rules import ACTIVATIONS
+from distil.common.sentences import SentenceEncoding
 from distil.errors import (
     CheckpointError,
     ExportError,
@@ -26,7 +29,8 @@ from distil.exporting.folder import digest
 from distil.exporting.forms import FORMS
 from distil.exporting.source import make_source
 from distil.optimization import calibration_of
-from support.exports import EVERY_TASK, Case, outputs, saved, written
+from support.exports import EVERY_TASK, Case, cut_in_half, outputs, saved, written
+from support.folders import make_folder
 from support.models import CONFIGS, batch_for, build, config_for, spread
 
 pytestmark = [pytest.mark.pt, pytest.mark.openvino, pytest.mark.onnxruntime]
@@ -117,7 +121,11 @@ def test_what_was_found_is_kept(bundled):
     record = json.loads((folder / "export.json").read_text())
     assert record["inputs"]["input_ids"] == ["batch_size", "sequence_length"]
     weights = Path(distil.__file__).parent / "bundled/sst2-small/model.safetensors"
-    assert record["source"] == {weights.name: digest(weights)}
+    assert record["source"][weights.name] == digest(weights)
+    assert record["source"].keys() == {
+        "model.safetensors", "config.json", "vocab.txt", "tokenizer.json",
+        "tokenizer_config.json", "special_tokens_map.json",
+    }  # fmt: skip
     assert record["types"].keys() == {"float32", "int8"}
     for entry in record["types"].values():
         [(name, file)] = entry["files"].items()
@@ -168,15 +176,6 @@ def test_int8_of_masked_lm(tmp_path):
 # What goes wrong.
 
 
-def cut_in_half(write):
-    def cut(source, folder, dtype):
-        path = write(source, folder, dtype)
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        return path
-
-    return cut
-
-
 def slightly_wrong(write):
     """One bias of the classifier is off by a hundredth."""
 
@@ -193,6 +192,17 @@ def slightly_wrong(write):
     return wrong
 
 
+def for_a_newer_runtime(write):
+    def newer(source, folder, dtype):
+        path = write(source, folder, dtype)
+        model = onnx.load(path)
+        model.ir_version = 99
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    return newer
+
+
 def interrupted(write):
     def stop(source, folder, dtype):
         write(source, folder, dtype)
@@ -203,6 +213,7 @@ def interrupted(write):
 
 @pytest.mark.parametrize(("attack", "error", "message"), [
     (cut_in_half, ExportError, "onnxruntime cannot run the export, and nothing of it is left"),
+    (for_a_newer_runtime, ExportError, "Unsupported model IR version: 99"),
     (slightly_wrong, ExportError, "does not give what the plain model gives, and nothing"),
     (interrupted, KeyboardInterrupt, None),
 ])  # fmt: skip
@@ -215,6 +226,15 @@ def test_what_falls_short_is_not_left(tmp_path, monkeypatch, attack, error, mess
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     if attack is slightly_wrong:
         assert caught.value.exported.proof.findings[0].difference == pytest.approx(0.01, rel=1e-2)
+
+
+def test_an_ir_that_was_cut_short_is_not_left(tmp_path, monkeypatch):
+    saved(tmp_path / "model", "sequence-classification")
+    module = FORMS["openvino"].module
+    monkeypatch.setattr(module, "write", cut_in_half(module.write))
+    with pytest.raises(ExportError, match="openvino cannot run the export"):
+        distil.export(tmp_path / "model", tmp_path / "export", "openvino")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_no_folder_is_made_for_what_falls_short(tmp_path, monkeypatch):
@@ -345,6 +365,21 @@ def test_what_int8_admits(name, typical, labels, holds):
     assert finding.holds(comparing.LIMITS["int8"]) is holds
 
 
+@pytest.mark.parametrize(("found", "column"), [
+    ({"largest": 1.0}, "relative"), ({"typical": 0.5}, "mean"), ({"labels": 0.5}, "labels"),
+    ({"typical": float("nan")}, "mean"), ({}, None),
+])  # fmt: skip
+def test_what_is_beyond_its_limit_is_marked(found, column):
+    columns = ("batch", "rows", "difference", "relative", "mean", "labels", "seconds")
+    within = {"largest": 0.0, "typical": 0.0, "labels": 1.0}
+    finding = comparing.Finding(
+        name="texts", rows=1, difference=9.0, seconds=0.0, **{**within, **found}
+    )
+    excesses = finding.excesses(comparing.LIMITS["float32"])
+    cells = zip(columns, command._row(finding, excesses), strict=True)
+    assert [name for name, cell in cells if getattr(cell, "style", "")] == [column] * bool(found)
+
+
 def test_a_folder_that_holds_something_else(tmp_path):
     saved(tmp_path / "model", "sequence-classification")
     model, folder = tmp_path / "model", tmp_path / "export"
@@ -366,6 +401,34 @@ def test_a_folder_that_holds_something_else(tmp_path):
     saved(tmp_path / "another", "sequence-classification", n_layers=1)
     with pytest.raises(CheckpointError, match="the folder holds something else"):
         distil.export(tmp_path / "another", folder, dtype="float16", check=False)
+
+
+@pytest.mark.parametrize(("file", "change"), [
+    ("config.json", ('"gelu"', '"relu"')), ("vocab.txt", ("the", "thy")),
+])  # fmt: skip
+def test_the_same_weights_with_other_files_are_another_model(tmp_path, file, change):
+    model, folder = tmp_path / "model", tmp_path / "export"
+    model.mkdir()
+    make_folder(model, "sequence-classification")
+    distil.export(model, folder, check=False)
+    path = model / file
+    before = path.read_text()
+    path.write_text(before.replace(*change))
+    assert path.read_text() != before
+    with pytest.raises(CheckpointError, match="an export with another source"):
+        distil.export(model, folder, dtype="float16", check=False)
+    path.write_text(before)
+    distil.export(model, folder, dtype="float16", check=False)
+
+
+def test_sentence_embeddings_of_another_length_are_another_model(tmp_path):
+    model, folder = tmp_path / "model", tmp_path / "export"
+    saved(model, "base")
+    write_encoding(model, SentenceEncoding(normalize=False), dim=32)
+    distil.export(model, folder, task="sentence-embeddings", check=False)
+    write_encoding(model, SentenceEncoding(normalize=True), dim=32)
+    with pytest.raises(CheckpointError, match="an export with another encoding"):
+        distil.export(model, folder, dtype="float16", task="sentence-embeddings", check=False)
 
 
 def test_a_head_made_new_is_refused(tmp_path):

@@ -30,6 +30,19 @@ def written(checkpoint, folder, form, dtype="float32", *, task=None, pooling=Non
         return FORMS[form].module.open_runtime(FORMS[form].module.write(source, folder, dtype))
 
 
+def cut_in_half(write):
+    """A form's `write`, the largest of whose files then loses its second half."""
+
+    def cut(source, folder, dtype):
+        path = write(source, folder, dtype)
+        files = [one for one in folder.rglob("*") if one.is_file()]
+        largest = max(files, key=lambda one: one.stat().st_size)
+        largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
+        return path
+
+    return cut
+
+
 def outputs(model, batch):
     """What a model of PyTorch gives, as arrays."""
     import torch

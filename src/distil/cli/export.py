@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ Forms:
   pt2         a program of torch.export (float32, float16)
   savedmodel  TensorFlow Serving (float32, float16)
   litert      LiteRT, once TensorFlow Lite (float32, float16, int8)
-  executorch  ExecuTorch with XNNPACK (float32)
+  executorch  ExecuTorch with XNNPACK (float32, int8)
   web         a page for any static host, which runs the model in the browser,
               offline too (float32, float16, int8)
 
@@ -141,15 +142,7 @@ def _print(exported: Any) -> None:
         _output.print_line("Nothing was proven.", UNSURE)
         return
     columns = ("batch", "rows", "difference", "relative", "mean", "labels", "seconds")
-    rows = [
-        (
-            one.name, f"{one.rows:,}", f"{one.difference:.1e}",
-            _output.text(f"{one.largest:.1e}", "" if one.holds(proof.limits) else BAD),
-            f"{one.typical:.1e}", None if one.labels is None else f"{one.labels:.2%}",
-            f"{one.seconds:.3f}",
-        )
-        for one in proof.findings
-    ]  # fmt: skip
+    rows = [_row(one, one.excesses(proof.limits)) for one in proof.findings]
     _output.print_table(columns, rows, right=columns[1:])
     _output.print_line()
     if proof.holds:
@@ -157,3 +150,18 @@ def _print(exported: Any) -> None:
             f"Proven: {proof.runtime} gives what the plain model gives in float64.", GOOD
         )
     _output.print_line(f"written in {exported.seconds:.1f} s", FAINT)
+
+
+def _row(finding: Any, excesses: Sequence[str]) -> tuple[Any, ...]:
+    """A line of the proof's table, with what is beyond its limit in red."""
+    labels = "" if finding.labels is None else f"{finding.labels:.2%}"
+    judged = {
+        "largest": f"{finding.largest:.1e}", "typical": f"{finding.typical:.1e}", "labels": labels,
+    }  # fmt: skip
+    marked = (
+        _output.text(value, BAD if name in excesses else "") for name, value in judged.items()
+    )
+    return (
+        finding.name, f"{finding.rows:,}", f"{finding.difference:.1e}", *marked,
+        f"{finding.seconds:.3f}",
+    )  # fmt: skip

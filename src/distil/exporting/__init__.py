@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ import numpy as np
 
 from distil import api
 from distil.benchmarking.workers import WorkerError
-from distil.checkpoints.beside import Beside
-from distil.checkpoints.located import locate
+from distil.checkpoints.beside import Beside, tokenizer_files
+from distil.checkpoints.located import Located, locate
 from distil.common.config import FILE_NAME
 from distil.common.inference.calibration import sample_texts
 from distil.common.rules import as_list
@@ -156,8 +156,14 @@ def _identity(source: Source, form: Form, dtype: str) -> dict[str, Any]:
         "pooling": source.pooling,
         "inputs": dict.fromkeys(INPUTS, axes),
         "outputs": {name: list(axes) for name, axes in source.outputs.items()},
-        "source": {path.name: digest(path) for path in source.found.checkpoint.files},
+        "encoding": None if source.encoding is None else asdict(source.encoding),
+        "source": {path.name: digest(path) for path in _files(source.found)},
     } | ({"dtype": dtype} if form.alone else {})
+
+
+def _files(found: Located) -> list[Path]:
+    """The files of a checkpoint that an export is made of."""
+    return [*found.checkpoint.files, found.folder / FILE_NAME, *tokenizer_files(found.folder)]
 
 
 def _sequences(source: Source, texts: Sequence[str] | None) -> list[Any]:

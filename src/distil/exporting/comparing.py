@@ -88,15 +88,19 @@ class Finding:
     labels: float | None
     seconds: float
 
+    def excesses(self, limits: Limits) -> Sequence[str]:
+        """Which of "largest", "typical" and "labels" are beyond their limits, or not a number."""
+        of_texts = self.name == TEXTS
+        within = {
+            "largest": self.largest <= limits.largest,
+            "typical": self.typical <= (limits.typical if of_texts else limits.pieces),
+            "labels": not of_texts or self.labels is None or self.labels >= limits.labels,
+        }
+        return [name for name, holds in within.items() if not holds]
+
     def holds(self, limits: Limits) -> bool:
-        """Whether it is within limits; never if it is not a number."""
-        if self.name != TEXTS:
-            return self.largest <= limits.largest and self.typical <= limits.pieces
-        return (
-            self.largest <= limits.largest
-            and self.typical <= limits.typical
-            and (self.labels is None or self.labels >= limits.labels)
-        )
+        """Whether all of it is within limits."""
+        return not self.excesses(limits)
 
 
 def batches(source: Source, texts: Sequence[Any]) -> Iterator[Batch]:
