@@ -170,6 +170,19 @@ def test_a_host_without_the_model_is_named(tmp_path):
         assert "404" in problem
 
 
+def test_a_model_that_was_cut_short_is_named_and_not_kept(tmp_path):
+    _, site = exported(tmp_path, "sequence-classification")
+    page = json.loads((site / "page.json").read_text())
+    model = site / page["model"]
+    whole = model.read_bytes()
+    model.write_bytes(whole[: len(whole) // 2])
+    with opened(site) as step:
+        problem = step("open", "")["problem"]
+        assert f"{page['model']} is damaged: {len(whole) // 2} bytes instead of" in problem
+        model.write_bytes(whole)
+        assert step("open", "")["problem"] is None
+
+
 def test_a_narrow_screen_needs_no_scrolling_sideways(tmp_path):
     _, site = exported(tmp_path, "question-answering")
     with opened(site) as step:

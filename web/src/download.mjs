@@ -17,10 +17,11 @@ export async function openStore(version) {
  * @param {string} path beside this file
  * @param {string} version of the page
  * @param {Cache | null} store
+ * @param {number | null} size of the file in bytes, if it is known
  * @param {(bytes: number) => void} tell called with the bytes of each part that has come
  * @returns {Promise<{bytes: Uint8Array<ArrayBuffer>, isKept: boolean}>} unpacked, if its name ends in .gz
  */
-export async function download(path, version, store, tell) {
+export async function download(path, version, store, size, tell) {
   const url = new URL(path, import.meta.url).href;
   const known = await store?.match(url);
   // The service worker of an older version must not answer.
@@ -37,6 +38,10 @@ export async function download(path, version, store, tell) {
     tell(value.length);
   }
   const blob = new Blob(parts);
+  // Kept as it is, it would come back at every visit, even when the host has been mended.
+  if (size !== null && blob.size !== size) {
+    throw new Error(`${path} is damaged: ${blob.size} bytes instead of ${size}. Export the page again.`);
+  }
   let isKept = Boolean(known);
   if (store && !known) {
     // A store that is full only means that the page will not work offline.

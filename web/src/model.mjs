@@ -52,8 +52,10 @@ export class Model {
   static async load(page, wishes, tell) {
     const store = await openStore(page.version);
     let loaded = 0, keptAll = true;
-    const fetched = async (/** @type {string} */ path, /** @type {number} */ total) => {
-      const { bytes, isKept } = await download(path, page.version, store, (count) => {
+    const fetched = async (
+      /** @type {string} */ path, /** @type {number} */ total, /** @type {number | null} */ size = null,
+    ) => {
+      const { bytes, isKept } = await download(path, page.version, store, size, (count) => {
         loaded += count;
         tell({ loaded, total: Math.max(loaded, total) });
       });
@@ -66,7 +68,7 @@ export class Model {
     const start = async (/** @type {"webgpu" | "wasm"} */ device) => {
       const { module, binary, bytes } = page.runtimes[device];
       const total = page.bytes + bytes;
-      const graph = await fetched(page.model, total);
+      const graph = await fetched(page.model, total, page.bytes);
       const wasm = await fetched(binary, total);
       const threads = device === "wasm" ? wishes.threads ?? possibleThreads() : 1;
       const ort = await import(module);
