@@ -7,7 +7,9 @@ import pytest
 
 import distil
 from distil.cli import main
-from support.exports import Case, saved
+from distil.errors import ExportError
+from distil.exporting.forms import FORMS
+from support.exports import Case, cut_in_half, saved, written
 from support.models import ALL_TASKS
 
 pytest.importorskip("ai_edge_litert")
@@ -48,6 +50,31 @@ def test_executorch(tmp_path, task):
     case.check(case.export(tmp_path / "export", "executorch")(**case.batch))
 
 
+def test_executorch_in_int8(tmp_path):
+    case = Case(tmp_path / "model", "sequence-classification")
+    found = case.export(tmp_path / "export", "executorch", "int8")(**case.batch)
+    case.check(found, rtol=0.3, atol=0.3)
+    assert not np.allclose(found["logits"], case.expected["logits"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("litert", "tflite"), ("executorch", "pte")])
+def test_int8_stores_embeddings_in_bytes(tmp_path, form, suffix):
+    saved(tmp_path / "model", "sequence-classification", vocab_size=20_000)
+    written(tmp_path / "model", tmp_path / "export", form, "int8")
+    file = tmp_path / "export" / f"model_quantized.{suffix}"
+    assert file.stat().st_size < 20_000 * (32 + 4) + 200_000
+
+
+@pytest.mark.parametrize("form", ["litert", "executorch"])
+def test_a_file_cut_in_half_is_not_left(tmp_path, form, monkeypatch):
+    saved(tmp_path / "model", "sequence-classification")
+    module = FORMS[form].module
+    monkeypatch.setattr(module, "write", cut_in_half(module.write))
+    with pytest.raises(ExportError, match="cannot run the export, and nothing of it is left"):
+        distil.export(tmp_path / "model", tmp_path / "export", form)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 @pytest.mark.parametrize("form", ["litert", "executorch"])
 def test_the_command(tmp_path, form, capsys):
     saved(tmp_path / "model", "sequence-classification")
@@ -57,8 +84,7 @@ def test_the_command(tmp_path, form, capsys):
     assert (found["proven"], found["form"]) == (True, form)
 
 
-def test_int8_of_litert_is_not_calibrated(tmp_path):
+@pytest.mark.parametrize("form", ["litert", "executorch"])
+def test_int8_that_is_not_calibrated(tmp_path, form):
     with pytest.raises(distil.InputError, match="calibration would not be used"):
-        distil.export(
-            "sst2-small", tmp_path / "export", "litert", dtype="int8", calibration=["a text"]
-        )
+        distil.export("sst2-small", tmp_path / "export", form, dtype="int8", calibration=["a text"])

@@ -35,6 +35,7 @@ ARGUMENTS = {
     "device": "pt: likewise",
     "ranges": "pt: for int8, which TensorFlow does not have",
     "most_rows": "pt: for ExecuTorch, which plans its memory",
+    "quantize": "pt: for ExecuTorch; LiteRT's quantizer takes a file",
     "unused": "pt: DistributedDataParallel waits for gradients of all weights",
 }
 

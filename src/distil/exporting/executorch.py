@@ -1,12 +1,15 @@
 """ExecuTorch: one .pte for phones and small devices, computed by XNNPACK.
 
 Its memory is planned when it is written, for so many rows of the model's length at the most.
+In int8 matrices are stored in bytes, and what they are multiplied with is laid over bytes anew in
+each call, so that nothing is calibrated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from distil.arrays import Array
 from distil.exporting.forms import STEMS
@@ -18,15 +21,19 @@ _NAMES = "output_names"  # a method besides "forward", which gives these with sp
 
 
 def write(source: Source, folder: Path, dtype: str) -> Path:
-    """Write model.pte; gives the file."""
+    """Write model.pte, with the type in its name; gives the file."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import (  # noqa: PLC0415
         XnnpackPartitioner,
     )
     from executorch.exir import to_edge_transform_and_lower  # noqa: PLC0415
 
-    program = part("pt", "inference.exported").traced(
-        source.model("pt", dtype), source.encoding, most_rows=_MOST_ROWS
-    )
+    exported, model = part("pt", "inference.exported"), source.model("pt")
+    if dtype == "int8":  # the quantizer leaves the operator that looks them up as it is
+        exported.store_embeddings_in_bytes(model)
+    program = exported.traced(
+        model, source.encoding, most_rows=_MOST_ROWS,
+        quantize=_in_bytes if dtype == "int8" else None,
+    )  # fmt: skip
     lowered = to_edge_transform_and_lower(
         program, partitioner=[XnnpackPartitioner()],
         constant_methods={_NAMES: " ".join(source.outputs)},
@@ -34,6 +41,23 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
     path = folder / f"{STEMS[dtype]}.pte"
     path.write_bytes(lowered.to_executorch().buffer)
     return path
+
+
+def _in_bytes(module: Any, example: tuple[Any, ...]) -> Any:
+    """A graph whose linear layers XNNPACK computes in bytes."""
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (  # noqa: PLC0415
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import (  # noqa: PLC0415 - for int8 alone
+        convert_pt2e,
+        prepare_pt2e,
+    )
+
+    options = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
+    prepared = prepare_pt2e(module, XNNPACKQuantizer().set_global(options))
+    prepared(*example)  # shows it the weights
+    return convert_pt2e(prepared)
 
 
 class ExecuTorch:

@@ -150,8 +150,8 @@ FORMS: Mapping[str, Form] = {
         Form(
             name="executorch",
             title="ExecuTorch",
-            dtypes=("float32",),
-            packages=("torch", "executorch"),
+            dtypes=("float32", "int8"),
+            packages=("torch", "executorch", "torchao"),
             runtime="executorch",
             extra="executorch",
             framework="pt",

@@ -22,7 +22,10 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
     """Write model.tflite, with the type in its name; gives the file."""
     import tensorflow as tf  # noqa: PLC0415 - its runtime needs none of it
 
-    module = part("tf", "inference.exported").frozen(source.model("tf"), source.encoding)
+    exported, model = part("tf", "inference.exported"), source.model("tf")
+    if dtype == "int8":  # the quantizer leaves the operator that looks them up as it is
+        exported.store_embeddings_in_bytes(model)
+    module = exported.frozen(model, source.encoding)
     with TemporaryDirectory() as saved:  # of a function alone, names are lost
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         serve = module.serve.get_concrete_function()

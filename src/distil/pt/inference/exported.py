@@ -5,11 +5,17 @@ The twin of this file is `distil.tf.inference.exported`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from distil.common.inference.quantization import quantized
 from distil.common.sentences import SentenceEncoding
 from distil.common.tasks import TASKS
+from distil.pt.encoder import Embeddings
 from distil.pt.model import DistilBertPreTrainedModel
 
 
@@ -49,11 +55,39 @@ class ExportedModel(nn.Module):
         return vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
 
 
+class ByteTable(nn.Module):
+    """Embeddings in bytes, with one factor for each row.
+
+    Args:
+        table: The layer whose place it takes.
+    """
+
+    def __init__(self, table: nn.Embedding) -> None:
+        super().__init__()
+        values, factors = quantized(table.weight.detach().numpy())
+        self.register_buffer("values", torch.from_numpy(values))
+        self.register_buffer("factors", torch.from_numpy(factors))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Ids of any shape to embeddings, with an axis more."""
+        rows, factors = (functional.embedding(ids, one) for one in (self.values, self.factors))
+        return rows.to(factors.dtype) * factors
+
+
+def store_embeddings_in_bytes(model: DistilBertPreTrainedModel) -> None:
+    """Replace a model's tables of embeddings; a projection tied to one keeps its matrix."""
+    for module in list(model.modules()):
+        if isinstance(module, Embeddings):
+            module.word_embeddings = ByteTable(module.word_embeddings)
+            module.position_embeddings = ByteTable(module.position_embeddings)
+
+
 def traced(
     model: DistilBertPreTrainedModel,
     encoding: SentenceEncoding | None,
     *,
     most_rows: int | None = None,
+    quantize: Callable[[nn.Module, tuple[Tensor, Tensor]], nn.Module] | None = None,
 ) -> torch.export.ExportedProgram:
     """A model as a graph that takes batches of any size.
 
@@ -61,6 +95,7 @@ def traced(
         model: See `ExportedModel`.
         encoding: Likewise.
         most_rows: The most rows, where a runtime plans its memory by them.
+        quantize: Makes another module of the graph and an example of its inputs.
     """
     dim = torch.export.Dim
     rows = dim("batch_size", min=1, max=most_rows)
@@ -74,7 +109,7 @@ def traced(
     size = (2, 3, 5) if has_choices else (2, 5)
     example = torch.ones(size, dtype=torch.int64), torch.ones(size, dtype=torch.int64)
     shapes = {"input_ids": axes, "attention_mask": axes}
+    export = partial(torch.export.export, args=example, dynamic_shapes=shapes, strict=False)
     with torch.no_grad():
-        return torch.export.export(
-            ExportedModel(model, encoding).eval(), example, dynamic_shapes=shapes, strict=False
-        )
+        program = export(ExportedModel(model, encoding).eval())
+        return program if quantize is None else export(quantize(program.module(), example))

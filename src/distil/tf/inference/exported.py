@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from distil.common.inference.quantization import quantized
 from distil.common.sentences import SentenceEncoding
 from distil.common.tasks import TASKS
+from distil.tf.encoder import Embeddings
 from distil.tf.model import TFDistilBertPreTrainedModel
 
 
@@ -54,6 +57,33 @@ class ExportedModel(tf.Module):
         if not self.encoding.normalize:
             return vectors
         return vectors / tf.maximum(tf.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+class ByteTable:
+    """Embeddings in bytes, with one factor for each row.
+
+    Args:
+        table: The layer whose place it takes.
+    """
+
+    def __init__(self, table: keras.layers.Embedding) -> None:
+        self.embeddings = table.embeddings  # what a projection that is tied to it reads
+        self.values, self.factors = map(tf.constant, quantized(table.embeddings.numpy()))
+
+    def call(self, ids: tf.Tensor) -> tf.Tensor:
+        """Ids of any shape to embeddings, with an axis more."""
+        rows, factors = (tf.gather(one, ids) for one in (self.values, self.factors))
+        return tf.cast(rows, factors.dtype) * factors
+
+    __call__ = call
+
+
+def store_embeddings_in_bytes(model: TFDistilBertPreTrainedModel) -> None:
+    """Replace a model's tables of embeddings; a projection tied to one keeps its matrix."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, Embeddings):
+            layer.word_embeddings = ByteTable(layer.word_embeddings)
+            layer.position_embeddings = ByteTable(layer.position_embeddings)
 
 
 def traced(model: TFDistilBertPreTrainedModel, encoding: SentenceEncoding | None) -> Any:
