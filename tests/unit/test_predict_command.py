@@ -313,7 +313,7 @@ class TestCommand:
             "--file questions.jsonl --text-column question --context-column context"
         )
         assert status == 2
-        assert "nothing is read from such a column" in err
+        assert "reads no such field" in err
 
     def test_json_lines_from_stdin(self, run):
         status, out, _ = run("--format jsonl --json", stdin=b'"it is"\n')

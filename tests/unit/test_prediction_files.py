@@ -174,7 +174,7 @@ class TestWhatIsWritten:
         np.testing.assert_array_equal(np.stack(read()["embedding"].to_pylist()), vectors)
         assert read().schema.field("embedding").type == pa.list_(pa.float32())
         features = FeatureExtractionPipeline(FakeModel("base"), make_tokenizer())
-        with pytest.raises(InputError, match="too many for a table"):
+        with pytest.raises(InputError, match="cannot be written to a table"):
             write("in.txt", "other", by=features, columns={})
 
     def test_a_bad_row_is_a_row_with_an_error(self):
@@ -198,7 +198,7 @@ class TestWhatIsWritten:
         pq.write_table(rows(3), "in.parquet")
         model = FakeModel(CLASSIFY, given=lambda ids: [[0, np.nan, 0]] * len(ids))
         found = write(by=PIPELINES[CLASSIFY](model, make_tokenizer()))
-        with pytest.raises(InputError, match="not one row has a result"):
+        with pytest.raises(InputError, match="no row could be predicted"):
             found.sound()
         assert read()["error"].to_pylist() == ["the model's scores are not finite"] * 3
         assert read()["score"].null_count == 3
@@ -410,7 +410,7 @@ class TestNothingIsMixed:
     )
     def test_other_options(self, options, words):
         before = contents()
-        with pytest.raises(InputError, match="results of something else") as said:
+        with pytest.raises(InputError, match="results of another job") as said:
             write(**options)
         assert words in str(said.value)
         assert contents() == before
@@ -434,7 +434,7 @@ class TestNothingIsMixed:
     def test_a_folder_of_something_else(self):
         Path("mine").mkdir()
         Path("mine/thesis.txt").write_text("precious")
-        with pytest.raises(InputError, match="holds something else"):
+        with pytest.raises(InputError, match="output folder is not empty"):
             write(output="mine")
         assert contents("mine") == {"thesis.txt": b"precious"}
 
@@ -495,7 +495,7 @@ class TestNothingIsMixed:
 class TestInputs:
     def test_a_name_that_is_taken(self):
         pq.write_table(rows(3).append_column("label", pa.array([1, 2, 3])), "in.parquet")
-        with pytest.raises(InputError, match=r"name already[\s\S]*label[\s\S]*prefix"):
+        with pytest.raises(InputError, match=r"already has a column[\s\S]*label[\s\S]*prefix"):
             write()
         assert not Path("out").exists()
         write(prefix="p_")
@@ -505,13 +505,13 @@ class TestInputs:
         ("files", "given", "words"),
         [
             ({"a.csv": "review\nit\n", "b.csv": "text\nit\n"}, ".", "different columns"),
-            ({"a.csv": "review\nit\n", "b.txt": "it\n"}, ".", "several formats"),
-            ({"a.csv": "review\nit\n", "README": "it\n"}, ".", "none of rows"),
+            ({"a.csv": "review\nit\n", "b.txt": "it\n"}, ".", "different formats"),
+            ({"a.csv": "review\nit\n", "README": "it\n"}, ".", "is not data"),
             ({"a.csv": "id,text\n1,it\n"}, ".", "no such column"),
-            ({}, ".", "there are no files"),
-            ({}, "*.csv", "there are no files"),
+            ({}, ".", "no files found"),
+            ({}, "*.csv", "no files found"),
             ({}, "a.csv", "cannot be read"),
-            ({}, "-", "rows that come once"),
+            ({}, "-", "standard input and pipes"),
             ({"a.parquet": "no parquet"}, ".", "cannot be read"),
         ],
     )
@@ -543,7 +543,7 @@ class TestInputs:
         [
             ({"part_rows": 0}, r"not a possible number[\s\S]*part_rows"),
             ({"part_rows": True}, r"not a possible number[\s\S]*part_rows"),
-            ({"columns": {"context": "review"}}, "nothing is read from such a column"),
+            ({"columns": {"context": "review"}}, "reads no such field"),
             ({"for_all": {"context": "it"}}, "has no context"),
         ],
     )
@@ -561,7 +561,7 @@ class TestInputs:
         assert not Path("out").exists()
 
     def test_a_device_is_no_file(self):
-        with pytest.raises(InputError, match="rows that come once"):
+        with pytest.raises(InputError, match="standard input and pipes"):
             write(os.devnull)
 
 
@@ -594,14 +594,14 @@ class TestFunctionAndCommand:
 
     def test_not_one_result(self):
         pq.write_table(pa.table({"review": [" ", None]}), "blank.parquet")
-        with pytest.raises(InputError, match="not one row has a result"):
+        with pytest.raises(InputError, match="no row could be predicted"):
             distil.predict("model", file="blank.parquet", output="out")
 
     @pytest.mark.parametrize("options", [{"file": "in.parquet"}, {"output": "out"}])
     def test_files_go_into_folders(self, options):
-        with pytest.raises(InputError, match="files go into a folder"):
+        with pytest.raises(InputError, match="file and output go together"):
             distil.predict("model", **options)
-        with pytest.raises(InputError, match="files go into a folder"):
+        with pytest.raises(InputError, match="file and output go together"):
             distil.predict("model", "a text", file="in.parquet", output="out")
 
     def run(self, line):

@@ -63,7 +63,7 @@ class TestPredictor:
     def test_what_cannot_be_meant(self, fake):
         with pytest.raises(InputError, match="no such column"):
             Predictor("model")(pa.table({"review": ["it"]}))
-        with pytest.raises(InputError, match="name already"):
+        with pytest.raises(InputError, match="already has a column"):
             Predictor("model")(pa.table({"text": ["it"], "label": [1]}))
         with pytest.raises(InputError, match="nothing is read"):
             Predictor("model", columns={"context": "review"})

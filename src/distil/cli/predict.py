@@ -1,4 +1,4 @@
-"""`distil predict`: what a model says about texts."""
+"""`distil predict`: predictions for texts and files."""
 
 from __future__ import annotations
 
@@ -21,27 +21,25 @@ Load a model and print its predictions for texts: labels, named entities,
 answers, words for [MASK], choices or, for a model without a head, sentence
 embeddings and their similarities.
 
-Without NAME, the sentiment model that comes with the package is used.  The first
-argument is taken as a name if it could be a folder or a name on the hub, and as a
-text otherwise.  With a text that could be a name, such as a single word, name the
-model with --model.
+Without NAME, the bundled sentiment model is used.  The first argument is taken
+as a model if it could be a folder or a hub name, and as a text otherwise.  If
+your text could be a name, as a single word could, name the model with --model.
 
-Texts come from the command line, from a file or else from standard input: one
-text a line (blank lines are ignored), .jsonl (strings, or objects with named
-fields), .csv or .tsv (with column names in the first row), .parquet, or SQuAD's
-.json; all but .parquet also as .gz.  Rows are read as they are needed, so a file
-may be of any length.  With --output FILE every result is written at once, as a line of
-JSON with the number of its row (the first one is 1, in every format), and stays
-written if a later row fails.
+Texts come from the command line, from a file, or from standard input: one text
+per line (blank lines are ignored), .jsonl (strings, or objects with named
+fields), .csv or .tsv (with a header row), .parquet, or SQuAD's .json; all but
+.parquet also as .gz.  Rows are streamed, so a file may be of any length.  With
+--output FILE each result is written immediately, as a line of JSON with its row
+number (from 1, in every format), and is kept if a later row fails.
 
-With --output FOLDER/ a file, a folder of files or a pattern is predicted part by
-part, into parquet files with all columns of the rows, those of the results, and
-"error" for rows that have none.  After a kill at any moment the same command goes
-on.  --shard 3/16 does the third of sixteen shares, on a machine of its own.
+With --output FOLDER/ a file, a folder of files or a glob pattern is processed
+part by part into parquet files with the input's columns, the results, and
+"error" for rows that failed.  If it is killed, the same command resumes.
+--shard 3/16 processes the third of sixteen shards, for example on another machine.
 
-Exit status: 0 if every row was predicted, or was skipped with --skip-bad-rows
-while at least one was not; 1 if the scores of the two frameworks differ by more
-than 1e-4 (with --framework both); 2 if a row is bad, or all are."""
+Exit status: 0 if every row was predicted, or with --skip-bad-rows at least one;
+1 if the scores of the two frameworks differ by more than 1e-4 (with --framework
+both); 2 if a row is invalid, or with --skip-bad-rows all are."""
 EXAMPLES = (
     ("sentiment", 'distil predict "A joy from start to end."'),
     (
@@ -50,23 +48,23 @@ EXAMPLES = (
         '"A joy from start to end." "Two hours I will not get back."',
     ),
     (
-        "in both frameworks, for every line of a file, for a program",
+        "every line of a file in both frameworks, as JSON",
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         "--file reviews.txt --framework both --json",
     ),
     (
-        "from a table of any length into a file of results",
+        "a table of any length, into a file of results",
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         "--file reviews.csv --text-column review --output results.jsonl --skip-bad-rows",
     ),
     (
-        "from parquet files of any size into a folder; after a kill the same command goes on",
+        "parquet files of any size, into a folder; run it again to resume",
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         "--file 'lake/*.parquet' --text-column review --prefix predicted_ --output labelled/ "
         "--shard 1/16",
     ),
     (
-        "with the columns that tell rows apart",
+        "with some of the input's columns beside the results",
         "distil predict distilbert/distilbert-base-uncased-finetuned-sst-2-english "
         "--file reviews.csv --text-column review --keep id,label --output results.jsonl",
     ),
@@ -97,7 +95,7 @@ EXAMPLES = (
     ),
 )
 
-# What messages call options by, that are called otherwise here.
+# Options whose names on the command line differ from those in messages.
 ALIASES = {"aggregation_strategy": "--aggregation", "doc_stride": "--stride"}
 
 
@@ -112,25 +110,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         metavar="FILE|FOLDER/",
-        help="write the results to this file, a line of JSON each; or as parquet into this folder",
+        help="write the results to this file as JSON lines, or into this folder as parquet",
     )
-    parser.add_argument(
-        "--force", action="store_true", help="replace the file that --output names, if there is one"
-    )
+    parser.add_argument("--force", action="store_true", help="overwrite the file given by --output")
     _add_parts(parser)
     _output.add_json(parser)
 
 
 def _add_parts(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_argument_group("with --output FOLDER/")
-    parts.add_argument("--shard", metavar="K/N", help="do the Kth of N shares of the work")
-    parts.add_argument("--ray", metavar="ADDRESS", help="let the workers of this Ray cluster do it")
-    parts.add_argument("--prefix", metavar="WORD", help="put before the names of results' columns")
-    parts.add_argument("--part-rows", type=int, metavar="N", help="rows of a part (16384)")
+    parts.add_argument("--shard", metavar="K/N", help="process only the Kth of N shards")
+    parts.add_argument("--ray", metavar="ADDRESS", help="run on the workers of this Ray cluster")
+    parts.add_argument("--prefix", metavar="WORD", help="prefix for the names of result columns")
+    parts.add_argument("--part-rows", type=int, metavar="N", help="rows per output file (16384)")
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--file", help="read texts from a file; - is stdin")
+    parser.add_argument("--file", help="read texts from a file; - means stdin")
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -139,12 +135,12 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     )
     _arguments.add_columns(parser, "text", "text_pair", "context", "choices")
     parser.add_argument(
-        "--keep", metavar="COLUMN,...", help="columns of the file to repeat beside each result"
+        "--keep", metavar="COLUMN,...", help="input columns to copy into each result"
     )
     parser.add_argument(
         "--skip-bad-rows",
         action="store_true",
-        help="report rows that cannot be read or are empty, and skip them",
+        help="report and skip rows that are empty or cannot be read",
     )
     parser.add_argument(
         "--pair",
@@ -195,7 +191,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; 1 if both frameworks ran and differ."""
+    """Run the command; 1 if both frameworks ran and disagree."""
     from distil.cli._predicting import predict_rows  # noqa: PLC0415 - after --help
     from distil.prediction import (  # noqa: PLC0415
         Prediction,
@@ -214,7 +210,7 @@ def run(arguments: argparse.Namespace) -> int:
         output = ResultsFile(Path(arguments.output), source, force=arguments.force)
     if arguments.keep is not None and (file is None or not (arguments.json or output)):
         raise InputError(
-            "columns are kept in results of a file, as JSON", where="--keep",
+            "--keep needs a file as input and JSON as output", where="--keep",
             expected="--file FILE, and --output FILE or --json",
         )  # fmt: skip
     if _needs_tensorflow(arguments):
@@ -257,7 +253,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tell_name_from_texts(arguments: argparse.Namespace) -> None:
-    """Set `name` to the model's, None for the bundled one, and `texts` to all texts."""
+    """Set `name` to the model, None for the bundled one, and `texts` to all texts."""
     first = arguments.name
     if first is not None and (arguments.model is not None or not can_be_name(first)):
         arguments.texts.insert(0, first)
@@ -266,7 +262,7 @@ def _tell_name_from_texts(arguments: argparse.Namespace) -> None:
 
 
 def _file(arguments: argparse.Namespace) -> RowFile | None:
-    """Where further texts come from, if anywhere."""
+    """The input file, if there is one."""
     if arguments.file is not None:
         return RowFile(arguments.file, arguments.format)
     if not arguments.texts and not sys.stdin.isatty():
@@ -275,7 +271,7 @@ def _file(arguments: argparse.Namespace) -> RowFile | None:
         fix = "add texts or --file FILE, or pipe texts in, one a line"
         if arguments.name is not None and arguments.model is None:
             fix += f"; if {arguments.name!r} is the text, name the model with --model"
-        raise InputError("there are no texts", fix=fix)
+        raise InputError("no texts given", fix=fix)
     return None
 
 
@@ -288,7 +284,7 @@ def _needs_tensorflow(arguments: argparse.Namespace) -> bool:
 
 
 def _options(arguments: argparse.Namespace, pipe: Any) -> dict[str, Any]:
-    """Options of the pipeline, by the names that it knows them by."""
+    """Options under the names that the pipeline gives them."""
     given = {
         "aggregation_strategy": arguments.aggregation,
         "stride": arguments.stride,

@@ -1,7 +1,7 @@
-"""`predict`: what a model says about texts, or about files of any size.
+"""`predict`: predictions for texts, or for files of any size.
 
-`distil.pipeline` does the work; here are the texts put together with what goes with them, the
-two frameworks with one another, and files cut into parts.
+`distil.pipeline` does the work.  This room pairs texts with their contexts or choices, compares
+the two frameworks, and processes files part by part.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ __all__ = [
     "predict_files",
 ]
 
-# float32 differs by less than 1e-5 of the largest logit, and these are seldom above 10.
+# In float32, logits differ by less than 1e-5 of the largest, which is seldom above 10.
 LARGEST_DIFFERENCE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What `predict` gives.
+    """The result of `predict`.
 
     Attributes:
-        task: What the model was loaded for.
+        task: The task of the model.
         frameworks: Those that ran: "pt", "tf" or both, or an engine.
-        results: One for each text, which is in it under "text", "question" or "prompt"; under
-            "result" what the pipeline gives.  Of the first framework.
-        difference: The largest difference between the scores of the two frameworks; None where
+        results: One for each text: the text under "text", "question" or "prompt", and what the
+            pipeline returns for it under "result"; from the first framework.
+        difference: The largest difference between the scores of the two frameworks; None if only
             one ran.
     """
 
@@ -53,11 +53,11 @@ class Prediction:
 
     @property
     def agrees(self) -> bool:
-        """Whether two frameworks gave the same; True where one ran."""
+        """Whether the two frameworks agree; True if only one ran."""
         return self.difference is None or self.difference <= LARGEST_DIFFERENCE
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as tables, lists and numbers."""
+        """The same as plain dicts, lists and numbers, for JSON."""
         finite = self.difference is not None and isfinite(self.difference)
         return {
             "task": self.task,
@@ -93,46 +93,46 @@ def predict(
     output: str | Path | None = None,
     **options: Any,
 ) -> Prediction | PredictedFiles:
-    """Load a model and predict texts with it, or files of any size.
+    """Load a model and predict texts, or files of any size.
 
     For example::
 
         distil.predict("my-model", ["A fine film.", "Dull."]).results
         distil.predict("my-model", file="reviews/*.parquet", output="labelled/", shard="3/16")
 
-    Files are predicted part by part into a folder, and the same call goes on after it was killed;
-    see `distil.prediction.files.predict_files` for what it takes in addition.
+    Files are processed part by part into a folder; after a crash or a kill the same call resumes.
+    See `distil.prediction.files.predict_files` for its further arguments.
 
     Args:
-        name: As in `distil.load`; None takes the model that comes with the package.  Where
-            nothing follows it, this is what is said of `texts`, for that model.
-        texts: One or several: what is classified, embedded or has masks; questions; prompts.
-        task: As in `distil.pipeline`; the checkpoint has to have the head for it.
+        name: As in `distil.load`; None takes the bundled sentiment model.  If it is the only
+            positional argument, it holds the texts for that model.
+        texts: One or more texts: to classify, to embed or with masks; questions; or prompts.
+        task: As in `distil.pipeline`; the checkpoint must have a head for it.
         framework: As in `distil.load`, or "both" to run both and compare their scores.
-        pair: Second texts for a sequence classifier, one for each text or one for all.
-        context: Where to look for answers, one for each question or one for all.
-        choices: How each prompt may continue, at least two.
-        file: Instead of texts: a file of rows, a folder of such, or a pattern.
-        output: The folder for the results of files.
-        **options: Further ones of `distil.pipeline`.
+        pair: Second texts for a sequence classifier: one for each text, or one for all.
+        context: Where to look for answers: one for each question, or one for all.
+        choices: Possible continuations of each prompt, at least two.
+        file: Instead of texts: a data file, a folder of them, or a glob pattern.
+        output: The output folder, with `file`.
+        **options: Further options of `distil.pipeline`.
 
     Returns:
-        The results, one for each text, in their order; of files, what was written.
+        One result for each text, in order; with `file`, a summary of what was written.
 
     Raises:
-        InputError: A text is empty, or lacks its mask or context; an argument is impossible; or of
-            files not one row has a result.
-        WeightsError: The checkpoint has no head for the task; a random one predicts nothing.
+        InputError: A text is empty, or lacks its mask or context; an argument is invalid; or no
+            row of the files could be predicted.
+        WeightsError: The checkpoint has no trained head for the task.
         DistilError: The checkpoint cannot be loaded; see `distil.load`.
 
     Warns:
-        UserWarning: Texts are longer than the model accepts, and are cut.
+        UserWarning: Texts are longer than the model accepts, and are truncated.
     """
     given = {"pair": pair, "context": context, "choices": choices}
     if file is not None or output is not None:
         if file is None or output is None or texts is not None:
             raise InputError(
-                "files go into a folder, and texts do not", expected="file and output, or texts",
+                "file and output go together", expected="file and output, or texts",
                 found=f"file={file!r}, output={output!r}, texts={shown(texts)}", where="output",
             )  # fmt: skip
         return predict_files(
@@ -142,7 +142,7 @@ def predict(
         name, texts = None, _texts(name)
     if not isinstance(name, str | Path | None):
         raise InputError(
-            "a model is named by one string", found=type(name).__name__, where="name",
+            "the name of a model must be one string", found=type(name).__name__, where="name",
             fix="pass the model first, then the texts",
         )  # fmt: skip
     pipe = make_pipeline(name, task=task, framework=framework, **options)
@@ -158,7 +158,7 @@ def predict(
 
 
 def _texts(given: Any) -> str | Sequence[str]:
-    """What stands alone in a call, if it is texts."""
+    """The texts of a call that names no model."""
     if given is None or isinstance(given, Path):
         raise InputError("there is no text", expected="at least one", where="texts")
     texts: str | Sequence[str] = given

@@ -1,4 +1,4 @@
-"""Results as columns of a table: those of the rows, then what a model says of them, then errors."""
+"""Results as table columns, after those of the input rows; the last one holds errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from distil.pipelines.embeddings import FeatureExtractionPipeline
 
 ERROR = "error"
 
-# Of one answer, by task: its fields, and their types in Arrow's words.
+# The fields of one result, by task, with their Arrow types.
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "sequence-classification": {"label": "string", "score": "double"},
     "multiple-choice": {"choice": "string", "index": "int64", "score": "double"},
@@ -34,7 +34,7 @@ _SINGLE_TOKENS = {
     "end": "int64",
 }  # fmt: skip
 
-# Tasks whose best answer has columns of its own, unless several are asked for.
+# Tasks whose best result gets columns of its own, unless top_k asks for several.
 _ONE_ANSWER = ("sequence-classification", "multiple-choice", "question-answering")
 
 
@@ -55,23 +55,23 @@ def arrow() -> Any:
 
 
 class Columns:
-    """The columns that a pipeline's results make.
+    """The result columns of a pipeline.
 
-    The best answer of a row is in columns of its own, as "label" and "score".  Several of them,
-    the entities of a text, and the words for its masks are in one column, "results", a list.  A
-    vector is in "embedding".  Where there is no result, "error" says why.
+    The best result of a row has columns of its own, such as "label" and "score".  Several results,
+    the entities of a text and the words for its masks go into one list column, "results".  A
+    vector goes into "embedding".  If a row has no result, "error" says why.
 
     Args:
-        pipe: Gives the results.
-        several: Whether a row has several, because they were asked for.
-        prefix: Of the names of these columns.
-        taken: Names of the columns that the rows have already.
+        pipe: The pipeline.
+        several: Whether top_k asks for several results a row.
+        prefix: Put before the names of these columns.
+        taken: Names of the input's columns.
 
     Attributes:
         types: Types by name, "error" included.
 
     Raises:
-        InputError: A name is taken; or the results make no column.
+        InputError: A name is taken, or the results do not fit into a column.
         FrameworkError: pyarrow is not installed.
     """
 
@@ -80,7 +80,7 @@ class Columns:
     ) -> None:
         if isinstance(pipe, FeatureExtractionPipeline):
             raise InputError(
-                "hidden states of all tokens are too many for a table",
+                "hidden states of every token cannot be written to a table",
                 expected="sentence-embeddings, or a model with a head", found="feature-extraction",
                 where="task",
             )  # fmt: skip
@@ -102,17 +102,17 @@ class Columns:
         both = [name for name in self.types if name in taken]
         if both:
             raise InputError(
-                "the rows have a column of this name already", found=", ".join(both),
-                where="prefix", fix="choose a prefix for the columns of results: prefix=predicted_",
+                "the input already has a column of this name", found=", ".join(both),
+                where="prefix", fix="choose a prefix for the result columns: prefix=predicted_",
             )  # fmt: skip
 
     def added(self, table: Any, results: Sequence[Any], problems: Mapping[int, InputError]) -> Any:
-        """A table with these columns at its right.
+        """A table of input rows with the result columns appended.
 
         Args:
-            table: Of the rows.
-            results: Of each row; None where there is none.
-            problems: Why there is none, by the row's number in the table.
+            table: The input rows.
+            results: One for each row; None if it has none.
+            problems: Why a row has none, by its number in the table.
         """
         pa = self._pa
         errors = {row: " ".join(str(problem).split()) for row, problem in problems.items()}
@@ -132,7 +132,7 @@ class Columns:
         return table
 
     def _shaped(self, result: Any) -> Any:
-        """A result as its column has it: pipelines give lists of one and their only part alike."""
+        """A result in the form of its column, whether the pipeline gave it alone or in a list."""
         if result is None or isinstance(result, np.ndarray):
             return result
         if self._one:
@@ -142,7 +142,7 @@ class Columns:
 
 
 def _finite(result: Any) -> bool:
-    """Whether all scores of a result are numbers."""
+    """Whether all scores of a result are finite."""
     if isinstance(result, np.ndarray):
         return bool(np.isfinite(result).all())
     if isinstance(result, list):

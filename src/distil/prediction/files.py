@@ -1,4 +1,4 @@
-"""`predict_files`: files of rows into a folder of parts, with what a model says of each row."""
+"""`predict_files`: from data files to a folder of parquet files, with a result for each row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from distil.storage.hub import HubOptions
 PART_ROWS = 16_384
 
 _HUB = ("revision", "cache_dir", "local_files_only", "token")
-# What else results depend on, of the options of a pipeline that its model does not tell.
+# Options of a pipeline that change results, but that its model does not know of.
 _FORM = ("calibration", "tokenizer")
 
 
@@ -44,36 +44,37 @@ def predict_files(
 ) -> PredictedFiles:
     """Predict files of any size, part by part.
 
-    After a kill at any moment the same call goes on: parts that are there stay, and each row is in
-    one of them once.  Parts are parquet files.  They hold the columns of the input, in its order,
-    and after them those of the results: "label" and "score", say, or "results", a list, where a row
-    has several; "error" says why a row has none.
+    If the call is killed, the same call resumes: finished parts are kept, and every row ends up in
+    exactly one part.  Parts are parquet files with the columns and the order of the input, followed
+    by the results: "label" and "score", for example, or a list column "results" if a row has
+    several; "error" says why a row has none.
 
     Args:
-        name: As in `distil.load`; None takes the model that comes with the package.
-        file: A file of rows, a folder of such, or a pattern such as "reviews/*.csv"; parquet, .csv,
-            .tsv, .jsonl, a text a line, SQuAD's .json or CoNLL, all but parquet also as .gz.
-        output: The folder for the parts; it is made, and then belongs to this model with these
-            options and this input: anything else is refused.
-        for_all: Of "pair", "context" and "choices", what goes with every row.
-        top_k: Results for a row, in a list; left out, it is the best alone where that makes sense.
+        name: As in `distil.load`; None takes the bundled sentiment model.
+        file: A data file, a folder of them, or a pattern such as "reviews/*.csv": parquet, .csv,
+            .tsv, .jsonl, one text per line, SQuAD's .json or CoNLL, all but parquet also as .gz.
+        output: The output folder; created if needed.  It belongs to this model, these options and
+            this input: a call with others is refused.
+        for_all: "pair", "context" or "choices" that apply to every row.
+        top_k: How many results a row has, as a list; by default only the best one, for tasks
+            that have one.
         format: Of the files; None goes by their names.
-        columns: Columns of the input by what the task reads: "text", "text_pair", "question",
-            "context", "prompt", "choices".
-        prefix: Of the names of the columns of results.
-        shard: "3/16" does the third of sixteen shares; each may run on a machine of its own, with
-            the same output.
-        part_rows: Rows of a part.
-        progress: Told the rows so far, and of all where that is known.
+        columns: Input columns by field of the task: "text", "text_pair", "question", "context",
+            "prompt", "choices".
+        prefix: Put before the names of the result columns.
+        shard: "3/16" processes the third of sixteen shards; each may run on another machine, with
+            the same output folder.
+        part_rows: Rows per part.
+        progress: Called with the rows so far, and with their total if it is known.
         **options: Of `distil.pipeline`.
 
     Returns:
-        What there is now.
+        A summary of what is in the folder.
 
     Raises:
-        InputError: The input or an argument is not valid, or the folder is of something else.
-        FrameworkError: pyarrow is not installed; the extra "datasets" brings it.
-        DistilError: The model cannot be loaded, or the folder not be written.
+        InputError: The input or an argument is invalid, or the folder belongs to something else.
+        FrameworkError: pyarrow is not installed (extra "datasets").
+        DistilError: The model cannot be loaded, or the folder cannot be written.
     """
     pipe = make_pipeline(name, top_k=top_k, **options)
     hub_options = HubOptions(**{key: options[key] for key in _HUB if key in options})
@@ -86,10 +87,10 @@ def predict_files(
 
 
 def weights_of(name: str | Path | None, options: HubOptions) -> dict[str, Any]:
-    """What tells a model from others: digests of its files.
+    """Digests of a model's files, which identify it.
 
     Raises:
-        DistilError: It is not there.
+        DistilError: It cannot be found.
     """
     with locate(hub.bundled()[hub.DEFAULT] if name is None else name, options) as found:
         try:
@@ -113,14 +114,14 @@ def write_parts(
     part_rows: int = PART_ROWS,
     progress: Callable[[int, int | None], None] = lambda rows, total: None,
 ) -> PredictedFiles:
-    """As `predict_files`, with a pipeline that is there already.
+    """As `predict_files`, with a pipeline that is already loaded.
 
     Args:
-        pipe: Predicts.
-        file: As in `predict_files`, like all that are not named here.
+        pipe: The pipeline.
+        file: As in `predict_files`.
         output: Likewise.
-        identity: What tells the pipeline's model from others.
-        several: Whether rows have several results because somebody asked for them.
+        identity: Of the pipeline's model.
+        several: Whether top_k asks for several results a row.
         for_all: Likewise.
         format: Likewise.
         columns: Likewise.
@@ -131,7 +132,7 @@ def write_parts(
     """
     if len(frameworks_of(pipe)) > 1:
         raise InputError(
-            "frameworks are compared on texts, not on files of any size",
+            "frameworks are compared on texts, not while writing into a folder",
             expected="one framework", found="both", where="framework",
         )  # fmt: skip
     check_count(part_rows, "part_rows")
@@ -156,24 +157,24 @@ def write_parts(
 def fields_read(
     task: str, columns: Mapping[str, str | None], *, is_given: bool
 ) -> dict[str, str | None]:
-    """The columns of what a task reads of a row, by its names.
+    """The input columns that a task reads, by its field names.
 
     Args:
         task: Of the pipeline.
-        columns: Those that were named; "text" is the text of every task.
-        is_given: Whether what goes with the text is the same for all rows, and so not read.
+        columns: The chosen ones; "text" stands for the first field of any task.
+        is_given: Whether the second field is the same for all rows, and so is not read.
 
     Raises:
-        InputError: One was named for what the task does not read.
+        InputError: One is for a field that the task does not read.
     """
     first, second = fields_of(task)
     read = [first] if second is None or is_given else [first, second]
-    # The text of every task may be called that.
+    # The first field of any task may be called "text".
     named = {first if name == "text" else name: column for name, column in columns.items()}
     for name, column in named.items():
         if column is not None and name not in read:
             raise InputError(
-                "nothing is read from such a column", expected=", ".join(read), found=name,
+                "the task reads no such field", expected=", ".join(read), found=name,
                 where="columns", fix="leave it out",
             )  # fmt: skip
     return {name: named.get(name) for name in read}

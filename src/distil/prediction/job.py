@@ -1,10 +1,10 @@
-"""Files of any size, predicted part by part into a folder: a kill at any moment loses one part.
+"""A resumable job: files predicted part by part into a folder; a kill loses one part at most.
 
-A part is so many rows of an input file: `part-<file>-<number>.parquet`, in the order of the input.
-It is written under a hidden name and renamed, so it is there as a whole or not at all, and what is
-there is not computed again.  A part is computed by itself: what it holds does not depend on where a
-job was interrupted, nor on which shard it fell to.  `_manifest.json` says what the folder is of
-(readers of parquet pass over such names), and each part says which manifest it belongs to.
+A part holds consecutive rows of one input file: `part-<file>-<number>.parquet`, in input order.
+It is written under a hidden name and then renamed, so it is either complete or absent, and a part
+that exists is not computed again.  Each part is computed on its own: its content depends neither on
+where a job was interrupted nor on the shard.  `_manifest.json` identifies the job (parquet readers
+ignore such names), and each part names the manifest it belongs to.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MANIFEST = "_manifest.json"
 
 _KEY = b"distil"
 _NAME = "part-{:05d}-{:06d}.parquet"
-# A part is written in less than this, or its process is dead.
+# A temporary file older than this is left over from a process that died.
 _SECONDS_OF_A_LEFTOVER = 3600
 _ROWS_BETWEEN_SIGNS = 256
 _MOST_SHOWN = 5  # differences of two jobs
@@ -42,15 +42,15 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedFiles:
-    """What `predict` gives where results go into a folder.
+    """The result of `predict` with an output folder.
 
     Attributes:
-        folder: It holds the parts.
-        task: What the model was loaded for.
-        rows: Rows of this shard, with those of earlier calls.
-        bad: Of these, rows that have an error instead of a result.
-        new: Rows that this call computed.
-        parts: Files of this shard.
+        folder: The output folder.
+        task: The task of the model.
+        rows: Rows of this shard, those of earlier calls included.
+        bad: How many of them have an error instead of a result.
+        new: How many of them this call computed.
+        parts: Number of files of this shard.
     """
 
     folder: Path
@@ -61,37 +61,37 @@ class PredictedFiles:
     parts: int
 
     def sound(self) -> PredictedFiles:
-        """The same.
+        """This result, if any row was predicted.
 
         Raises:
-            InputError: There are rows, and not one has a result.
+            InputError: Every row has an error.
         """
         if self.rows and self.bad == self.rows:
             raise InputError(
-                "not one row has a result", found=f"{self.bad:,} rows with an error each",
-                where=self.folder, fix="see the column of errors",
+                "no row could be predicted", found=f"{self.bad:,} rows, all with errors",
+                where=self.folder, fix='see the column "error"',
             )  # fmt: skip
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as texts and numbers."""
+        """The same as plain strings and numbers, for JSON."""
         return {**asdict(self), "folder": str(self.folder)}
 
 
 class Job:
-    """A folder of parts, and what is still missing in it.
+    """An output folder, and the parts that are still missing in it.
 
     Args:
-        pipe: Predicts.
-        source: What is predicted.
-        folder: Takes the parts.
-        identity: What results depend on, beside the input.
+        pipe: The pipeline.
+        source: The input.
+        folder: The output folder.
+        identity: What the results depend on besides the input.
         columns: Of the results.
-        shard: Number, from 0, and count.
-        for_all: Added to every row: a context for all questions, say.
+        shard: Index, from 0, and number of shards.
+        for_all: Fields added to every row, such as one context for all questions.
 
     Raises:
-        InputError: The folder holds something else.
+        InputError: The folder belongs to something else.
         CheckpointError: It cannot be written.
     """
 
@@ -114,10 +114,10 @@ class Job:
         self._digest = _claimed(folder, manifest)
 
     def run(self, progress: Progress) -> PredictedFiles:
-        """Compute what is missing.
+        """Compute the missing parts.
 
         Args:
-            progress: Told the rows of this shard so far, and of all; None where that is not known.
+            progress: Called with the rows of this shard so far, and their total or None.
 
         Raises:
             InputError: The input cannot be read.
@@ -151,7 +151,7 @@ class Job:
         )  # fmt: skip
 
     def _total(self) -> int | None:
-        """Rows of this shard; None where they cannot be counted yet."""
+        """The number of rows of this shard; None if they cannot be counted yet."""
         source, total = self._source, 0
         for file, (rows, parts) in enumerate(zip(source.counts, source.part_counts, strict=True)):
             if rows is None or parts is None:
@@ -161,10 +161,10 @@ class Job:
         return total
 
     def _known(self) -> dict[tuple[int, int], dict[str, Any]]:
-        """The parts that are there, by numbers of their files and their own."""
+        """The finished parts, by index of their file and their own."""
         pa, now = arrow(), time.time()
         for path in self._folder.glob(".part-*.tmp"):
-            with suppress(FileNotFoundError):  # another process has just put it into its place
+            with suppress(FileNotFoundError):  # another process has just renamed it
                 if now - path.stat().st_mtime > _SECONDS_OF_A_LEFTOVER:
                     remove(path)
         found = {}
@@ -183,7 +183,7 @@ class Job:
         return found
 
     def _write(self, file: int, part: Part, sign: Callable[[int], None]) -> dict[str, Any]:
-        """Compute a part and put it into its place; what is to be known of it."""
+        """Compute a part and write it; returns its metadata."""
         results, problems = self._predicted(file, part, sign)
         table = self._columns.added(part.table, results, problems)
         rows, errors = len(results), [*self._columns.types][-1]
@@ -200,7 +200,7 @@ class Job:
     def _predicted(
         self, file: int, part: Part, sign: Callable[[int], None]
     ) -> tuple[list[Any], dict[int, InputError]]:
-        """Results, and problems by rows of the part."""
+        """Results, and errors by row of the part."""
         place = self._source.files[file].place
         problems: dict[int, InputError] = {}
         results: list[Any] = []
@@ -214,24 +214,24 @@ class Job:
                 results.append(result)
                 if row % _ROWS_BETWEEN_SIGNS == 0:
                     sign(row)
-        if not self._warned:  # of texts that are cut, say: once is enough for a billion rows
+        if not self._warned:  # that texts are truncated, say: once per job is enough
             for one in said:
                 warnings.warn(one.message, one.category, stacklevel=4)
             self._warned = bool(said)
         return results, problems
 
     def _completed(self, row: Any) -> Any:
-        """A row with what is added to all."""
+        """A row with the fields that all rows get."""
         if not self._for_all or isinstance(row, InputError):
             return row
         return {**(row if isinstance(row, Mapping) else {"text": row}), **self._for_all}
 
 
 def _claimed(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """Make the folder that of a job, or see that it is; the digest of its manifest.
+    """Claim a folder for a job, or check that it is the job's; returns the manifest's digest.
 
     Raises:
-        InputError: It is another job's, or nobody's and not empty.
+        InputError: It belongs to another job, or holds other files.
         CheckpointError: It cannot be written.
     """
     path = folder / MANIFEST
@@ -243,8 +243,8 @@ def _claimed(folder: Path, manifest: Mapping[str, Any]) -> str:
                 other = [one for one in folder.iterdir() if not one.name.startswith(".")]
                 if other:
                     raise InputError(
-                        "the folder holds something else", found=other[0].name, where=folder,
-                        fix="choose a folder of its own for the results",
+                        "the output folder is not empty", found=other[0].name, where=folder,
+                        fix="choose an empty or a new folder",
                     )  # fmt: skip
                 with atomic_write(path) as temporary:
                     temporary.write_text(own, encoding="utf-8")
@@ -257,7 +257,7 @@ def _claimed(folder: Path, manifest: Mapping[str, Any]) -> str:
     if changed:
         found = [f"{name} was {old!r}, is {new!r}" for name, (old, new) in changed.items()]
         raise InputError(
-            "the folder holds results of something else", found="; ".join(found[:_MOST_SHOWN]),
+            "the folder holds the results of another job", found="; ".join(found[:_MOST_SHOWN]),
             where=folder, fix="choose another folder, or remove this one",
         )  # fmt: skip
     return hashlib.sha256(own.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Pipelines for `predict`: of one framework, or of both, which are compared."""
+"""Pipelines for `predict`: with one framework, or with both to compare them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def make_pipeline(
     top_k: int | None = None,
     **options: Any,
 ) -> Pipeline:
-    """A pipeline as `distil.pipeline` makes it, or one of both frameworks, which are compared.
+    """A pipeline as `distil.pipeline` makes it, or one that runs both frameworks and compares them.
 
     Args:
         name: As in `predict`.
         framework: As in `distil.load`, or "both".
-        top_k: How many labels, words, choices or answers to give; None for what is usual.
-        **options: Further ones of `distil.pipeline`.
+        top_k: How many labels, words, choices or answers to return; None for the default.
+        **options: Further options of `distil.pipeline`.
 
     Raises:
-        InputError: Frameworks are to be compared in anything but float32.
+        InputError: Both frameworks are asked for in another type than float32.
         DistilError: As `distil.pipeline`.
     """
     if framework != BOTH:
@@ -49,7 +49,7 @@ def make_pipeline(
         one, two = FRAMEWORKS
         pipe = pipeline(model=name, framework=one, **options)
         with warnings.catch_warnings():
-            # The first framework has said what there is to say about the checkpoint.
+            # The first framework has already warned about the checkpoint.
             warnings.simplefilter("ignore", CheckpointWarning)
             other = pipeline(model=name, framework=two, **options)
         pipe.model, pipe.origin = ComparedModels(pipe.model, other.model), None
@@ -61,11 +61,11 @@ def make_pipeline(
 
 
 def frameworks_of(pipe: Pipeline) -> tuple[str, ...]:
-    """What computes."""
+    """The frameworks, or the engine, that a pipeline runs."""
     compared = isinstance(pipe.model, ComparedModels)
     return tuple(FRAMEWORKS) if compared else (pipe.model.framework,)
 
 
 def difference_of(pipe: Pipeline) -> float | None:
-    """The largest difference of two frameworks so far; None where there is one."""
+    """The largest difference between the frameworks so far; None if only one runs."""
     return pipe.model.difference if isinstance(pipe.model, ComparedModels) else None

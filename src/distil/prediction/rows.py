@@ -1,4 +1,4 @@
-"""Rows for a pipeline: texts put together with what goes with them, and shown with a result."""
+"""Rows for a pipeline: texts with their second field, and rows shown with a result."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from distil.common.rules import as_list
 from distil.common.tasks import TASKS
 from distil.errors import InputError
 
-# The arguments that hold what goes with texts, by its field.
+# The argument of `predict` for each second field.
 _ARGUMENTS = {"text_pair": "pair", "context": "context", "choices": "choices"}
 
 
 def fields_of(task: str) -> tuple[str, str | None]:
-    """The names of a task's text, and of what goes with it."""
+    """The names of a task's first field, and of its second if it has one."""
     return TASKS[task].row
 
 
 def make_rows(
     task: str, texts: Sequence[str], given: Mapping[str, Any]
 ) -> list[str | dict[str, Any]]:
-    """Texts with what goes with them, as rows of a pipeline.
+    """Rows of a pipeline: each text with its pair, context or choices.
 
     Args:
         task: Of the pipeline.
         texts: One or more.
-        given: Of "pair", "context" and "choices", what there is.
+        given: "pair", "context" and "choices", or those that are given.
 
     Raises:
-        InputError: There is no text, or the task needs something that is not given, or has no
-            use for what is.
+        InputError: There is no text, or the second field is missing or does not fit the task.
     """
     if not texts:
         raise InputError("there are no texts", expected="at least one", where="texts")
@@ -42,16 +41,15 @@ def make_rows(
 
 
 def seconds(task: str, given: Mapping[str, Any], count: int | None = None) -> list[Any] | None:
-    """What goes with texts.
+    """The values of the second field.
 
     Args:
         task: Of the pipeline.
-        given: Of "pair", "context" and "choices", what there is.
-        count: How many texts there are; None if that is not known: then there has to be one for
-            all, or none.
+        given: "pair", "context" and "choices", or those that are given.
+        count: Number of texts; None if it is not known: then one value must do for all.
 
     Returns:
-        One for each text, one for all where `count` is None; None if there is none.
+        One for each text, or one for all if `count` is None; None if there is none.
 
     Raises:
         InputError: As `make_rows`.
@@ -75,7 +73,7 @@ def seconds(task: str, given: Mapping[str, Any], count: int | None = None) -> li
         return values * (count or 1)
     if len(values) != count:
         raise InputError(
-            f"there must be one {wanted} for each text, or one for all",
+            f"expected one {wanted} for each text, or one for all",
             expected="1" + (f" or {count}" if count else ""),
             found=len(values), where=wanted,
         )  # fmt: skip
@@ -83,9 +81,9 @@ def seconds(task: str, given: Mapping[str, Any], count: int | None = None) -> li
 
 
 def describe(row: str | Mapping[str, Any], result: Any) -> dict[str, Any]:
-    """A row with its result, of lists and numbers.
+    """A row with its result, as plain lists and numbers.
 
-    What may be long, or is in the result (a context, choices), is left out.
+    Contexts and choices are left out: they may be long, or are part of the result.
     """
     if isinstance(row, str):
         shown: dict[str, Any] = {"text": row}

@@ -1,4 +1,4 @@
-"""Shards: several processes that share a job without knowing of each other."""
+"""Shards: several processes share a job without talking to each other."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from distil.errors import InputError
 
 
 def read_shard(text: str | None) -> tuple[int, int]:
-    """Number, from 0, and count of "3/16", the third of sixteen; None is the whole job.
+    """Index, from 0, and count of a shard such as "3/16", the third of sixteen.
 
     Raises:
-        InputError: It is not that.
+        InputError: It is not of this form.
     """
     if text is None:
         return 0, 1
     parts = str(text).split("/")
     if len(parts) != 2 or not all(one.isascii() and one.isdigit() for one in parts):
-        raise InputError("not a shard", expected='as "3/16"', found=repr(text), where="shard")
+        raise InputError("invalid shard", expected="K/N, as 3/16", found=repr(text), where="shard")
     number, count = map(int, parts)
     if not 1 <= number <= count:
         raise InputError(
-            "there is no such shard", expected=f"1/{count} to {count}/{count}", found=text,
+            "no such shard", expected=f"1/{count} to {count}/{count}", found=text,
             where="shard",
         )  # fmt: skip
     return number - 1, count
 
 
 class Share:
-    """The parts that are a shard's.
+    """The parts that belong to a shard.
 
-    Of files whose parts can be counted, each shard has neighbouring ones.  Of others it takes
-    turns: by file, or by part where there are fewer files than shards.
+    If the parts of all files can be counted, each shard gets consecutive ones.  Otherwise shards
+    take turns: by file, or by part if there are fewer files than shards.
 
     Args:
-        number: Of the shard, from 0.
-        count: Of shards.
-        parts: Of each file; None where that is not known before it is read.
+        number: Index of the shard, from 0.
+        count: Number of shards.
+        parts: Number of parts of each file; None if it is not known before reading it.
     """
 
     def __init__(self, number: int, count: int, parts: Sequence[int | None]) -> None:
@@ -47,7 +47,7 @@ class Share:
         self._by_file = len(parts) >= count
 
     def owns(self, file: int, part: int) -> bool:
-        """Whether a part of a file is its own."""
+        """Whether a part of a file belongs to this shard."""
         if self._starts is not None:
             place = (self._starts[file] + part) * self._count // self._starts[-1]
         else:
@@ -55,5 +55,5 @@ class Share:
         return place == self._number
 
     def may_own(self, file: int) -> bool:
-        """Whether any part of a file may be its own."""
+        """Whether any part of a file may belong to this shard."""
         return self._starts is not None or not self._by_file or self.owns(file, 0)

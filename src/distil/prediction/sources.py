@@ -1,4 +1,4 @@
-"""What is predicted part by part: files of rows, and their columns as Arrow tables."""
+"""The input of a job: data files, read part by part as Arrow tables."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from distil.prediction.columns import arrow
 from distil.reading import Row, RowFile, format_of, rows_of, table_of, to_input
 from distil.storage.digests import digest_of
 
-# Bytes that are read of all files together to tell them from others, and of each at least.
+# To identify the files: bytes read from all of them together, and from each at least.
 _SAMPLED, _SAMPLED_OF_EACH = 1024**3, 1024**2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Some rows of a file.
+    """Consecutive rows of a file.
 
     Attributes:
-        number: Of the part in its file, from 0.
-        numbers: Of its rows, as people count those of the file.
-        table: Its rows, with the columns that they have in the file.
-        inputs: What the pipeline takes of each, or why it cannot be read.
-        last: Whether the file ends here.
+        number: Index of the part in its file, from 0.
+        numbers: Row numbers in the file, from 1.
+        table: The rows, with the columns of the file.
+        inputs: For each row the pipeline's input, or the error if it cannot be read.
+        last: Whether this is the last part of the file.
     """
 
     number: int
@@ -40,26 +40,26 @@ class Part:
 
 
 class Source:
-    """Files of one format, with the same columns.
+    """Files of one format with the same columns.
 
-    A parquet file's columns stay as they are.  In other formats a text is a text, any other value
-    becomes a text of JSON, and the columns are those of the first rows.
+    The columns of parquet files keep their types.  In other formats strings stay strings, any other
+    value becomes a string of JSON, and the columns are those of the first rows.
 
     Args:
         given: A file, a folder, or a pattern such as "reviews/*.csv".
         format: Of the files; None goes by their names.
-        columns: What the pipeline takes, and the columns that hold it; see `to_inputs`.
-        rows: Of each part.
+        columns: Columns by the pipeline's field names; see `to_input`.
+        rows: In each part.
 
     Attributes:
         files: The files, in the order of their names.
-        names: Their names, from the folder on that all are in.
-        rows: Of each part.
-        counts: Rows of each file; None where they are known only when it is read.
-        part_counts: Likewise, its parts.
+        names: Their paths relative to their common folder.
+        rows: In each part.
+        counts: Number of rows of each file; None if only reading it tells.
+        part_counts: Likewise, of its parts.
 
     Raises:
-        InputError: There are no files, they are of several kinds, or a column is not there.
+        InputError: There are no files, their formats or columns differ, or a column is missing.
         FrameworkError: pyarrow is not installed.
     """
 
@@ -76,8 +76,8 @@ class Source:
         kinds = {file.format for file in self.files}
         if len(kinds) > 1:
             raise InputError(
-                "files are of several formats", expected="one", found=", ".join(sorted(kinds)),
-                where=given, fix="name those of one format by a pattern, such as FOLDER/*.csv",
+                "files of different formats", expected="one format", found=", ".join(sorted(kinds)),
+                where=given, fix="select one format with a pattern, such as FOLDER/*.csv",
             )  # fmt: skip
         self._is_parquet = kinds == {"parquet"}
         top = Path(os.path.commonpath([Path(file.where).parent for file in self.files]))
@@ -96,15 +96,15 @@ class Source:
 
     @property
     def column_names(self) -> Sequence[str]:
-        """Of the rows."""
+        """Names of the input columns."""
         names: Sequence[str] = self._schema.names
         return names
 
     def identity(self) -> dict[str, Any]:
-        """What tells these files from others: names, sizes, digests of samples; and columns.
+        """What identifies the files: names, sizes, digests of samples, and columns.
 
         Raises:
-            InputError: One cannot be read.
+            InputError: A file cannot be read.
         """
         whole = max(_SAMPLED // len(self.files), _SAMPLED_OF_EACH)
         found = {}
@@ -116,11 +116,11 @@ class Source:
         return {"files": found, "columns": {one.name: str(one.type) for one in self._schema}}
 
     def parts(self, number: int, wanted: Callable[[int], bool]) -> Iterator[Part]:
-        """The parts of a file that are wanted, in order.
+        """The wanted parts of a file, in order.
 
         Args:
-            number: Of the file.
-            wanted: Whether a part is, by its number.
+            number: Index of the file.
+            wanted: Whether a part is wanted, by its index.
 
         Raises:
             InputError: The file cannot be read.
@@ -144,7 +144,7 @@ class Source:
             part += 1
 
     def _schema_of(self) -> tuple[Any, list[int | None]]:
-        """Columns of text formats: of tables all have to have the same."""
+        """The columns of text formats, which must be the same in all tables."""
         names: dict[str, None] = {}
         for number, file in enumerate(self.files):
             if number and not table_of(file):
@@ -173,17 +173,17 @@ class Source:
     def _other_columns(self, file: RowFile, found: Any) -> InputError:
         return InputError(
             "files have different columns", expected=f"those of {self.files[0].where}",
-            found=", ".join(found), where=file.where, fix="predict them one after the other",
+            found=", ".join(found), where=file.where, fix="run predict on each separately",
         )  # fmt: skip
 
     def _checked(self, row: Row) -> Row:
-        """The row, or an error in its place if it has a field that there is no column for."""
+        """The row, or an error in its place if it has a field that is not a column."""
         more = [name for name in row.values if name not in self._schema.names]
         if not more:
             return row
         known = {name: row.values[name] for name in row.values if name not in more}
         problem = row.problem(
-            "the row has a field that the first rows have not", found=", ".join(map(shown, more))
+            "the row has a field that the first rows lack", found=", ".join(map(shown, more))
         )
         return Row(known, row.place, row.number, problem)
 
@@ -255,8 +255,8 @@ def _paths(given: str | Path, format: str | None) -> list[Path]:  # noqa: A002
         other = [one for one in inner if format is None and format_of(one.name) is None]
         if other:
             raise InputError(
-                "the folder holds a file that is none of rows", found=other[0], where=path,
-                fix="name the files by a pattern, such as FOLDER/*.csv, or their format",
+                "the folder holds a file that is not data", found=other[0], where=path,
+                fix="select the files with a pattern, such as FOLDER/*.csv, or give their format",
             )  # fmt: skip
     elif has_magic(str(given)) and not path.exists():
         inner = [Path(one) for one in sorted(glob(str(given), recursive=True))]  # noqa: PTH207
@@ -265,21 +265,21 @@ def _paths(given: str | Path, format: str | None) -> list[Path]:  # noqa: A002
         inner = [path]
         if str(given) == "-" or (path.exists() and not path.is_file()):
             raise InputError(
-                "rows that come once cannot be predicted part by part", where=given,
-                expected="a file", fix="write them to a file first",
+                "standard input and pipes cannot be processed part by part", where=given,
+                expected="a file", fix="write the rows to a file first",
             )  # fmt: skip
     if not inner:
-        raise InputError("there are no files", expected="at least one", where=given)
+        raise InputError("no files found", expected="at least one", where=given)
     return inner
 
 
 def _is_data(path: Path, folder: Path) -> bool:
-    """Whether readers of whole folders take a file for data."""
+    """Whether a file counts as data: hidden ones and names with _ in front do not."""
     return not any(part[0] in "._" for part in path.relative_to(folder).parts)
 
 
 def _cell(value: Any) -> str | None:
-    """A value as a cell: a text as it is, anything else as JSON."""
+    """A value as a table cell: strings as they are, anything else as JSON."""
     if value is None:
         return None
     if isinstance(value, str) and (value.isascii() or not _has_surrogate(value)):
