@@ -32,27 +32,35 @@ def add_other_columns(parser: argparse.ArgumentParser) -> None:
     """The option for columns that have none of their own."""
     parser.add_argument(
         "--columns", nargs="+", default=[], metavar="FIELD=NAME",
-        help="columns of other fields: choices, words, tags, question, context, answers, ...",
+        help="columns of other fields: choices, words, tags, question, context, answers, ...; "
+        "label=A label=B names a column of 0 and 1 for each of several labels",
     )  # fmt: skip
 
 
 def columns_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """The columns that were named, by field.
-
-    Raises:
-        InputError: What follows --columns is no FIELD=NAME.
-    """
+    """The columns that options of their own name, by field."""
     found = {}
     for option, field, _ in _COLUMNS:
         column = getattr(arguments, option[2:].replace("-", "_"), None)
         if column is not None:
             found[field] = column
-    for assignment in getattr(arguments, "columns", ()):
+    return found
+
+
+def every_column_of(arguments: argparse.Namespace) -> dict[str, str | list[str]]:
+    """Likewise with --columns; a list where that names several for a field.
+
+    Raises:
+        InputError: What follows --columns is no FIELD=NAME.
+    """
+    named: dict[str, list[str]] = {}
+    for assignment in arguments.columns:
         field, equals, name = assignment.partition("=")
         if not equals:
             raise InputError("not FIELD=NAME", found=repr(assignment), where="--columns")
-        found[field] = name
-    return found
+        named.setdefault(field, []).append(name)
+    others = {field: some if some[1:] else some[0] for field, some in named.items()}
+    return {**columns_of(arguments), **others}
 
 
 def add_form(

@@ -103,7 +103,7 @@ def recipe_of_command(arguments: argparse.Namespace) -> Recipe:
         name: getattr(arguments, name, None)
         for name in ("task", "model", "teacher", "data", "dev", "output", "framework")
     }
-    columns = _arguments.columns_of(arguments) or None
+    columns = _arguments.every_column_of(arguments) or None
     return recipe_of(source, assignments, columns=columns, **given).recipe
 
 

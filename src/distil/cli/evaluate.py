@@ -31,6 +31,10 @@ EXAMPLES = (
         "distil evaluate distilbert-base-uncased data/stsb/dev.csv --task sentence-embeddings "
         "--columns text=sentence1 text_pair=sentence2 label=score --json",
     ),
+    (
+        "several labels a text, each in a column of 0 and 1",
+        "distil evaluate ./my-topics rows.csv --columns label=sport label=politics --threshold 0.4",
+    ),
 )
 
 
@@ -48,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slices", nargs="+", default=[], metavar="NAME",
         help='measure parts of the rows separately: "length", or columns',
+    )  # fmt: skip
+    parser.add_argument(
+        "--threshold", type=float, metavar="P",
+        help="of several labels a text, predict those with a probability above this (0.5)",
     )  # fmt: skip
     parser.add_argument("--rows", type=int, metavar="N", help="use the first N rows")
     parser.add_argument(
@@ -74,7 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
             framework=arguments.framework,
             engine=arguments.engine,
             dtype=arguments.dtype,
-            columns=_arguments.columns_of(arguments),
+            columns=_arguments.every_column_of(arguments),
+            threshold=arguments.threshold,
             slices=arguments.slices,
             seed=arguments.seed,
             max_rows=arguments.rows,
@@ -129,6 +138,7 @@ def _print(found: Any) -> None:
         FAINT,
     )
     _print_confusion(found.confusion)
+    _print_labels(found.labels)
     if found.slices:
         _output.print_table(
             ("by", "slice", "rows", found.main, "95% interval", "p"),
@@ -141,6 +151,26 @@ def _print(found: Any) -> None:
             right=("rows", found.main, "95% interval", "p"),
             title="slices, each against the rest",
         )  # fmt: skip
+
+
+def _print_labels(labels: Any) -> None:
+    if labels is None:
+        return
+    names = ("precision", "recall", "f1")
+    columns = ("label", "rows", *names)
+    _output.print_table(
+        columns,
+        [
+            (label, f"{one.rows:,}", *(_with_interval(getattr(one, name)) for name in names))
+            for label, one in labels.items()
+        ],
+        right=columns[1:],
+        title="labels, each by itself",
+    )
+
+
+def _with_interval(one: Any) -> str:
+    return f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})"
 
 
 def _print_confusion(confusion: Any) -> None:

@@ -19,13 +19,14 @@ from pathlib import Path
 from sys import maxsize
 from typing import Any
 
-from distil.common.rules import as_list, as_table
+from distil.common.labels import BINARY
+from distil.common.rules import PROBABILITY, as_list, as_table
 from distil.common.tasks import find_task
-from distil.errors import InputError, not_installed
+from distil.errors import InputError, not_installed, shown
 from distil.evaluation.findings import Findings
-from distil.evaluation.judges import Asked, Judge, judge_for
+from distil.evaluation.judges import Asked, Column, Judge, judge_for
 from distil.evaluation.predictions import open_predictions
-from distil.evaluation.result import Against, Evaluation, JudgedRow
+from distil.evaluation.result import Against, Evaluation, JudgedRow, LabelFigures
 from distil.evaluation.speed import Counted, measure
 from distil.measures.statistics import Difference, Estimate
 from distil.pipelines import pipeline
@@ -34,7 +35,9 @@ from distil.pipelines.checks import check_count, check_unused
 from distil.reading import Row, rows_from
 from distil.storage.paths import is_file, path_of
 
-__all__ = ["Against", "Difference", "Estimate", "Evaluation", "JudgedRow", "evaluate"]
+__all__ = [
+    "Against", "Difference", "Estimate", "Evaluation", "JudgedRow", "LabelFigures", "evaluate",
+]  # fmt: skip
 
 _RETRIEVAL = "retrieval"
 
@@ -54,7 +57,8 @@ def evaluate(
     framework: str | None = None,
     engine: str | None = None,
     dtype: Any = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, Column] | None = None,
+    threshold: float | None = None,
     slices: Sequence[str] = (),
     seed: int = 0,
     max_rows: int | None = None,
@@ -78,7 +82,10 @@ def evaluate(
         engine: Likewise.
         dtype: Likewise; None for "float32".
         columns: Columns of the data, by what the task reads: "text", "text_pair", "label",
-            "prompt", "choices", "words", "tags", "question", "context", "answers".
+            "prompt", "choices", "words", "tags", "question", "context", "answers".  Where a text
+            may have several labels, "label" may be a list: a column of 0 and 1 for each.
+        threshold: Of a model that gives a text several labels: those with a probability above it
+            are predicted; None for 0.5.
         slices: "length" and names of columns, by which rows are told apart.
         seed: Of the resamples for intervals.
         max_rows: Rows to read at most.
@@ -106,6 +113,11 @@ def evaluate(
     page = None if report is None else path_of(report, "report")
     rows_file = None if predictions is None else path_of(predictions, "predictions")
     _check_output(data, {"report": page, "predictions": rows_file})
+    if threshold is not None and not PROBABILITY.holds(threshold):
+        raise InputError(
+            "threshold is not valid", expected=PROBABILITY.words, found=shown(threshold),
+            where="threshold",
+        )  # fmt: skip
     retrieval = isinstance(task, str) and task.lower() == _RETRIEVAL
     chosen = "sentence-embeddings" if retrieval else task
     form = {"framework": framework, "engine": engine, "dtype": dtype or "float32"}
@@ -115,7 +127,9 @@ def evaluate(
         )
     first = _pipeline(model, chosen, form | options)
     second = None if against is None else _other(against, model, first, form, options)
-    judge = judge_for(_RETRIEVAL if retrieval else first.task, first.model.config, columns)
+    judge = judge_for(
+        _RETRIEVAL if retrieval else first.task, first.model.config, columns, threshold=threshold
+    )
     if second is not None and judge.has_classes:
         _check_labels(first, second)
     _check_packages(judge, report)
@@ -233,6 +247,12 @@ def _check_labels(model: Pipeline, against: Pipeline) -> None:
         raise InputError(
             "the two models have different labels", expected=", ".join(ours),
             found=", ".join(theirs), where="against",
+        )  # fmt: skip
+    kinds = [one.model.config.problem_type for one in (model, against)]
+    if BINARY in kinds and kinds[0] != kinds[1]:
+        raise InputError(
+            "only one of the two models gives a text several labels",
+            expected=f"problem_type {kinds[0]}", found=kinds[1], where="against",
         )  # fmt: skip
 
 

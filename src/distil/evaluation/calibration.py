@@ -18,7 +18,8 @@ class Calibration:
 
     Attributes:
         ece: Expected calibration error: how far confidence and accuracy lie apart, the mean of
-            bins with equally many rows (Nguyen and O'Connor 2015).
+            bins with equally many rows (Nguyen and O'Connor 2015).  Where a text may have several
+            labels, every label of every text counts as a row, and its probability as confidence.
         brier: The mean squared distance of the probabilities from the right answer (Brier 1950,
             the sum over all classes).
         nll: The mean negative log-likelihood of the right answer, in nats.
@@ -35,10 +36,12 @@ def calibration(table: Table) -> Calibration | None:
     """That of answers with probabilities; None where the task gives none."""
     if "confidence" not in table:
         return None
-    bins = _bins(table["confidence"], table["score"])
-    gaps = [rows * abs(confidence - accuracy) for confidence, accuracy, rows in bins]
+    confidence = table["confidence"]
+    right = table["score"] if confidence.ndim == 1 else table["expected"]
+    bins = _bins(confidence.ravel(), right.ravel())
+    gaps = [rows * abs(middle - accuracy) for middle, accuracy, rows in bins]
     return Calibration(
-        ece=sum(gaps) / len(table),
+        ece=sum(gaps) / confidence.size,
         brier=float(table["brier"].mean()),
         nll=float(table["loss"].mean()),
         bins=tuple(bins),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from distil.evaluation.calibration import calibration
 from distil.evaluation.judges import Asked, Judge, Judged
-from distil.evaluation.result import Against, Evaluation, JudgedRow
+from distil.evaluation.judges.labels import Labels
+from distil.evaluation.result import Against, Evaluation, JudgedRow, LabelFigures
 from distil.evaluation.slices import Slicer
 from distil.evaluation.speed import Speed
+from distil.measures.metrics import LABEL
 from distil.measures.table import Table, compare, estimates
 from distil.reading import Row
 
@@ -34,7 +37,7 @@ class Findings:
 
     def add(self, row: Row, asked: Asked, judged: Judged, other: Judged | None) -> None:
         """Add a row."""
-        self.table.add(judged.numbers)
+        self.table.add(judged.numbers, judged.lists)
         self.slicer.add(row.values, asked.text)
         self.questions += asked.questions[: max(0, _QUESTIONS_TIMED - len(self.questions))]
         shown = JudgedRow(
@@ -44,7 +47,7 @@ class Findings:
         )  # fmt: skip
         self._keep_worst(shown)
         if other is not None and self.other is not None:
-            self.other.add(other.numbers)
+            self.other.add(other.numbers, other.lists)
             if judged.predicted != other.predicted:
                 self.changed += 1
                 if len(self.differing) < _ROWS_SHOWN:
@@ -86,12 +89,27 @@ class Findings:
             metrics=estimates(self.table, judge.metrics, seed=seed),
             calibration=calibration(self.table),
             confusion=confusion,
+            labels=self._labels(seed),
             slices=self.slicer.slices(self.table, judge.metrics[judge.main], seed=seed),
             worst=tuple(self.worst),
             against=None if against is None else self._against(against, seed),
             speed=speed,
             seed=seed,
         )
+
+    def _labels(self, seed: int) -> Mapping[str, LabelFigures] | None:
+        """The figures of each label, where a text may have several."""
+        if not isinstance(self.judge, Labels):
+            return None
+        expected, predicted = (self.table[name] for name in ("expected", "predicted"))
+        found = {}
+        for number, name in enumerate(self.judge.names):
+            columns = {"expected": expected[:, number], "predicted": predicted[:, number]}
+            own = Table.of({**columns, "right": columns["expected"] * columns["predicted"]})
+            found[name] = LabelFigures(
+                rows=int(own["expected"].sum()), **estimates(own, LABEL, seed=seed)
+            )
+        return found
 
     def _against(self, name: str, seed: int) -> Against:
         assert self.other is not None

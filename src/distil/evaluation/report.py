@@ -48,6 +48,8 @@ def write_report(result: Evaluation, path: Path) -> None:
         parts += ["<h2>Calibration</h2>", _calibration(result.calibration)]
     if result.confusion is not None:
         parts += ["<h2>Confusion</h2>", _confusion(result.confusion)]
+    if result.labels is not None:
+        parts += ["<h2>Labels</h2>", _labels(result)]
     if result.slices:
         parts += ["<h2>Slices</h2>", _slices(result)]
     parts += ["<h2>Worst errors</h2>", _rows(result.worst, other=False)]
@@ -109,6 +111,18 @@ def _confusion(confusion: Any) -> str:
     return _table(["right \\ predicted", *labels], rows)
 
 
+def _labels(result: Evaluation) -> str:
+    names = ("precision", "recall", "f1")
+    rows = []
+    for label, one in (result.labels or {}).items():
+        figures: list[Estimate] = [getattr(one, name) for name in names]
+        rows.append(
+            [label, f"{one.rows:,}",
+             *(f"{x.value:.4f} ({x.low:.4f} to {x.high:.4f})" for x in figures)]
+        )  # fmt: skip
+    return _table(["label", "rows", *names], rows, "each by itself, with its 95% interval")
+
+
 def _slices(result: Evaluation) -> str:
     rows = [
         [one.by, one.value, f"{one.rows:,}", f"{one.metric.value:.4f}",
@@ -122,11 +136,15 @@ def _slices(result: Evaluation) -> str:
 def _rows(rows: tuple[JudgedRow, ...], *, other: bool) -> str:
     header = ["row", "text", "expected", "predicted", *(["other"] if other else [])]
     shown = [
-        [str(one.row), one.text, str(one.expected), str(one.predicted),
-         *([str(one.other)] if other else [])]
+        [str(one.row), one.text, _answer(one.expected), _answer(one.predicted),
+         *([_answer(one.other)] if other else [])]
         for one in rows
     ]  # fmt: skip
     return _table(header, shown) if shown else "<p>none</p>"
+
+
+def _answer(value: Any) -> str:
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
 def _figure(draw: Any, what: Any) -> str:

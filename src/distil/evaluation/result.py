@@ -34,6 +34,23 @@ class JudgedRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelFigures:
+    """How well one label is found, where a text may have several.
+
+    Attributes:
+        rows: Number of rows that have it.
+        precision: Of the rows that it is predicted for, the share that have it.
+        recall: Of the rows that have it, the share that it is predicted for.
+        f1: The harmonic mean of the two.
+    """
+
+    rows: int
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
 class Against:
     """A second model on the same rows.
 
@@ -66,6 +83,7 @@ class Evaluation:
         calibration: How good probabilities are; None where the task gives none.
         confusion: By right label, how often each label was predicted; None where the task has no
             classes, or more than 50.
+        labels: By label, its own figures, where a text may have several; else None.
         slices: Parts of the rows.
         worst: The rows that are most wrong.
         against: The model it was compared with.
@@ -81,6 +99,7 @@ class Evaluation:
     metrics: Mapping[str, Estimate]
     calibration: Calibration | None
     confusion: Mapping[str, Mapping[str, int]] | None
+    labels: Mapping[str, LabelFigures] | None
     slices: tuple[Slice, ...]
     worst: tuple[JudgedRow, ...]
     against: Against | None

@@ -83,6 +83,33 @@ def f1_of_classes() -> Metric:
     return Metric(columns=("expected", "predicted"), of=of)
 
 
+def f1_of_labels(*, average: str) -> Metric:
+    """F1 where a text may have several labels; both columns (n c) say of each whether it is there.
+
+    Args:
+        average: "micro" takes all labels together, "macro" the mean over them, in which a label
+            that no row has counts as 0.
+    """
+
+    def of(columns: Columns) -> Callable[[Array], Array]:
+        right = columns["expected"] * columns["predicted"]  # n c
+        either = columns["expected"] + columns["predicted"]
+        if average == "micro":
+            right, either = right.sum(axis=1), either.sum(axis=1)
+            return lambda weights: _ratio(2 * (weights @ right), weights @ either)
+        nowhere = ~either.any(axis=0)  # c
+
+        def f1(weights: Array) -> Array:
+            total = weights @ either  # r c
+            # A label that is only missing in a resample does not count there.
+            counted = ((total > 0) | nowhere).sum(axis=1)
+            return _ratio(_ratio(2 * (weights @ right), total).sum(axis=1), counted)
+
+        return f1
+
+    return Metric(columns=("expected", "predicted"), of=of)
+
+
 def matthews() -> Metric:
     """Matthews' correlation (Gorodkin 2004 for several classes); 0 for one class alone."""
 
@@ -166,6 +193,16 @@ CLASSES: Mapping[str, Metric] = {
     "accuracy": share("score"),
     "f1": f1_of_classes(),
     "matthews": matthews(),
+}
+LABELS: Mapping[str, Metric] = {
+    "f1_micro": f1_of_labels(average="micro"),
+    "f1_macro": f1_of_labels(average="macro"),
+    "exact_match": share("score"),
+}
+LABEL: Mapping[str, Metric] = {
+    "precision": ratio("right", "predicted"),
+    "recall": ratio("right", "expected"),
+    "f1": f1_of_sums("right", "predicted", "expected"),
 }
 NUMBERS: Mapping[str, Metric] = {"pearson": pearson(), "spearman": spearman()}
 CHOICES: Mapping[str, Metric] = {"accuracy": share("score")}

@@ -22,41 +22,51 @@ from distil.measures.statistics import (
 
 
 class Table:
-    """Numbers of each row by the name of their column; eight bytes a number."""
+    """Numbers of each row by the name of their column; eight bytes a number.
+
+    A column may have a list of numbers for every row, all of one length.
+    """
 
     def __init__(self) -> None:
         self._columns: dict[str, array[float]] = {}
+        self._widths: dict[str, int] = {}  # of columns of lists
         self._rows = 0
 
     def __len__(self) -> int:
         return self._rows
 
-    def add(self, numbers: Mapping[str, float]) -> None:
+    def add(
+        self, numbers: Mapping[str, float], lists: Mapping[str, Sequence[float]] | None = None
+    ) -> None:
         """Add a row; all rows have the same columns."""
         for name, number in numbers.items():
             self._columns.setdefault(name, array("d")).append(number)
+        for name, some in (lists or {}).items():
+            self._columns.setdefault(name, array("d")).extend(some)
+            self._widths[name] = len(some)
         self._rows += 1
 
     @classmethod
     def of(cls, columns: Mapping[str, Array]) -> Table:
-        """A table of whole columns (n)."""
+        """A table of whole columns (n), or (n, numbers of a row)."""
         table = cls()
-        table._columns = {name: array("d", np.asarray(x, float)) for name, x in columns.items()}
+        for name, column in columns.items():
+            table._columns[name] = array("d", np.asarray(column, float).ravel())
+            if column.ndim > 1:
+                table._widths[name] = column.shape[1]
         table._rows = len(next(iter(columns.values()), ()))
         return table
 
     def __getitem__(self, column: str) -> Array:
-        return np.frombuffer(self._columns[column], np.float64)
+        flat = np.frombuffer(self._columns[column], np.float64)
+        return flat.reshape(-1, self._widths[column]) if column in self._widths else flat
 
     def __contains__(self, column: str) -> bool:
         return column in self._columns
 
     def rows(self, which: Array) -> Table:
         """A table of some of the rows (n) bool."""
-        part = Table()
-        part._columns = {name: array("d", self[name][which]) for name in self._columns}
-        part._rows = int(which.sum())
-        return part
+        return Table.of({name: self[name][which] for name in self._columns})
 
 
 def estimate(table: Table, metric: Metric, *, seed: int) -> Estimate:
@@ -96,6 +106,10 @@ def estimates(table: Table, metrics: Mapping[str, Metric], *, seed: int) -> dict
 
 def _cells(columns: Sequence[Array]) -> tuple[list[Array], Array]:
     """Rows that are alike taken together: each different one once, and how often it is there."""
-    stacked = np.stack(columns, axis=1)
-    cells, counts = np.unique(stacked, axis=0, return_counts=True)
-    return list(cells.T), counts.astype(np.float64)
+    parts = [column.reshape(len(column), -1) for column in columns]
+    cells, counts = np.unique(np.concatenate(parts, axis=1), axis=0, return_counts=True)
+    split = np.split(cells, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)
+    found = [
+        one if column.ndim > 1 else one[:, 0] for one, column in zip(split, columns, strict=True)
+    ]
+    return found, counts.astype(np.float64)

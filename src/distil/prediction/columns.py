@@ -11,6 +11,7 @@ import numpy as np
 from distil.errors import InputError, not_installed
 from distil.pipelines.base import Pipeline
 from distil.pipelines.embeddings import FeatureExtractionPipeline
+from distil.prediction.making import has_several_labels
 
 ERROR = "error"
 
@@ -58,8 +59,9 @@ class Columns:
     """The result columns of a pipeline.
 
     The best result of a row has columns of its own, such as "label" and "score".  Several results,
-    the entities of a text and the words for its masks go into one list column, "results".  A
-    vector goes into "embedding".  If a row has no result, "error" says why.
+    the entities of a text, the words for its masks, and the labels of a multi-label model go into
+    one list column, "results".  A vector goes into "embedding".  If a row has no result, "error"
+    says why.
 
     Args:
         pipe: The pipeline.
@@ -85,6 +87,7 @@ class Columns:
                 where="task",
             )  # fmt: skip
         self._pa = pa = arrow()
+        several = several or has_several_labels(pipe)
         self._one = not several and pipe.task in _ONE_ANSWER
         self._masks = pipe.task == "masked-lm"
         fields = _FIELDS.get(pipe.task)

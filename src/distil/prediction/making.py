@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from distil.common.labels import BINARY
 from distil.common.tasks import TASKS
 from distil.errors import CheckpointWarning, InputError
 from distil.frameworks import FRAMEWORKS, import_framework
@@ -54,10 +55,16 @@ def make_pipeline(
             other = pipeline(model=name, framework=two, **options)
         pipe.model, pipe.origin = ComparedModels(pipe.model, other.model), None
     if hasattr(pipe.options, "top_k"):
-        pipe.set_options(top_k=TASKS[pipe.task].top_k if top_k is None else top_k)
+        usual = None if has_several_labels(pipe) else TASKS[pipe.task].top_k
+        pipe.set_options(top_k=usual if top_k is None else top_k)
     elif top_k is not None:
         raise InputError("this task has no top_k", found=f"a model for {pipe.task}", where="top_k")
     return pipe
+
+
+def has_several_labels(pipe: Pipeline) -> bool:
+    """Whether a text may have several labels, or none, so that every label has a say."""
+    return pipe.model.config.problem_type == BINARY
 
 
 def frameworks_of(pipe: Pipeline) -> tuple[str, ...]:

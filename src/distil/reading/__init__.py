@@ -16,6 +16,7 @@ from distil.reading.columnar import data_set
 from distil.reading.files import Row, RowFile, format_of
 from distil.reading.formats import FORMATS, rows_of
 from distil.reading.frames import rows_from
+from distil.reading.labels import labels_in
 
 __all__ = [
     "FORMATS",
@@ -23,6 +24,7 @@ __all__ = [
     "RowFile",
     "data_set",
     "format_of",
+    "labels_in",
     "read_lines",
     "rows_from",
     "rows_of",

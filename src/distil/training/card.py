@@ -41,7 +41,10 @@ _TASKS = {
 _PAIR = '{"text": "A text.", "text_pair": "Another."}'
 
 # What the hub calls a metric, where it has another name for it.
-_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
+_METRICS = {
+    "matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr",
+    "f1_micro": "f1", "f1_macro": "f1",
+}  # fmt: skip
 
 
 def write_card(
@@ -95,6 +98,8 @@ def snippet(recipe: Recipe, name: str) -> list[str]:
     _, question = _TASKS[recipe.task]
     if recipe.task == "sequence-classification" and "text_pair" in recipe.data.columns:
         question = _PAIR
+    if recipe.has_several_labels:
+        question += ", top_k=None"
     return [
         "```python",
         "import distil",

@@ -69,6 +69,8 @@ class Judge:
         task = self.recipe.model_task
         if task.has_problem_type and not self.labels:
             return metrics.REGRESSION_METRIC
+        if self.recipe.has_several_labels:
+            return metrics.LABELS_METRIC
         return str(task.metric)
 
     def check(self) -> None:
@@ -161,6 +163,12 @@ def _masked_lm(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
 def _classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     logits = np.stack([output["logits"] for output in outputs])
     labels = judge.examples.features.targets["labels"]
+    if judge.recipe.has_several_labels:
+        threshold = judge.recipe.evaluation.threshold
+        predicted = logits > math.log(threshold / (1 - threshold))  # as probabilities by sigmoid
+        exact = (predicted == labels).all(axis=1)
+        columns = {"expected": labels, "predicted": predicted, "score": exact}
+        return metrics.several_labels(predicted, labels), columns
     predicted = logits.argmax(-1) if judge.labels else logits[:, 0]
     columns = {"expected": labels, "predicted": predicted}
     if not judge.labels:

@@ -22,7 +22,7 @@ from distil.common.config_rules import MOST_LABELS
 from distil.common.steps.batching import Features
 from distil.common.steps.recipe_data import FORMATS, DataSection
 from distil.errors import InputError, shown
-from distil.reading import Row, RowFile, data_set, format_of, rows_of, sound
+from distil.reading import Row, RowFile, data_set, format_of, labels_in, rows_of, sound
 from distil.training.cache import IdsFile
 
 # Rows tokenized at once: enough for all cores, few enough to be no burden on memory.
@@ -52,6 +52,7 @@ class Reader:
         data: Of the recipe.
         tokenizer: Of the model.
         labels: Names of the classes; none where a task has none, or for regression.
+        several: Whether a text may have several labels, or none.
         ids_path: File for the token ids; None keeps them in memory.
         split: Which rows these are: "train" or "dev".
     """
@@ -59,6 +60,7 @@ class Reader:
     data: DataSection
     tokenizer: Any
     labels: tuple[str, ...] = ()
+    several: bool = False
     ids_path: Path | None = None
     split: str = "train"
 
@@ -86,9 +88,18 @@ class Reader:
             raise row.problem(f"{need} is not a text", found=shown(value))
         return value
 
+    def labels_in(self, row: Row) -> list[str]:
+        """The labels of a text that may have several: names, or numbers as texts."""
+        try:
+            return labels_in(row.values, self.data.columns.get("label", "label"))
+        except InputError as error:
+            raise error.at(row.place) from None
+
     def number(self, row: Row, label: Any, names: Sequence[str] | None = None) -> int:
         """The number of a label given by its name, or by its number."""
         names = self.labels if names is None else names
+        if isinstance(label, list):
+            raise _is_list(row, label)
         text = str(label)
         if text in names:
             return names.index(text)
@@ -162,8 +173,7 @@ def labels_of(rows: Iterable[Row], reader: Reader, column: str) -> dict[str, int
     """
     found: Counter[str] = Counter()
     for row in rows:
-        value = reader.value(row, column)
-        found.update(map(str, value) if isinstance(value, list) else [str(value)])
+        found.update(reader.labels_in(row) if reader.several else _classes_in(row, reader, column))
         if len(found) > MOST_LABELS:
             raise row.problem(
                 f"{column} has a class for almost every row", expected=f"{MOST_LABELS:,} at most",
@@ -171,6 +181,23 @@ def labels_of(rows: Iterable[Row], reader: Reader, column: str) -> dict[str, int
             )  # fmt: skip
     are_numbers = all(name.isascii() and name.isdigit() for name in found)
     return {name: found[name] for name in sorted(found, key=int if are_numbers else None)}
+
+
+def _classes_in(row: Row, reader: Reader, column: str) -> list[str]:
+    value = reader.value(row, column)
+    if not isinstance(value, list):
+        return [str(value)]
+    if column == "label":
+        raise _is_list(row, value)
+    return list(map(str, value))
+
+
+def _is_list(row: Row, label: Any) -> InputError:
+    return row.problem(
+        "label is a list", expected="one label", found=shown(label),
+        fix="if a text may have several, set problem_type in model.config to "
+        "multi_label_classification",
+    )  # fmt: skip
 
 
 def in_blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:

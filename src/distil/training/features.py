@@ -59,19 +59,30 @@ class Windows:
 
 
 def classification(rows: Iterable[Row], reader: Reader) -> Examples:
-    """Texts, or pairs of them, with a class each; with a number each where there are no classes."""
-    sequences, labels = Sequences(reader.ids_path), []
+    """Texts, or pairs of them, with a class each; with a number each where there are no classes.
+
+    Where a text may have several labels, or none, targets are 1 where one applies, else 0 (n c).
+    """
+    sequences = Sequences(reader.ids_path)
+    labels: list[Any] = []
     for block in in_blocks(rows):
         texts = [reader.text(row, "text") for row in block]
         pairs = None
         if reader.has("text_pair", block[0]):
             pairs = [reader.text(row, "text_pair") for row in block]
         sequences.add(reader.tokenize(texts, pairs)["input_ids"])
-        for row in block:
-            label = reader.value(row, "label")
-            labels.append(reader.number(row, label) if reader.labels else _score(row, label))
-    kind = np.int32 if reader.labels else np.float32
+        labels += [_target(row, reader) for row in block]
+    kind = np.int32 if reader.labels and not reader.several else np.float32
     return Examples(features=sequences.finish(targets={"labels": np.array(labels, kind)}))
+
+
+def _target(row: Row, reader: Reader) -> Any:
+    if reader.several:
+        target = np.zeros(len(reader.labels), np.float32)
+        target[[reader.number(row, label) for label in reader.labels_in(row)]] = 1
+        return target
+    label = reader.value(row, "label")
+    return reader.number(row, label) if reader.labels else _score(row, label)
 
 
 def multiple_choice(rows: Iterable[Row], reader: Reader) -> Examples:

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from distil.common.config import DistilBertConfig
+from distil.common.labels import BINARY
 from distil.common.rules import as_table
 from distil.common.steps.recipe import EMBEDDINGS, Recipe, read_recipe
 from distil.common.tasks import find_task, task_of_checkpoint
 from distil.errors import ConfigError, TrainingError
-from distil.reading import rows_from
+from distil.reading import RowFile, rows_from
 from distil.storage.files import atomic_write
 from distil.storage.paths import check_name
 from distil.training import checkpoints
@@ -171,18 +172,21 @@ def _with_data(
     if labels is not None and draft.data.labels is None:
         settings["data.labels"] = labels
     tables: dict[Path, Any] = {}
+    train, dev = _again(train), _again(dev)
+    kind: dict[str, Any] = {}
+    if draft.model.config.get("problem_type") is None and _has_lists(train, draft):
+        kind = {"model.config.problem_type": BINARY}
     for split, table in (("train", train), ("dev", dev)):
         if table is None:
             continue
         names = _files(table)
         if names is None:
-            table = _again(table)  # noqa: PLW2901
             path = _file_for(split, table, draft)
             tables[path] = table
             folder = draft.data.folder
             names = [str(path) if folder == "." else os.path.relpath(path, folder)]
         settings[f"data.{split}"] = names
-    return Given(recipe=read_recipe(source, {**settings, **assignments}), tables=tables)
+    return Given(recipe=read_recipe(source, {**settings, **assignments, **kind}), tables=tables)
 
 
 def lines_of(table: Any, recipe: Recipe) -> Iterator[bytes]:
@@ -234,6 +238,23 @@ def _files(table: Any) -> list[str] | None:
 def _again(table: Any) -> Any:
     """Rows that can be gone through more than once."""
     return list(table) if isinstance(table, Iterator) else table
+
+
+def _has_lists(table: Any, recipe: Recipe) -> bool:
+    """Whether the texts of a table have several labels: a list in the first row, or columns."""
+    if not recipe.model_task.has_problem_type:
+        return False
+    column = recipe.data.columns.get("label", "label")
+    if not isinstance(column, str):
+        return True
+    data, names = recipe.data, _files(table)
+    if names is not None:
+        path = Path(data.folder) / names[0]
+        if not path.is_file():  # which is said when it is read
+            return False
+        table = RowFile(path, data.format, header=data.header, quoting=data.quoting)
+    first = next(rows_from(table), None)
+    return first is not None and isinstance(_plain(first.values.get(column)), list)
 
 
 def _file_for(split: str, table: Any, recipe: Recipe) -> Path:

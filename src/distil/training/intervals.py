@@ -52,9 +52,11 @@ def intervals_of(folder: Path, task: str, *, seed: int) -> dict[str, Interval]:
         return {}
     with np.load(path, allow_pickle=False) as arrays:
         columns = {name: np.asarray(arrays[name], float) for name in arrays.files}
-    is_number = TASKS[task].has_problem_type and "score" not in columns
-    scale = 100.0 if task in _PERCENT else 1.0
-    chosen = metrics.NUMBERS if is_number else _METRICS[task]
+    chosen, scale = _METRICS[task], 100.0 if task in _PERCENT else 1.0
+    if TASKS[task].has_problem_type and "score" not in columns:
+        chosen = metrics.NUMBERS
+    elif TASKS[task].has_problem_type and columns["expected"].ndim > 1:
+        chosen = metrics.LABELS
     found = estimates(Table.of(columns), chosen, seed=seed)
     return {
         name: (scale * one.low, scale * one.high)

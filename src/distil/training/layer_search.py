@@ -146,7 +146,10 @@ class LayerSearch:
         return replace(found, features=features)
 
     def _built(self, rows: list[Row], tokenizer: Any) -> Examples:
-        reader = Reader(data=self.recipe.data, tokenizer=tokenizer, labels=self.prepared.labels)
+        reader = Reader(
+            data=self.recipe.data, tokenizer=tokenizer, labels=self.prepared.labels,
+            several=self.recipe.has_several_labels,
+        )  # fmt: skip
         return check_some(BUILDERS[self.recipe.task](rows, reader), "train")
 
     def _judge(self, data: Prepared) -> Judge:

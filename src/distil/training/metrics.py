@@ -19,14 +19,17 @@ from typing import Any
 import numpy as np
 
 from distil.arrays import Array
-from distil.common.labels import REGRESSION
+from distil.common.labels import BINARY, REGRESSION
 from distil.common.steps.recipe import EMBEDDINGS, Recipe
+from distil.common.steps.recipe_course import EvaluationSection
 from distil.errors import TrainingError, not_installed, shown
+from distil.measures.metrics import LABELS
 
 Metrics = dict[str, float]
 
-# What tells the better of two models for regression; for other tasks see `Task.metric`.
-REGRESSION_METRIC = "pearson"
+# What tells the better of two models for regression, and where a text may have several labels;
+# for other tasks see `Task.metric`.
+REGRESSION_METRIC, LABELS_METRIC = "pearson", "f1_micro"
 
 # Of these, less is better.
 LESS_IS_BETTER = ("loss", "perplexity", "unigram_loss")
@@ -69,6 +72,22 @@ def classes(predicted: Array, labels: Array) -> Metrics:
         if len({*labels.tolist(), *predicted.tolist()}) > 1
         else 0.0,
     }
+
+
+def several_labels(predicted: Array, labels: Array) -> Metrics:
+    """F1 over all labels of all texts (micro), its mean over labels (macro), and exact match.
+
+    Args:
+        predicted: Whether each label is predicted (n c).
+        labels: Whether it applies (n c).
+
+    Returns:
+        scikit-learn's values for a matrix of labels, of a single column as well.
+    """
+    exact = (labels == predicted).all(axis=1)
+    columns = {"expected": labels, "predicted": predicted, "score": exact}
+    once = np.ones((1, len(labels)))
+    return {name: float(one.of(columns)(once)[0]) for name, one in LABELS.items()}
 
 
 def choices(predicted: Array, labels: Array) -> Metrics:
@@ -192,15 +211,24 @@ def names_of(recipe: Recipe) -> tuple[str, ...]:
     """Names of the metrics that a recipe's model is judged by."""
     if recipe.model.config.get("problem_type") == REGRESSION:
         return ("loss", "pearson", "spearman")
+    if recipe.has_several_labels:
+        return ("loss", *LABELS)
     return ("loss", *_NAMES[recipe.task])
 
 
 def check_metric(recipe: Recipe) -> None:
-    """See that the metric which decides what is best is one of the task's.
+    """See that the metric which decides what is best is one of the task's, and a threshold used.
 
     Raises:
         TrainingError: It is not.
     """
+    threshold = recipe.evaluation.threshold
+    if threshold != EvaluationSection().threshold and not recipe.has_several_labels:
+        raise TrainingError(
+            "only several labels have a threshold",
+            expected=f"model.config.problem_type {BINARY}", found=threshold,
+            where="evaluation.threshold", fix="leave it out",
+        )  # fmt: skip
     found, names = recipe.evaluation.metric, names_of(recipe)
     if found is not None and found not in names:
         near = get_close_matches(found, names, n=1)
@@ -220,7 +248,7 @@ def check_packages(recipe: Recipe) -> None:
     needed = ["matplotlib"]
     if recipe.data.has_dev and recipe.task == EMBEDDINGS:
         needed.append("scipy")
-    if recipe.data.has_dev and task.class_column is not None:
+    if recipe.data.has_dev and task.class_column is not None and not recipe.has_several_labels:
         is_regression = recipe.model.config.get("problem_type") == REGRESSION
         scores = "scipy" if is_regression else "scikit-learn"
         needed.append("seqeval" if task.scores_tokens else scores)

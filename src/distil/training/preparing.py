@@ -14,7 +14,7 @@ from distil.api import load_located, load_tokenizer
 from distil.arrays import Array
 from distil.checkpoints.located import locate
 from distil.common.config import DistilBertConfig
-from distil.common.labels import BINARY, IGNORED, REGRESSION
+from distil.common.labels import CROSS_ENTROPY, IGNORED, REGRESSION
 from distil.common.model import encoder_of
 from distil.common.spec import parameters
 from distil.common.steps.masking import Masking, token_counts
@@ -153,8 +153,9 @@ def _examples(
     if found is not None:
         return Examples(features=found)
     reader = Reader(
-        data=recipe.data, tokenizer=tokenizer, labels=labels, ids_path=path, split=split
-    )
+        data=recipe.data, tokenizer=tokenizer, labels=labels, several=recipe.has_several_labels,
+        ids_path=path, split=split,
+    )  # fmt: skip
     rows = read_split(recipe.data, split, held)
     examples = check_some(BUILDERS[recipe.task](rows, reader), split)
     if kept is not None and examples.details is None:
@@ -223,8 +224,24 @@ def load_model(recipe: Recipe, framework: str, prepared: Prepared, teacher: Any 
         # Layers have their rates by now; what is saved is for trainings to come.
         model.config = encoder_of(model).config = model.config.replace(**own)
     check_length(recipe, model.config)
+    _check_kind(recipe, model.config)
     _check_freeze(recipe, model)
     return model
+
+
+def _check_kind(recipe: Recipe, config: DistilBertConfig) -> None:
+    """See that a model's own configuration takes no other loss than the recipe is about.
+
+    Raises:
+        ConfigError: It does.
+    """
+    found, given = config.problem_type, recipe.model.config.get("problem_type")
+    if recipe.model_task.has_problem_type and found not in (None, CROSS_ENTROPY, given):
+        raise ConfigError(
+            "the model is for another kind of labels",
+            expected=f"problem_type {given or CROSS_ENTROPY}", found=found,
+            where="model.config.problem_type", fix="set it in the recipe",
+        )  # fmt: skip
 
 
 def _check_freeze(recipe: Recipe, model: Any) -> None:
@@ -268,24 +285,26 @@ def check_length(recipe: Recipe, config: DistilBertConfig) -> None:
 
 def _classes(recipe: Recipe, tokenizer: Any, held: Array | None) -> Mapping[str, int | None]:
     """The classes, from the recipe or else from the training rows, and how often they are there."""
-    kind = recipe.model.config.get("problem_type")
-    column = recipe.model_task.class_column
-    if column is None or kind == REGRESSION:
+    column, several = recipe.model_task.class_column, recipe.has_several_labels
+    if column is None or recipe.model.config.get("problem_type") == REGRESSION:
         return {}
-    if kind == BINARY:
-        raise ConfigError(
-            "recipes do not support several labels for a text", found=kind,
-            where="model.config.problem_type", fix="write your own loop: the models support it",
-        )  # fmt: skip
     found: Mapping[str, int | None]
     if recipe.data.labels is not None:
         found = dict.fromkeys(recipe.data.labels)
     else:
-        reader = Reader(data=recipe.data, tokenizer=tokenizer)
+        reader = Reader(data=recipe.data, tokenizer=tokenizer, several=several)
         counts = labels_of(read_split(recipe.data, "train", held), reader, column)
         _warn_of_rare(counts)
         found = dict(counts)
-    if len(found) == 1:  # which the model would take for regression
+        named = recipe.data.columns.get(column, column)
+        if not isinstance(named, str):  # a column for each label, also for one that never applies
+            found = {name: counts.get(name, 0) for name in named}
+    if several and not found:
+        raise InputError(
+            "no training row has a label", expected="one or more", where="data.labels",
+            fix="list the labels",
+        )  # fmt: skip
+    if len(found) == 1 and not several:  # which the model would take for regression
         raise InputError(
             "there is only one class", expected="two or more", found=next(iter(found)),
             where="data.labels", fix="list all classes, if some are not in the training rows",

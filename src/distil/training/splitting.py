@@ -1,16 +1,20 @@
 """Dev rows where a recipe has none of its own: some of the training rows, held out.
 
 They are drawn by the seed.  Classes keep their shares (by largest remainder, and a class always
-keeps a row to learn from); of questions, all on the same context stay together, or the
-model would be asked about what it has read in training.
+keeps a row to learn from); of several labels, the one that is rarest in the data is the class of a
+row (Sechidis et al. 2011).  Of questions, all on the same context stay together, or the model
+would be asked about what it has read in training.
 
 Shapes: n training rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import chain, compress
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +23,7 @@ from distil.common.labels import REGRESSION
 from distil.common.steps.recipe import Recipe
 from distil.errors import InputError
 from distil.reading import Row
-from distil.training.examples import read_split
+from distil.training.examples import Reader, read_split
 
 # In place of the number of an epoch, where order is drawn by the seed.
 _SPLIT = 2**31 + 1
@@ -59,21 +63,24 @@ def set_apart(recipe: Recipe, rows: Iterable[Row], share: float, *, where: str, 
     elif recipe.model.config.get("problem_type") == REGRESSION:
         field = None
     column = None if field is None else recipe.data.columns.get(field, field)
-    numbers: dict[Hashable, int] = {}
-    found = []
-    for row in rows:
-        value = row.values.get(column) if isinstance(column, str) else None
-        # Rows with lists of labels are all of one kind.
-        key = value if isinstance(value, str | int | float) else None
-        found.append(numbers.setdefault(key, len(numbers)))
+    labels: list[list[str]] = []
+    if recipe.has_several_labels:
+        reader = Reader(data=recipe.data, tokenizer=None)
+        labels = [reader.labels_in(row) for row in rows]
+        often = Counter(chain.from_iterable(labels))
+        found = [min(some, key=lambda one: (often[one], one), default=None) for some in labels]
+    else:
+        found = [_class_of(row, column) for row in rows]
     if not found:
         raise InputError(
             "there are no training rows", expected="at least one", found="none", where="data.train"
         )
-    kinds = np.array(found, np.int64)
+    numbers: dict[Hashable, int] = {}
+    kinds = np.array([numbers.setdefault(one, len(numbers)) for one in found], np.int64)
     random = np.random.default_rng([recipe.seed, _SPLIT])
     total = max(1, round(len(kinds) * share))
     held = _groups(kinds, total, random) if together else _stratified(kinds, total, random)
+    _keep_every_label(held, labels)
     if not held.any():
         raise InputError(
             "too few training rows to set some apart",
@@ -81,6 +88,26 @@ def set_apart(recipe: Recipe, rows: Iterable[Row], share: float, *, where: str, 
             where=where, fix=fix,
         )  # fmt: skip
     return held
+
+
+def _class_of(row: Row, column: Any) -> Any:
+    value = row.values.get(column) if isinstance(column, str) else None
+    # Rows with lists of tags are all of one kind.
+    return value if isinstance(value, str | int | float) else None
+
+
+def _keep_every_label(held: Array, labels: Sequence[Sequence[str]]) -> None:
+    """Of several labels, too, each keeps a row to learn from.
+
+    Args:
+        held: Which rows are set apart (n); changed where a label would have none left.
+        labels: Of each row; none where a text has one.
+    """
+    kept = {*chain.from_iterable(compress(labels, ~held))}
+    for number, some in compress(enumerate(labels), held.copy()):
+        if not kept.issuperset(some):
+            held[number] = False
+            kept.update(some)
 
 
 def sample(rows: Iterable[Row], size: int, *, seed: int) -> list[Row]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distil.common.labels import CROSS_ENTROPY
+from distil.common.labels import BINARY, CROSS_ENTROPY
 from distil.common.rules import NATURAL, TEXT, one_of
 from distil.common.steps.recipe_course import (
     CardSection,
@@ -92,6 +92,11 @@ class Recipe(Section):
         if self.task == EMBEDDINGS:
             self._check_embeddings()
         self._check_loss()
+        if self.has_several_labels and not self.model_task.has_problem_type:
+            raise ConfigError(
+                "only texts as a whole have several labels", expected="sequence-classification",
+                found=self.task, where="model.config.problem_type",
+            )  # fmt: skip
         if self.evaluation.patience is not None and not self.data.has_dev:
             raise ConfigError(
                 "training cannot stop early without dev rows",
@@ -143,6 +148,7 @@ class Recipe(Section):
             if getattr(self.loss, name) and not (fits and learns):
                 raise ConfigError(
                     f"the loss has no {name}", found=f"a recipe for {self.task}"
+                    + ("" if is_plain else f", {self.model.config['problem_type']}")
                     + ("" if learns else " that learns from its teacher alone"),
                     where=f"loss.{name}", fix="leave it out",
                 )  # fmt: skip
@@ -171,6 +177,11 @@ class Recipe(Section):
     def model_task(self) -> Task:
         """The task that the model is loaded for."""
         return find_task(self.task)
+
+    @property
+    def has_several_labels(self) -> bool:
+        """Whether a text may have several labels, or none."""
+        return bool(self.model.config.get("problem_type") == BINARY)
 
     @property
     def origin(self) -> ModelSection | TeacherSection:

@@ -10,6 +10,7 @@ from distil.common.rules import (
     COUNT,
     FLAG,
     POSITIVE,
+    PROBABILITY,
     RATE,
     SHARE,
     TEXT,
@@ -127,6 +128,7 @@ class EvaluationSection(Section):
         tokens: Tokens in a batch, padding included.
         patience: Stop early after so many evaluations in a row without a better metric; None
             trains to the end.
+        threshold: Of several labels, those with a probability above this are predicted.
     """
 
     every: int | None = setting(or_none(COUNT), None)
@@ -134,6 +136,7 @@ class EvaluationSection(Section):
     masking: MaskingSection | None = None
     tokens: int = setting(COUNT, 4096)
     patience: int | None = setting(or_none(COUNT), None)
+    threshold: float = setting(PROBABILITY, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,9 @@ from distil.common.rules import (
     COUNT,
     FLAG,
     NATURAL,
+    PROBABILITY,
     SHARE,
     TEXT,
-    Rule,
-    is_number,
     one_of,
     or_none,
 )
@@ -28,7 +27,6 @@ FIELDS = (
     "text", "text_pair", "choices", "words", "tags", "label", "id", "question", "context",
     "answers", "sentence1", "sentence2", "score",
 )  # fmt: skip
-_PART = Rule("a number above 0 and below 1", lambda v: is_number(v) and 0 < v < 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +47,8 @@ class DataSection(Section):
         dev_split: Its split to evaluate on, or null.
         columns: Names of columns in the files, where they differ from the usual ones: text,
             text_pair, choices, words, tags, label, id, question, context, answers; sentence1,
-            sentence2 and score of the dev rows of sentence-embeddings.
+            sentence2 and score of the dev rows of sentence-embeddings.  Where a text may have
+            several labels, `label` may be a list: a column of 0 and 1 for each of them.
         header: Names of the columns of a tsv or csv file without a header row.
         quoting: Whether quotation marks enclose values in tsv and csv files.
         labels: Names of the classes, in order; None takes those in the training rows, sorted.
@@ -65,7 +64,7 @@ class DataSection(Section):
     folder: str = setting(TEXT, ".")
     train: tuple[str, ...] | None = setting(or_none(FILES), None)
     dev: tuple[str, ...] | None = setting(or_none(FILES), None)
-    dev_share: float | None = setting(or_none(_PART), None)
+    dev_share: float | None = setting(or_none(PROBABILITY), None)
     format: str | None = setting(one_of(FORMATS, or_none=True), None)
     hub: str | None = setting(or_none(TEXT), None)
     subset: str | None = setting(or_none(TEXT), None)

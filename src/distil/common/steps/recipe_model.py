@@ -142,7 +142,8 @@ class DistillationSection(Section):
     Attributes:
         temperature: Softmax temperature of L_ce.
         alpha_ce: Weight of L_ce, between the predictions of student and teacher; for regression,
-            of the mean squared error between their scores.
+            of the mean squared error between their scores; where a text may have several labels,
+            of its mean over these.
         alpha_task: Weight of the loss on the labels; for masked-LM that is L_mlm.
         alpha_cos: Weight of L_cos, the cosine distance between the last hidden states.
         alpha_hidden: Weight of the mean squared error between hidden states, layer by layer.

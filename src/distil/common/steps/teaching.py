@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distil.arrays import Array
+from distil.common.labels import BINARY
 from distil.common.model import Model, encoder_of
 from distil.common.steps.batching import VECTORS, Batch, for_each
 from distil.common.steps.layers import default_layers, matched_layers
@@ -177,6 +178,9 @@ class Teaching:
 
     def _agreement(self, student: Any, teacher: Any, mask: Any = None) -> Any:
         """L_ce of logits (..., c) where `mask` (...) is true; None counts all."""
+        if self.model.config.problem_type == BINARY:
+            # Each label by itself is one of two classes, of which the other has a score of 0.
+            student, teacher = self._beside_zero(student), self._beside_zero(teacher)  # b c 2
         mask = self._everything(student) if mask is None else mask
         if student.shape[-1] == 1:  # the prediction is a number, not a class
             return self.measures.hidden_difference(student, teacher, mask)
@@ -216,6 +220,10 @@ class Teaching:
 
     def _like(self, values: Any, others: Any) -> Any:
         """Values in the type of others."""
+        raise NotImplementedError
+
+    def _beside_zero(self, logits: Any) -> Any:
+        """Logits (..., 2): those that are given (...), and 0."""
         raise NotImplementedError
 
     def _everything(self, logits: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from distil.common.config import DistilBertConfig
+from distil.common.labels import BINARY
 from distil.common.steps.recipe_model import DistillationSection
 from distil.errors import ConfigError
 
@@ -37,6 +38,10 @@ def check_pair(
         if getattr(settings, name) and not (maps and settings.linear_map):
             fix = f"set distillation.linear_map to true, or {where} to 0" if maps else None
             _check_equal("dim", student.dim, teacher.dim, where, fix)
+    if settings.alpha_ce and BINARY in (student.problem_type, teacher.problem_type):
+        _check_equal(
+            "problem_type", student.problem_type, teacher.problem_type, "distillation.alpha_ce"
+        )
     if settings.alpha_attention:
         where = "distillation.alpha_attention"
         _check_equal("n_heads", student.n_heads, teacher.n_heads, where)

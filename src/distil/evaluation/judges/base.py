@@ -14,6 +14,9 @@ from distil.errors import InputError, shown
 from distil.measures.metrics import Metric
 from distil.pipelines.base import Pipeline
 
+# A field's column; or several, where each label has its own.
+Column = str | Sequence[str]
+
 # A probability is no smaller in a loss: what is computed in float32 may be 0.
 LEAST = 1e-12
 
@@ -42,11 +45,13 @@ class Judged:
         predicted: The model's.
         numbers: Of the table: those that metrics need, and "score", how right it is: 0 to 1, or
             less than 0 by as much as it is off.
+        lists: Of the table, too: numbers of every label, where a text may have several.
     """
 
     expected: Any
     predicted: Any
     numbers: Mapping[str, float]
+    lists: Mapping[str, Sequence[float]] | None = None
 
 
 class Judge(ABC):
@@ -63,12 +68,18 @@ class Judge(ABC):
     metrics: ClassVar[Mapping[str, Metric]]
     main: ClassVar[str]
     has_classes: ClassVar[bool] = False
+    of_columns: ClassVar[tuple[str, ...]] = ()  # fields that may have several columns
     needs: ClassVar[Mapping[str, str]] = {}  # packages, and what for
 
-    def __init__(self, config: DistilBertConfig, columns: Mapping[str, str]) -> None:
+    def __init__(self, config: DistilBertConfig, columns: Mapping[str, Column]) -> None:
         self.config = config
         known = (*self.fields, *self.optional)
-        for field in columns:
+        for field, column in columns.items():
+            if not isinstance(column, str) and field not in self.of_columns:
+                raise InputError(
+                    "a field is read from one column", expected="its name", found=shown(column),
+                    where=f"columns, {field}",
+                )  # fmt: skip
             if field not in known:
                 raise InputError(
                     "this task reads no such field", expected=", ".join(known), found=shown(field),
@@ -84,9 +95,17 @@ class Judge(ABC):
         Raises:
             InputError: A column is missing, or its value is not what the task reads.
         """
-        found = {}
-        others = [name for name in values if name not in self.columns.values()]
+        found: dict[str, Any] = {}
+        own = {
+            name
+            for column in self.columns.values()
+            for name in ([column] if isinstance(column, str) else column)
+        }
+        others = [name for name in values if name not in own]
         for field, named in self.columns.items():
+            if not isinstance(named, str):
+                found[field] = values
+                continue
             column = named
             if field == self.fields[0] and not self._first_is_named and named not in values:
                 # Where only one column is left, it is the text, whatever it is called.

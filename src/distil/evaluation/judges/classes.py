@@ -33,8 +33,12 @@ class Classes(Judge):
     def asked(self, fields: Mapping[str, Any]) -> Asked:  # noqa: D102
         row = {name: fields[name] for name in ("text", "text_pair") if name in fields}
         question = row if len(row) > 1 else row["text"]
-        label = label_of(fields["label"], self.config)
-        return Asked(questions=(question,), expected=label, text=joined(row.values()))
+        right = self.right_answer(fields)
+        return Asked(questions=(question,), expected=right, text=joined(row.values()))
+
+    def right_answer(self, fields: Mapping[str, Any]) -> Any:
+        """What the label says."""
+        return label_of(fields["label"], self.config)
 
     def judge(self, asked: Asked, answers: Sequence[Any]) -> Judged:  # noqa: D102
         (ranked,) = answers

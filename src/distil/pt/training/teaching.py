@@ -130,5 +130,8 @@ class TeachingStep(Teaching, Step):
     def _like(self, values: Tensor, others: Tensor) -> Tensor:
         return values.to(others.dtype)
 
+    def _beside_zero(self, logits: Tensor) -> Tensor:
+        return torch.stack((logits, torch.zeros_like(logits)), -1)
+
     def _everything(self, logits: Tensor) -> Tensor:
         return torch.ones(logits.shape[:-1], dtype=torch.bool, device=logits.device)

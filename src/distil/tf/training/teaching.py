@@ -137,5 +137,8 @@ class TeachingStep(Teaching, Step):
     def _like(self, values: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
         return tf.cast(values, others.dtype)
 
+    def _beside_zero(self, logits: tf.Tensor) -> tf.Tensor:
+        return tf.stack((logits, tf.zeros_like(logits)), -1)
+
     def _everything(self, logits: tf.Tensor) -> tf.Tensor:
         return tf.ones(tf.shape(logits)[:-1], tf.bool)
