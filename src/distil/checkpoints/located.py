@@ -21,11 +21,12 @@ from distil.checkpoints.sentence_files import read_encoding
 from distil.common.config import MODEL_TYPE, DistilBertConfig, read_config
 from distil.common.sentences import SentenceEncoding
 from distil.common.tasks import Task, task_of_checkpoint
-from distil.errors import InputError
+from distil.errors import CheckpointNotFoundError, InputError
 from distil.storage import hub
 from distil.storage.formats import layout_of
 from distil.storage.hub import HubOptions
 from distil.storage.modules import home_of
+from distil.storage.pending import first_weights
 from distil.storage.tensors import Checkpoint, StoredTensor
 
 
@@ -142,6 +143,20 @@ def in_memory(
     return found
 
 
+def _without_config(folder: Path, error: CheckpointNotFoundError) -> CheckpointNotFoundError:
+    """The same error; where weights were saved without a configuration, with what to do."""
+    if first_weights(folder) is None:
+        return error
+    return CheckpointNotFoundError(
+        error.problem, expected="a configuration beside the weights",
+        found="weights alone, as transformers' Trainer saves those of this library's models",
+        where=error.where,
+        fix="save with model.save_pretrained(folder), or train with distil.pt.trainer.Trainer; "
+        "what is there is loaded by its own class, with "
+        "from_pretrained(folder, config=name of the checkpoint it was trained from)",
+    )  # fmt: skip
+
+
 def _nothing() -> None:
     """What has to be closed."""
 
@@ -169,7 +184,10 @@ def locate(
     folder = hub.snapshot(name, options, variant=variant)
     model_type = MODEL_TYPE
     if config is None:
-        config, model_type = read_config(folder)
+        try:
+            config, model_type = read_config(folder)
+        except CheckpointNotFoundError as error:
+            raise _without_config(folder, error) from None
     return Located(
         name=str(name), folder=folder, config=config, model_type=model_type, variant=variant
     )

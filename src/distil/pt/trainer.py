@@ -1,9 +1,8 @@
 """transformers' Trainer, which saves models of this library as whole checkpoints.
 
-transformers' own class asks whether a model and a tokenizer are its own.  Of another's it saves the
-weights without config.json, and fails where two of them are one, as in masked LM; and it does not
-fill up the rows of a batch.  Nothing else differs, so whatever else is done with a Trainer is done
-with this one.
+transformers' own class asks whether a model and a tokenizer are its own.  For any other model it
+saves the weights without config.json, and fails where two of them are tied, as in masked LM; and it
+does not pad the rows of a batch.  Nothing else differs.
 """
 
 from __future__ import annotations
@@ -28,31 +27,38 @@ except ImportError as error:
     ) from error  # fmt: skip
 
 
-class Trainer(transformers.Trainer):
-    """transformers' Trainer; its arguments are those of `transformers.Trainer`.
-
-    Without a `data_collator`, the tokenizer that is passed as `processing_class` fills up the rows
-    of a batch.
-    """
+class WholeCheckpoints:
+    """The difference, for any class of Trainer: `class Mine(WholeCheckpoints, Theirs): ...`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        tokenizer = self.processing_class
-        if isinstance(tokenizer, TokenizerBase) and self.data_collator is default_data_collator:
-            self.data_collator = DataCollatorWithPadding(tokenizer)
+        trainer: Any = self
+        tokenizer = trainer.processing_class
+        if isinstance(tokenizer, TokenizerBase) and trainer.data_collator is default_data_collator:
+            trainer.data_collator = DataCollatorWithPadding(tokenizer)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        model = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+        trainer: Any = self
+        model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
         if not isinstance(model, DistilBertPreTrainedModel):
-            super()._save(output_dir, state_dict)  # of peft, which saves adapters
+            parent: Any = super()
+            parent._save(output_dir, state_dict)  # peft's models save their adapters
             return
-        folder = Path(output_dir or self.args.output_dir)
+        folder = Path(output_dir or trainer.args.output_dir)
         model.save_pretrained(
             folder,
             state_dict=state_dict,
-            safe_serialization=getattr(self.args, "save_safetensors", True),
+            safe_serialization=getattr(trainer.args, "save_safetensors", True),
         )
-        tokenizer = self.processing_class or getattr(self.data_collator, "tokenizer", None)
+        tokenizer = trainer.processing_class or getattr(trainer.data_collator, "tokenizer", None)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)
-        torch.save(self.args, folder / TRAINING_ARGS_NAME)
+        torch.save(trainer.args, folder / TRAINING_ARGS_NAME)
+
+
+class Trainer(WholeCheckpoints, transformers.Trainer):
+    """transformers' Trainer; its arguments are those of `transformers.Trainer`.
+
+    Without a `data_collator`, the tokenizer that is passed as `processing_class` pads the rows of
+    a batch.
+    """

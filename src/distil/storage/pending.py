@@ -54,7 +54,7 @@ def current_config(folder: Path) -> Path:
     config = folder / _CONFIG
     # A config.json that somebody has edited since is meant.
     announced = {path.name for path in folder.glob(_PATTERN) if _changed(path) >= _changed(config)}
-    weights = _first_weights(folder) if announced else None
+    weights = first_weights(folder) if announced else None
     if weights is None:
         return config
     name = f".config.{_digest_of(weights)}.json"
@@ -67,7 +67,7 @@ def forget(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _first_weights(folder: Path) -> Path | None:
+def first_weights(folder: Path) -> Path | None:
     """The file of weights, or index of shards, that a reader prefers."""
     for kind in FILE_KINDS:
         for name in (kind.file_name(), kind.index_name()):

@@ -14,7 +14,7 @@ from support.models import NO_DROPOUT
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
-from distil.pt.trainer import Trainer  # noqa: E402 - needs both
+from distil.pt.trainer import Trainer, WholeCheckpoints  # noqa: E402 - needs both
 
 pytestmark = [
     pytest.mark.pt,
@@ -228,6 +228,39 @@ def test_weights_that_others_hand_over_are_what_is_saved(rows, tmp_path):
     other = Trainer(model=torch.nn.Linear(2, 2), args=arguments(tmp_path / "out"))
     other.save_model(tmp_path / "other")
     assert (tmp_path / "other" / "model.safetensors").exists()
+
+
+def test_what_transformers_own_trainer_saved_is_not_lost(rows, tokenizer, tmp_path):
+    model = load(tmp_path / "model")
+    trainer = transformers.Trainer(
+        model=model, args=arguments(tmp_path / "out"), train_dataset=rows,
+        data_collator=transformers.DataCollatorWithPadding(tokenizer),
+    )  # fmt: skip
+    trainer.train()
+    trainer.save_model(tmp_path / "saved")
+    with pytest.raises(distil.CheckpointNotFoundError) as caught:
+        distil.load(tmp_path / "saved", framework="pt")
+    assert "from_pretrained(folder, config=" in caught.value.fix
+    again = type(model).from_pretrained(tmp_path / "saved", config=tmp_path / "model")
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    torch.testing.assert_close(logits_of(again, batch), logits_of(model, batch), rtol=0, atol=0)
+
+
+def test_other_trainers_save_whole_checkpoints_too(rows, tokenizer, tmp_path):
+    class Theirs(transformers.Trainer):
+        pass
+
+    class Mine(WholeCheckpoints, Theirs):
+        pass
+
+    model = load(tmp_path / "model")
+    trainer = Mine(
+        model, arguments(tmp_path / "out", max_steps=1, save_strategy="steps", save_steps=1),
+        train_dataset=rows, processing_class=tokenizer,
+    )  # fmt: skip
+    trainer.train()
+    saved = distil.load(tmp_path / "out" / "checkpoint-1", framework="pt")
+    assert_same(weights(saved), weights(model))
 
 
 def test_the_example_of_the_page(tmp_path, monkeypatch):
