@@ -18,9 +18,12 @@ CASES = {
     "token-classification": [
         {"ignore_labels": []}, {"aggregation_strategy": "average", "stride": 5}
     ],
-    "question-answering": [{"top_k": 3}, {"doc_stride": 4, "handle_impossible_answer": True}],
-    "masked-lm": [{"top_k": 3}, {"targets": ["good", "bad"]}],
-    "multiple-choice": [{}],
+    "question-answering": [
+        {"top_k": 3},
+        {"doc_stride": 4, "handle_impossible_answer": True, "return_null_odds": True},
+    ],
+    "masked-lm": [{"top_k": 3}, {"targets": ["good", "bad"], "stride": 5}],
+    "multiple-choice": [{}, {"stride": 5}],
     "base": [{}, {"pooling": "cls", "normalize": False}, {"stride": 5}],
     "feature-extraction": [{}],
 }  # fmt: skip
@@ -33,6 +36,8 @@ def rows_for(task):
         return [{"prompt": text, "choices": ["a good film", "paris"]} for text in TEXTS]
     if task == "masked-lm":
         return [f"[MASK] {text}" for text in TEXTS[:-1]] + ["[MASK] is [MASK]"]
+    if task == "sequence-classification":
+        return [*TEXTS[:-1], {"text": "who was born", "text_pair": TEXTS[4]}]
     return TEXTS
 
 

@@ -21,6 +21,14 @@ def make(tokenizer, task, given=None, **config):
     return PIPELINES[task](FakeModel(task, given=given, **config), tokenizer)
 
 
+def windows_in(tokenizer, first, second, strategy, *, stride, limit=40):
+    """The windows of a pair, as the tokenizer makes them."""
+    return tokenizer(
+        first, second, truncation=strategy, max_length=limit, stride=stride,
+        return_overflowing_tokens=True,
+    )["input_ids"]  # fmt: skip
+
+
 def ids_of(*tokens):
     return [VOCABULARY.index(token) for token in tokens]
 
@@ -86,10 +94,38 @@ class TestTextClassification:
         expected = np.average(probabilities, axis=0, weights=[40, 40, 38])
         assert [found[f"LABEL_{label}"] for label in range(3)] == pytest.approx(expected, abs=1e-6)
 
-    def test_a_pair_is_not_read_in_windows(self, tokenizer):
+    def test_the_second_text_of_a_pair_is_read_in_windows(self, tokenizer):
         pipe = make(tokenizer, "sequence-classification")
-        with pytest.raises(InputError, match="single texts only"):
-            pipe({"text": LONG, "text_pair": "it"}, stride=8)
+        row = {"text": "who was born?", "text_pair": LONG}
+        found = {one["label"]: one["score"] for one in pipe(row, stride=8, top_k=None)}
+        windows = pipe.model.asked[0]
+        assert windows == windows_in(tokenizer, "who was born?", LONG, "only_second", stride=8)
+        assert len(windows) == 4
+        powers = np.exp([pipe.model.scores_of(ids)[0] for ids in windows])
+        expected = np.average(
+            powers / powers.sum(axis=1, keepdims=True), axis=0, weights=list(map(len, windows))
+        )
+        assert [found[f"LABEL_{label}"] for label in range(3)] == pytest.approx(expected, abs=1e-6)
+        # Texts, short pairs and long ones, in one call.
+        rows = [row, "it is", LONG, {"text": "it", "text_pair": "a film"}]
+        assert pipe(rows, stride=8) == [
+            pipe(one, stride=8)[0] if isinstance(one, str) else pipe(one, stride=8) for one in rows
+        ]
+
+    def test_a_first_text_that_leaves_no_room(self, tokenizer):
+        pipe = make(tokenizer, "sequence-classification")
+        fits = {"text": "who " * 30, "text_pair": "it is a film"}
+        assert pipe(fits, stride=8)["label"]
+        rows = [fits, {"text": LONG, "text_pair": "it"}, {"text": "who " * 30, "text_pair": LONG}]
+        bad = {}
+        found = pipe(
+            rows, stride=8, skip_bad_rows=True, on_bad_row=lambda n, why: bad.update({n: why})
+        )
+        assert (found[0], found[1:]) == (pipe(fits), [None, None])
+        assert set(bad) == {1, 2}
+        assert "a first text of 96 tokens, stride=8" in str(bad[1])
+        assert "a first text of 30 tokens, stride=8" in str(bad[2])
+        assert pipe(rows[2], stride=6)["label"]  # of a room of 7
 
 
 class TestTokenClassification:
@@ -226,6 +262,55 @@ class TestQuestionAnswering:
         assert (nothing["answer"], nothing["start"], nothing["end"]) == ("", 0, 0)
         assert nothing["score"] > paris["score"]
 
+    def test_how_much_likelier_no_answer_has_to_be(self, tokenizer):
+        pipe = self.made(tokenizer, {"[CLS]": 3, "paris": 2}, {"[CLS]": 3, "paris": 2})
+
+        def asked(context=self.CONTEXT, **options):
+            return pipe(self.QUESTION, context, handle_impossible_answer=True, **options)
+
+        nothing, paris = asked(top_k=2, return_null_odds=True)
+        odds = np.log(nothing["score"] / paris["score"])
+        assert nothing["null_odds"] == paris["null_odds"] == pytest.approx(odds)
+        assert odds == pytest.approx(2, abs=1e-6)  # 3 + 3 less 2 + 2, in one window
+        assert list(paris) == ["score", "start", "end", "answer", "null_odds"]
+        for threshold, answers in (
+            (-5.0, ["", "Paris"]), (0, ["", "Paris"]), (1.9, ["", "Paris"]),
+            (2.1, ["Paris", ""]), (1e6, ["Paris", "Paris, the old"]),
+        ):  # fmt: skip
+            found = asked(top_k=2, null_score_diff_threshold=threshold)
+            assert [one["answer"] for one in found] == answers, threshold
+        # The odds stand beside the best answer, whether or not it is given.
+        least = asked(null_score_diff_threshold=np.inf, return_null_odds=True)
+        assert (least["answer"], least["null_odds"]) == ("Paris", nothing["null_odds"])
+
+    def test_null_odds_of_scores_that_are_too_small_are_numbers(self, tokenizer):
+        for sure in ({"[CLS]": 2000}, {"paris": 2000}):
+            pipe = self.made(tokenizer, sure, sure)
+            found = pipe(
+                self.QUESTION, self.CONTEXT, handle_impossible_answer=True, return_null_odds=True
+            )
+            assert abs(found["null_odds"]) == pytest.approx(708, abs=1)
+            assert (found["answer"] == "") == (found["null_odds"] > 0) == ("[CLS]" in sure)
+
+    @pytest.mark.parametrize(
+        ("options", "problem"),
+        [
+            ({"null_score_diff_threshold": 1.0}, "no effect where every question has an answer"),
+            ({"return_null_odds": True}, "no effect where every question has an answer"),
+            (
+                {"handle_impossible_answer": True, "null_score_diff_threshold": "1"},
+                "not a threshold",
+            ),
+            (
+                {"handle_impossible_answer": True, "null_score_diff_threshold": np.nan},
+                "not a threshold",
+            ),
+        ],
+    )
+    def test_options_of_no_answer_that_are_refused(self, tokenizer, options, problem):
+        with pytest.raises(InputError, match=problem):
+            self.made(tokenizer, {}, {})(self.QUESTION, self.CONTEXT, **options)
+
     def test_equal_answers_are_one(self, tokenizer):
         pipe = self.made(tokenizer, {"paris": 9}, {"paris": 9})
         found = pipe(self.QUESTION, "Paris and paris.", top_k=2)
@@ -348,6 +433,44 @@ class TestFillMask:
             found = pipe("[MASK]!", targets="goodness")
         assert [one["token_str"] for one in found] == ["good"]
 
+    @pytest.mark.parametrize("side", ["right", "left"])
+    @pytest.mark.parametrize("places", [[50], [0, 17, 31, 32, 60, 119]])
+    def test_masks_of_a_long_text(self, side, places):
+        """Each is guessed in the window that shows most around it, though windows are alike."""
+        tokenizer = make_tokenizer(truncation_side=side)
+        pipe = make(tokenizer, "masked-lm")
+        words = ["good", "film", ".", "it", "was"] * 24
+        for place in places:
+            words[place] = "[MASK]"
+        found = pipe(" ".join(words), stride=12, top_k=1)
+        masks = [found] if len(places) == 1 else found
+        windows = tokenizer(
+            " ".join(words), truncation=True, max_length=40, stride=12,
+            return_overflowing_tokens=True, return_offsets_mapping=True,
+        ).encodings  # fmt: skip
+        assert len(masks) == len(places)
+        for guesses, place in zip(masks, places, strict=True):
+            contexts = [
+                (min(at - 1, len(one.ids) - 2 - at), -number, one.ids, at)
+                for number, one in enumerate(windows)
+                for at, word in enumerate(one.word_ids) if word == place
+            ]  # fmt: skip
+            _, _, ids, at = max(contexts, key=lambda context: context[:2])
+            logits = pipe.model.scores_of(ids)[at]
+            assert guesses[0]["token"] == logits[: len(tokenizer)].argmax()
+            assert guesses[0]["score"] == pytest.approx(
+                np.exp(logits.max()) / np.exp(logits).sum(), rel=1e-4
+            )
+            filled = [*words[:place], guesses[0]["token_str"], *words[place + 1 :]]
+            shown = guesses[0]["sequence"].replace("[CLS] ", "").replace(" [SEP]", "")
+            assert shown.replace(".", " .") == " ".join(filled).replace(" ##", "")
+
+    def test_a_mask_that_is_cut_off(self, tokenizer):
+        pipe = self.made(tokenizer, "paris")
+        with pytest.raises(InputError, match=r"read all of the text with stride=\.\.\."):
+            pipe(f"{LONG} [MASK]", truncation=True)
+        assert pipe(f"{LONG} [MASK]", stride=0)[0]["token_str"] == "paris"
+
     def test_a_list_of_one(self, tokenizer):
         pipe = self.made(tokenizer, "paris")
         assert pipe(["[MASK]!"]) == pipe("[MASK]!")
@@ -404,3 +527,41 @@ class TestMultipleChoice:
             pipe([{"prompt": LONG, "choices": ["good", "bad"]}] * 2)
         assert len(said) == 1
         assert [len(ids) for ids in pipe.model.asked[0]] == [40, 40]
+
+    def test_long_prompts_are_read_in_windows(self, tokenizer):
+        """All choices are judged by the same windows, those that the longest leaves room for."""
+        pipe = make(tokenizer, "multiple-choice")
+        choices = ["bad", "it was a good film in paris", "it was"]
+        found = pipe({"prompt": LONG, "choices": choices}, stride=8)
+        longest = windows_in(tokenizer, LONG, choices[1], "only_first", stride=8)
+        prompts = [ids[1 : ids.index(3)] for ids in longest]
+        expected = [
+            [2, *ids, 3, *tokenizer(choice, add_special_tokens=False)["input_ids"], 3]
+            for ids in prompts for choice in choices
+        ]  # fmt: skip
+        assert len(longest) == 4
+        assert pipe.model.asked[0] == expected
+        powers = np.exp([pipe.model.scores_of(ids)[0] for ids in expected]).reshape(4, 3)
+        tokens = np.reshape(list(map(len, expected)), (4, 3)).sum(axis=1)
+        shares = np.average(powers / powers.sum(axis=1, keepdims=True), axis=0, weights=tokens)
+        assert {one["index"]: one["score"] for one in found} == pytest.approx(
+            dict(enumerate(shares)), abs=1e-6
+        )
+        short = {"prompt": "it is", "choices": choices}
+        assert pipe(short, stride=8) == pipe(short)
+        assert pipe([short, {"prompt": LONG, "choices": choices}], stride=8)[1] == found
+
+    def test_a_choice_that_leaves_no_room(self, tokenizer):
+        pipe = make(tokenizer, "multiple-choice")
+        rows = [
+            {"prompt": "it is", "choices": ["who " * 30, "bad"]},
+            {"prompt": LONG, "choices": ["bad", "who " * 30]},
+            {"prompt": "it " * 600_000, "choices": ["bad", "good"]},
+        ]
+        bad = {}
+        found = pipe(
+            rows, stride=8, skip_bad_rows=True, on_bad_row=lambda n, why: bad.update({n: why})
+        )
+        assert (found[0], found[1:]) == (pipe(rows[0]), [None, None])
+        assert "a choice of 30 tokens, stride=8" in str(bad[1])
+        assert "too long to be tokenized in one piece" in str(bad[2])

@@ -11,13 +11,13 @@ import pytest
 from distil.common.labels import IGNORED
 from distil.common.steps.recipe_data import DataSection
 from distil.common.tokenizer import DistilBertTokenizerFast
-from distil.errors import FrameworkError, InputError
+from distil.errors import ConfigError, FrameworkError, InputError
 from distil.reading import Row
 from distil.training import examples, features, preparing
-from distil.training.evaluation import read_answers
 from distil.training.examples import read_split
+from distil.training.questions import question_answering, read_answers
 from support.folders import VOCABULARY, make_folder
-from support.training import make_recipe
+from support.training import make_recipe, recipe_for
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_parquet_goes_through_datasets(tmp_path, monkeypatch):
 
 
 def reader(tokenizer, labels=(), **options):
-    section = {"train": ("x",), "max_length": 12, "stride": 2} | options
+    section = {"train": ("x",), "max_length": 12} | options
     return examples.Reader(data=DataSection(**section), tokenizer=tokenizer, labels=labels)
 
 
@@ -191,6 +191,112 @@ def test_the_first_token_of_a_word_learns_its_tag(tokenizer):
     assert found.details.tags == [["O", "LOC", "O", "LOC"]]
 
 
+LONG = "the good film was bad in paris . "  # eight tokens
+
+
+class TestLongTexts:
+    """With a stride, texts that are longer than `max_length` are read in windows."""
+
+    def windows(self, tokenizer, first, second=None, strategy=True):
+        return tokenizer(
+            first, second, truncation=strategy, max_length=12, stride=4,
+            return_overflowing_tokens=True,
+        )["input_ids"]  # fmt: skip
+
+    def test_every_window_has_the_label_of_its_text(self, tokenizer):
+        values = [
+            {"text": LONG * 3, "label": "yes"}, {"text": "it", "label": "no"},
+            {"text": LONG * 2, "label": "no"},
+        ]  # fmt: skip
+        found = made(features.classification, tokenizer, values, ("no", "yes"), stride=4)
+        expected = [self.windows(tokenizer, row["text"]) for row in values]
+        assert sequences(found) == [ids for windows in expected for ids in windows]
+        assert list(map(len, expected)) == [4, 1, 2]
+        assert found.details.rows.tolist() == [0, 0, 0, 0, 1, 2, 2]
+        assert found.features.targets["labels"].tolist() == [1, 1, 1, 1, 0, 0, 0]
+        assert found.features.targets["labels"].dtype == np.int32
+        cut = made(features.classification, tokenizer, values, ("no", "yes"))
+        assert sequences(cut) == [windows[0] for windows in expected]
+        assert cut.details is None
+        short = made(features.classification, tokenizer, values[1:2], ("no", "yes"), stride=4)
+        assert short.details is None
+
+    def test_the_second_text_of_a_pair(self, tokenizer):
+        values = [{"text": "it is", "text_pair": LONG * 2, "label": 2.5}]
+        found = made(features.classification, tokenizer, values, stride=4)
+        assert sequences(found) == self.windows(tokenizer, "it is", LONG * 2, "only_second")
+        assert found.features.targets["labels"].tolist() == [2.5] * 4
+        long = {"text": LONG, "text_pair": "it is", "label": 1}
+        with pytest.raises(InputError, match=r"a first text of 8 tokens, data\.stride=4") as caught:
+            made(features.classification, tokenizer, [*values, long], stride=4)
+        assert caught.value.where == "file:2"
+
+    def test_every_window_of_a_prompt_has_all_choices(self, tokenizer):
+        choices = ["bad", "a film"]
+        values = [
+            {"text": LONG, "choices": choices, "label": 1},
+            {"text": "it", "choices": choices, "label": 0},
+        ]  # fmt: skip
+        found = made(features.multiple_choice, tokenizer, values, stride=4)
+        prompts = [ids[1:-4] for ids in self.windows(tokenizer, LONG, "a film", "only_first")]
+        prompts.append(tokenizer("it", add_special_tokens=False)["input_ids"])
+        ends = [
+            tokenizer(choice, add_special_tokens=False)["input_ids"] for choice in choices
+        ]  # fmt: skip
+        assert len(prompts) == 3
+        assert sequences(found) == [[2, *ids, 3, *end, 3] for ids in prompts for end in ends]
+        assert found.features.targets["labels"].tolist() == [1, 1, 0]
+        assert found.details.rows.tolist() == [0, 0, 1]
+        assert (len(found.features), found.features.tokens.tolist()) == (3, [23, 19, 11])
+        long = {"text": LONG, "choices": ["it", LONG], "label": 0}
+        with pytest.raises(InputError, match=r"a choice of 8 tokens, data\.stride=4"):
+            made(features.multiple_choice, tokenizer, [long], stride=4)
+
+    @pytest.mark.parametrize("stride", [0, 1, 4, 9])
+    def test_every_word_learns_its_tag_once(self, tokenizer, stride):
+        """Also at borders, and within words that are cut there."""
+        words = ["in", "pariss", "old", "film", "was", "zzz", "it"] * 4
+        tags = ["O" if number % 3 else "LOC" for number in range(len(words))]
+        values = [{"words": words, "tags": tags}, {"words": ["it"], "tags": ["LOC"]}]
+        found = made(features.token_classification, tokenizer, values, ("O", "LOC"), stride=stride)
+        details, labels = found.details, found.features.token_targets["labels"]
+        assert details.rows.tolist() == [0] * (len(details.rows) - 1) + [1]
+        owners = np.repeat(details.rows, found.features.lengths)
+        begun = details.words != -1
+        assert sorted(details.words[begun & (owners == 0)]) == list(range(len(words)))
+        numbers = np.array([tag == "LOC" for tag in tags])
+        assert (
+            labels[begun & (owners == 0)] == numbers[details.words[begun & (owners == 0)]]
+        ).all()
+        assert (labels == IGNORED).tolist() == (~begun).tolist()
+        if stride:  # no word has more than three tokens: some window shows it whole
+            firsts = tokenizer.convert_ids_to_tokens(found.features.ids[begun].tolist())
+            assert not any(token.startswith("##") for token in firsts)
+        cut = made(features.token_classification, tokenizer, values, ("O", "LOC"))
+        assert len(cut.details.words[cut.details.words != -1]) < len(words)
+
+    def test_vectors_of_pairs(self, tokenizer):
+        values = [{"sentence1": LONG * 2, "sentence2": "it", "score": 3}]
+        source = [Row(one, "file:1", 1) for one in values]
+        asked = examples.Reader(
+            data=DataSection(train=("x",), max_length=12, stride=4),
+            tokenizer=tokenizer,
+            split="dev",
+        )
+        found = features.sentence_embeddings(source, asked)
+        assert sequences(found) == [
+            *self.windows(tokenizer, LONG * 2), *self.windows(tokenizer, "it")
+        ]  # fmt: skip
+        assert found.details.rows.tolist() == [0, 0, 1]
+        assert found.details.scores.tolist() == [3]
+
+    def test_a_stride_without_room(self):
+        with pytest.raises(ConfigError, match="stride is not valid"):
+            DataSection(train=("x",), max_length=12, stride=10)
+        with pytest.raises(ConfigError, match="sequences that share nothing"):
+            recipe_for("masked-lm", **{"data.stride": 4})
+
+
 def question(context, answer):
     answers = {"text": [answer], "answer_start": [context.index(answer)]}
     return {"question": "who", "context": context, "answers": answers}
@@ -198,7 +304,7 @@ def question(context, answer):
 
 def test_answers_in_windows(tokenizer):
     context = "it is the good film in paris who was born in a bad bad film"
-    found = made(features.question_answering, tokenizer, [question(context, "in paris")])
+    found = made(question_answering, tokenizer, [question(context, "in paris")], stride=2)
     one = found.features
     starts, ends = one.targets["start_positions"], one.targets["end_positions"]
     assert len(one) > 1
@@ -221,7 +327,7 @@ def test_answers_in_windows(tokenizer):
 
 def test_answers_are_read_from_the_best_window(tokenizer):
     context = "it is the good film in paris who was born in a bad bad film"
-    found = made(features.question_answering, tokenizer, [question(context, "in paris")])
+    found = made(question_answering, tokenizer, [question(context, "in paris")], stride=2)
     one, details = found.features, found.details
     scores = [np.zeros((2, length)) for length in one.lengths]
     for window, begin in enumerate(one.targets["start_positions"]):
@@ -230,16 +336,97 @@ def test_answers_are_read_from_the_best_window(tokenizer):
             scores[window][0, begin] = 5
             scores[window][1, one.targets["end_positions"][window]] = 5
     starts, ends = [s[0] for s in scores], [s[1] for s in scores]
-    assert read_answers(starts, ends, one.starts, details) == ["in paris"]
+    (answer,) = read_answers(starts, ends, one.starts, details)
+    assert (answer.text, answer.null_odds) == ("in paris", 8)  # 9 + 9 less 5 + 5
 
 
 def test_an_answer_does_not_end_before_it_starts(tokenizer):
-    found = made(features.question_answering, tokenizer, [question("it is good", "is")])
+    found = made(question_answering, tokenizer, [question("it is good", "is")])
     length = int(found.features.lengths[0])  # [CLS] who [SEP] it is good [SEP]
     start, end = np.zeros(length), np.zeros(length)
     start[5], end[3], end[5] = 5, 5, 1
     (answer,) = read_answers([start], [end], found.features.starts, found.details)
-    assert answer == "good"
+    assert answer.text == "good"
+
+
+def test_windows_of_a_question_that_leaves_no_room(tokenizer):
+    row = question("it is the good film in", "good") | {"question": "who was born in"}
+    with pytest.raises(InputError, match=r"a question of 4 tokens, data\.stride=5") as caught:
+        made(question_answering, tokenizer, [question("it is", "it"), row], stride=5)
+    assert caught.value.where == "file:2"
+    fits = row | {"context": "it is the good film"}
+    assert len(made(question_answering, tokenizer, [fits], stride=5).features) == 1
+    # Where no stride is asked for, windows share 128 tokens, or half of their room of five.
+    found = made(question_answering, tokenizer, [row])
+    tokens = [tokenizer.convert_ids_to_tokens(ids) for ids in sequences(found)]
+    assert [" ".join(one[6:-1]) for one in tokens] == ["it is the good film", "good film in"]
+
+
+class TestQuestionsWithoutAnAnswer:
+    CONTEXT = "it is the good film in paris who was born in a bad bad film"
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            {"answers": {"text": [], "answer_start": []}},
+            {"answers": []},
+            {"answers": [], "is_impossible": True},
+            {"answers": None, "is_impossible": 1},
+            {"is_impossible": "true"},
+            {"answers": {"text": np.array([], object), "answer_start": np.array([], np.int32)}},
+            {"answers": {"text": [], "answer_start": []}, "is_impossible": np.bool_(True)},
+            {"answers": float("nan"), "is_impossible": True},
+        ],
+    )
+    def test_all_windows_point_at_the_first_token(self, tokenizer, row):
+        values = [{"question": "who", "context": self.CONTEXT, **row}]
+        found = made(question_answering, tokenizer, values, stride=2)
+        assert len(found.features) == 3
+        for name in ("start_positions", "end_positions"):
+            assert found.features.targets[name].tolist() == [0] * 3
+        assert found.details.answers == [[]]
+        assert found.details.some_impossible
+
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            {"text": ["in paris"], "answer_start": [20]},
+            {"text": "in paris", "answer_start": 20},
+            [{"text": "in paris", "answer_start": 20}],
+            {"text": np.array(["in paris"], object), "answer_start": np.array([20])},
+        ],
+    )
+    @pytest.mark.parametrize("flag", [{}, {"is_impossible": False}, {"is_impossible": None}])
+    def test_among_others(self, tokenizer, answers, flag):
+        values = [{"question": "who", "context": self.CONTEXT, "answers": answers, **flag}]
+        found = made(question_answering, tokenizer, values, stride=2)
+        assert max(found.features.targets["start_positions"]) > 0
+        assert found.details.answers == [["in paris"]]
+        assert not found.details.some_impossible
+
+    def test_null_odds_are_those_of_the_window_that_is_surest(self, tokenizer):
+        values = [{"question": "who", "context": self.CONTEXT, "answers": []}]
+        found = made(question_answering, tokenizer, values, stride=2)
+        starts = [np.zeros(length) for length in found.features.lengths]
+        starts[0][0], starts[1][0], starts[2][0] = 3, 1, 2
+        starts[2][4] = 0.5
+        (answer,) = read_answers(starts, starts, found.features.starts, found.details)
+        assert answer.null_odds == 1 + 1 - 0.5 - 0.5
+        assert answer.text
+
+    def test_from_a_file(self, tmp_path):
+        questions = [
+            {"id": "1", "question": "q", "answers": [{"text": "b", "answer_start": 2}],
+             "is_impossible": False},
+            {"id": "2", "question": "q", "answers": [], "is_impossible": True,
+             "plausible_answers": [{"text": "b", "answer_start": 2}]},
+        ]  # fmt: skip
+        paragraph = {"context": "a b", "qas": questions}
+        data = {"version": "v2.0", "data": [{"title": "t", "paragraphs": [paragraph]}]}
+        found = [row for row, _ in rows(tmp_path, "a.json", json.dumps(data))]
+        assert [row["is_impossible"] for row in found] == [False, True]
+        assert found[1]["answers"] == {"text": [], "answer_start": []}
+        assert "plausible_answers" not in found[1]
 
 
 @pytest.mark.parametrize(
@@ -267,16 +454,29 @@ def test_an_answer_does_not_end_before_it_starts(tokenizer):
         (features.token_classification, {"words": ["a"], "tags": []}, ("O",), "differ in number"),
         (features.token_classification, {"words": "a", "tags": "O"}, ("O",), "not lists"),
         (
-            features.question_answering,
+            question_answering,
             {"question": "q", "context": "abc", "answers": {"text": ["b"], "answer_start": [2]}},
             (),
             "does not occur at",
         ),
-        (
-            features.question_answering,
-            {"question": "q", "context": "abc", "answers": {"text": [], "answer_start": []}},
-            (),
-            "no answer",
+        *(
+            (question_answering, {"question": "q", "context": "abc", **row}, (), problem)
+            for row, problem in (
+                ({"answers": {"text": ["a"], "answer_start": [-3]}}, "does not occur at"),
+                ({"answers": {"text": ["a"], "answer_start": []}}, "no answer_start"),
+                ({"answers": {"text": ["a"], "answer_start": [0, 1]}}, "no answer\n"),
+                ({"answers": {"text": ["a"], "answer_start": ["x"]}}, "no answer\n"),
+                ({"answers": {"text": [7], "answer_start": [0]}}, "no answer\n"),
+                ({"answers": 7}, "no answer\n"),
+                ({"answers": {}}, "no answer\n"),
+                ({"answers": None}, "no answer\n"),
+                ({}, "no 'answers'"),
+                ({"is_impossible": False}, "no answer\n"),
+                ({"answers": [], "is_impossible": False}, "no answer\n"),
+                ({"answers": ["a"], "is_impossible": True}, "without an answer has one"),
+                ({"answers": [], "is_impossible": "perhaps"}, "neither true nor false"),
+                ({"answers": [], "is_impossible": 0.5}, "neither true nor false"),
+            )
         ),
     ],
 )

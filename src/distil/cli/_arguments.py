@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from distil.errors import InputError
 
@@ -88,3 +89,36 @@ def add_form(
         choices=("packed", "openvino", "onnxruntime"),
         help="what computes (packed: the framework itself)",
     )
+
+
+def add_long_texts(parser: argparse.ArgumentParser) -> None:
+    """The options for long texts, and for questions that may have no answer."""
+    parser.add_argument(
+        "--stride",
+        type=int,
+        metavar="N",
+        help="read long texts in windows that share N tokens, instead of cutting them",
+    )
+    parser.add_argument(
+        "--handle-impossible-answer",
+        action="store_true",
+        default=None,
+        help="a question may have no answer, as in SQuAD 2",
+    )
+    parser.add_argument(
+        "--null-score-diff-threshold",
+        type=float,
+        metavar="T",
+        help="how far the log odds of no answer must be above 0 (0)",
+    )
+
+
+def options_for_long_texts(arguments: argparse.Namespace, task: str) -> dict[str, Any]:
+    """What of this was given, by the names that the pipeline of a task knows."""
+    stride = "doc_stride" if task == "question-answering" else "stride"
+    given = {
+        stride: arguments.stride,
+        "handle_impossible_answer": arguments.handle_impossible_answer,
+        "null_score_diff_threshold": arguments.null_score_diff_threshold,
+    }
+    return {name: value for name, value in given.items() if value is not None}

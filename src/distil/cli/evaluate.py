@@ -27,6 +27,14 @@ EXAMPLES = (
         "--report report.html",
     ),
     (
+        "long reviews as a whole, in windows that share 64 tokens",
+        "distil evaluate ./my-model reviews.csv --text-column review --stride 64",
+    ),
+    (
+        "questions that may have no answer, by the rules of SQuAD 2",
+        "distil evaluate ./my-squad2 data/squad/dev-v2.0.json --handle-impossible-answer",
+    ),
+    (
         "sentence embeddings on pairs with a score, for a program",
         "distil evaluate distilbert-base-uncased data/stsb/dev.csv --task sentence-embeddings "
         "--columns text=sentence1 text_pair=sentence2 label=score --json",
@@ -36,6 +44,9 @@ EXAMPLES = (
         "distil evaluate ./my-topics rows.csv --columns label=sport label=politics --threshold 0.4",
     ),
 )
+
+# What messages call an option by, that is called otherwise here.
+ALIASES = {"doc_stride": "--stride"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against", metavar="OTHER", help="a second model, or another form of this one: int8, ..."
     )
     _arguments.add_form(parser, dtype=None)
+    _arguments.add_long_texts(parser)
     parser.add_argument(
         "--slices", nargs="+", default=[], metavar="NAME",
         help='measure parts of the rows separately: "length", or columns',
@@ -92,12 +104,26 @@ def run(arguments: argparse.Namespace) -> int:
             predictions=arguments.predictions,
             progress=lambda rows: tell(rows, arguments.rows, f"{rows:,} rows"),
             revision=arguments.revision,
+            **_arguments.options_for_long_texts(arguments, _task(arguments)),
         )
     if arguments.json:
         _output.print_json(found.to_dict())
     else:
         _print(found)
     return 0
+
+
+def _task(arguments: argparse.Namespace) -> str:
+    """The task that the model is loaded for, where an option is called by it."""
+    from distil.common.config import DistilBertConfig  # noqa: PLC0415
+    from distil.common.tasks import find_task, task_of_checkpoint  # noqa: PLC0415
+
+    if arguments.stride is None or arguments.task == "retrieval":
+        return ""
+    if arguments.task is not None:
+        return find_task(arguments.task).name
+    name, revision = arguments.name, arguments.revision
+    return task_of_checkpoint(DistilBertConfig.from_pretrained(name, revision=revision), name).name
 
 
 def _print(found: Any) -> None:

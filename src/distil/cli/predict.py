@@ -79,6 +79,11 @@ EXAMPLES = (
         '"Who built it?" --context "The bridge was built by John Rennie in 1831."',
     ),
     (
+        "an answer, or that there is none, from a model trained on SQuAD 2",
+        "distil predict ./my-squad2 "
+        '"Who built it?" --context "The bridge is of granite." --handle-impossible-answer',
+    ),
+    (
         "names of people and places",
         "distil predict elastic/distilbert-base-uncased-finetuned-conll03-english "
         '"Ada Lovelace was born in London."',
@@ -179,12 +184,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         choices=("none", "simple", "first", "average", "max"),
         help="how labels of tokens become entities (average)",
     )
-    parser.add_argument(
-        "--stride",
-        type=int,
-        metavar="N",
-        help="read long texts in windows that share N tokens, instead of cutting them",
-    )
+    _arguments.add_long_texts(parser)
     parser.add_argument(
         "--pooling", choices=POOLINGS, help="pooling of embeddings (the model's own, or mean)"
     )
@@ -285,17 +285,13 @@ def _needs_tensorflow(arguments: argparse.Namespace) -> bool:
 
 def _options(arguments: argparse.Namespace, pipe: Any) -> dict[str, Any]:
     """Options under the names that the pipeline gives them."""
-    given = {
-        "aggregation_strategy": arguments.aggregation,
-        "stride": arguments.stride,
-        "pooling": arguments.pooling,
-    }
-    names = vars(pipe.options)
-    if "doc_stride" in names:
-        given["doc_stride"] = given.pop("stride")
-    if "aggregation_strategy" in names and arguments.aggregation is None:
+    given = {"aggregation_strategy": arguments.aggregation, "pooling": arguments.pooling}
+    if "aggregation_strategy" in vars(pipe.options) and arguments.aggregation is None:
         given["aggregation_strategy"] = "average"
-    return {name: value for name, value in given.items() if value is not None}
+    return {
+        **{name: value for name, value in given.items() if value is not None},
+        **_arguments.options_for_long_texts(arguments, pipe.task),
+    }
 
 
 def _print_difference(prediction: Any) -> None:

@@ -82,8 +82,9 @@ def evaluate(
         engine: Likewise.
         dtype: Likewise; None for "float32".
         columns: Columns of the data, by what the task reads: "text", "text_pair", "label",
-            "prompt", "choices", "words", "tags", "question", "context", "answers".  Where a text
-            may have several labels, "label" may be a list: a column of 0 and 1 for each.
+            "prompt", "choices", "words", "tags", "question", "context", "answers",
+            "is_impossible".  Where a text may have several labels, "label" may be a list: a
+            column of 0 and 1 for each.
         threshold: Of a model that gives a text several labels: those with a probability above it
             are predicted; None for 0.5.
         slices: "length" and names of columns, by which rows are told apart.
@@ -93,7 +94,8 @@ def evaluate(
         report: A file to write a page of HTML to.
         predictions: A .csv, .jsonl or .parquet file to write every row's answer to.
         progress: Told the number of rows judged so far.
-        **options: Of `distil.pipeline`.
+        **options: Of `distil.pipeline`, as `stride=32`.  With `handle_impossible_answer=True`
+            answers are judged by the rules of SQuAD 2.
 
     Returns:
         What was found.
@@ -127,8 +129,9 @@ def evaluate(
         )
     first = _pipeline(model, chosen, form | options)
     second = None if against is None else _other(against, model, first, form, options)
+    judged_as = _RETRIEVAL if retrieval else first.task
     judge = judge_for(
-        _RETRIEVAL if retrieval else first.task, first.model.config, columns, threshold=threshold
+        judged_as, first.model.config, columns, threshold=threshold, options=first.options
     )
     if second is not None and judge.has_classes:
         _check_labels(first, second)
@@ -160,7 +163,7 @@ def evaluate(
         )
     speed = measure(first, counted, found.questions)
     result = found.result(
-        model=_name(model), task=_RETRIEVAL if retrieval else first.task,
+        model=_name(model), task=judged_as,
         against=None if against is None else _name(against), speed=speed, seed=seed,
     )  # fmt: skip
     if page is not None:

@@ -12,7 +12,7 @@ from distil.evaluation.result import Against, Evaluation, JudgedRow, LabelFigure
 from distil.evaluation.slices import Slicer
 from distil.evaluation.speed import Speed
 from distil.measures.metrics import LABEL
-from distil.measures.table import Table, compare, estimates
+from distil.measures.table import Table, compare, estimates, had_by
 from distil.reading import Row
 
 # Rows shown of the worst, and of those that two models answer differently.
@@ -113,7 +113,7 @@ class Findings:
 
     def _against(self, name: str, seed: int) -> Against:
         assert self.other is not None
-        metrics = self.judge.metrics
+        metrics = had_by(self.table, self.judge.metrics)
         return Against(
             model=name,
             metrics=estimates(self.other, metrics, seed=seed),

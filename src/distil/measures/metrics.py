@@ -2,7 +2,7 @@
 
 Every function takes what is known of each row, by name, and weights (r, n): how often each row is
 in each resample.  It gives the metric of every resample (r).  With weights of 1 these are the
-values of scikit-learn, scipy, seqeval and SQuAD's evaluate-v1.1.py, as the tests compare.
+values of scikit-learn, scipy, seqeval and SQuAD's scripts, as the tests compare.
 """
 
 from __future__ import annotations
@@ -27,28 +27,30 @@ class Metric:
         of: Makes, of these columns, the function from weights (r, n) to values (r).
         is_share: Whether it is the share of rows whose only column is 1: such a metric has
             Wilson's interval.
+        among: A column; only rows count where it is not 0.
     """
 
     columns: tuple[str, ...]
     of: Callable[[Columns], Callable[[Array], Array]]
     is_share: bool = False
+    among: str | None = None
 
 
-def share(column: str) -> Metric:
+def share(column: str, *, among: str | None = None) -> Metric:
     """The share of rows for which a column is 1."""
-    return Metric(columns=(column,), of=_mean_of(column), is_share=True)
+    return Metric(columns=(column,), of=_mean_of(column), is_share=True, among=among)
 
 
-def mean(column: str) -> Metric:
+def mean(column: str, *, among: str | None = None) -> Metric:
     """The mean of a column."""
-    return Metric(columns=(column,), of=_mean_of(column))
+    return Metric(columns=(column,), of=_mean_of(column), among=among)
 
 
 def ratio(above: str, below: str) -> Metric:
     """The sum of one column over the sum of another; 0 where the latter is 0."""
 
     def of(columns: Columns) -> Callable[[Array], Array]:
-        return lambda weights: _ratio(weights @ columns[above], weights @ columns[below])
+        return lambda weights: quotient(weights @ columns[above], weights @ columns[below])
 
     return Metric(columns=(above, below), of=of)
 
@@ -57,7 +59,7 @@ def f1_of_sums(right: str, predicted: str, expected: str) -> Metric:
     """F1 of sums over rows: found and right, found, and to be found (micro-averaged)."""
 
     def of(columns: Columns) -> Callable[[Array], Array]:
-        return lambda weights: _ratio(
+        return lambda weights: quotient(
             2 * (weights @ columns[right]), weights @ (columns[predicted] + columns[expected])
         )
 
@@ -72,11 +74,11 @@ def f1_of_classes() -> Metric:
 
         def f1(weights: Array) -> Array:
             right, predicted, expected = _counts(columns, classes, weights)
-            scores = _ratio(2 * right, predicted + expected)
+            scores = quotient(2 * right, predicted + expected)
             if len(classes) <= 2 and set(classes.tolist()) <= {0, 1}:
                 return scores[:, list(classes).index(1)] if 1 in classes else scores[:, 0] * 0
             # A class that is neither found nor expected in a resample does not count there.
-            return _ratio(scores.sum(axis=1), (predicted + expected > 0).sum(axis=1))
+            return quotient(scores.sum(axis=1), (predicted + expected > 0).sum(axis=1))
 
         return f1
 
@@ -96,14 +98,14 @@ def f1_of_labels(*, average: str) -> Metric:
         either = columns["expected"] + columns["predicted"]
         if average == "micro":
             right, either = right.sum(axis=1), either.sum(axis=1)
-            return lambda weights: _ratio(2 * (weights @ right), weights @ either)
+            return lambda weights: quotient(2 * (weights @ right), weights @ either)
         nowhere = ~either.any(axis=0)  # c
 
         def f1(weights: Array) -> Array:
             total = weights @ either  # r c
             # A label that is only missing in a resample does not count there.
             counted = ((total > 0) | nowhere).sum(axis=1)
-            return _ratio(_ratio(2 * (weights @ right), total).sum(axis=1), counted)
+            return quotient(quotient(2 * (weights @ right), total).sum(axis=1), counted)
 
         return f1
 
@@ -121,7 +123,7 @@ def matthews() -> Metric:
             total = weights.sum(axis=1)
             above = right.sum(axis=1) * total - (predicted * expected).sum(axis=1)
             below = (total**2 - (predicted**2).sum(axis=1)) * (total**2 - (expected**2).sum(axis=1))
-            return _ratio(above, np.sqrt(np.maximum(below, 0)))
+            return quotient(above, np.sqrt(np.maximum(below, 0)))
 
         return phi
 
@@ -153,7 +155,7 @@ def perplexity() -> Metric:
 
     def of(columns: Columns) -> Callable[[Array], Array]:
         def value(weights: Array) -> Array:
-            loss = _ratio(weights @ columns["loss"], weights @ columns["words"])
+            loss = quotient(weights @ columns["loss"], weights @ columns["words"])
             # e^700 is about the largest number there is.
             return np.exp(np.minimum(loss, 700))
 
@@ -164,7 +166,7 @@ def perplexity() -> Metric:
 
 def _mean_of(column: str) -> Callable[[Columns], Callable[[Array], Array]]:
     def of(columns: Columns) -> Callable[[Array], Array]:
-        return lambda weights: _ratio(weights @ columns[column], weights.sum(axis=1))
+        return lambda weights: quotient(weights @ columns[column], weights.sum(axis=1))
 
     return of
 
@@ -180,7 +182,7 @@ def _counts(columns: Columns, classes: Array, weights: Array) -> tuple[Array, Ar
     return weights @ (found * expected), weights @ found, weights @ expected
 
 
-def _ratio(above: Array, below: Array) -> Array:
+def quotient(above: Array, below: Array) -> Array:
     """Quotients, 0 where there is nothing to divide by."""
     quotients: Array = np.divide(
         above, below, out=np.zeros(np.shape(above), np.float64), where=below != 0
@@ -212,4 +214,3 @@ ENTITIES: Mapping[str, Metric] = {
     "recall": ratio("right", "expected"),
     "accuracy": ratio("tags_right", "tags"),
 }
-ANSWERS: Mapping[str, Metric] = {"f1": mean("score"), "exact_match": share("exact")}

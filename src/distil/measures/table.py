@@ -71,6 +71,7 @@ class Table:
 
 def estimate(table: Table, metric: Metric, *, seed: int) -> Estimate:
     """A metric of all rows with its 95% interval."""
+    table = _counted(table, metric)
     if metric.is_share:
         return wilson(int(table[metric.columns[0]].sum()), len(table))
     columns, counts = _cells([table[name] for name in metric.columns])
@@ -81,6 +82,7 @@ def estimate(table: Table, metric: Metric, *, seed: int) -> Estimate:
 
 def compare(first: Table, second: Table, metric: Metric, *, seed: int) -> Difference:
     """How much better the second model did by a metric; both have the same rows in order."""
+    first, second = (_counted(table, metric) for table in (first, second))
     both = [table[name] for table in (first, second) for name in metric.columns]
     columns, counts = _cells(both)
     names = metric.columns
@@ -100,8 +102,33 @@ def compare(first: Table, second: Table, metric: Metric, *, seed: int) -> Differ
 
 
 def estimates(table: Table, metrics: Mapping[str, Metric], *, seed: int) -> dict[str, Estimate]:
-    """All metrics, over the same resamples."""
-    return {name: estimate(table, metric, seed=seed) for name, metric in metrics.items()}
+    """The metrics that these rows have, over the same resamples."""
+    return {
+        name: estimate(table, metric, seed=seed) for name, metric in had_by(table, metrics).items()
+    }
+
+
+def values(table: Table, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """The metrics that these rows have, without intervals."""
+    found = {}
+    for name, metric in had_by(table, metrics).items():
+        rows = _counted(table, metric)
+        of_rows = metric.of({column: rows[column] for column in metric.columns})
+        found[name] = float(of_rows(np.ones((1, len(rows))))[0])
+    return found
+
+
+def had_by(table: Table, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Those metrics for which some of the rows count."""
+    return {
+        name: metric for name, metric in metrics.items()
+        if metric.among is None or table[metric.among].any()
+    }  # fmt: skip
+
+
+def _counted(table: Table, metric: Metric) -> Table:
+    """The rows that count for a metric."""
+    return table if metric.among is None else table.rows(table[metric.among] != 0)
 
 
 def _cells(columns: Sequence[Array]) -> tuple[list[Array], Array]:

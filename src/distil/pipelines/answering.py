@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf, log
+from sys import float_info
 from typing import Any
 
 import numpy as np
 
 from distil.arrays import Array
-from distil.errors import InputError
+from distil.common.rules import is_number
+from distil.common.windows import USUAL_STRIDE, no_room, windows_of
+from distil.errors import InputError, shown
 from distil.pipelines import base
 from distil.pipelines.checks import check_count, warn
 from distil.pipelines.encoding import MOST_CHARACTERS, Encoded, as_arrays
@@ -18,6 +22,7 @@ from distil.pipelines.spans import best_spans
 
 _SPECIALS = 3  # [CLS] question [SEP] context [SEP]
 _FIELDS = ("question", "context")
+_LEAST = float_info.min
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,10 @@ class Options(base.Options):
         max_seq_len: Tokens of a window, with the question; None for 384, or what the model takes.
         max_question_len: Tokens of the longest question; a longer one is cut.
         handle_impossible_answer: Whether "" may be an answer: that there is none.
+        null_score_diff_threshold: How far the null odds have to be above 0 for that.  They are
+            the log of the score of "" less that of the best answer; run_squad's option of this
+            name is the same for a context of one window.
+        return_null_odds: Give every answer with the null odds, as "null_odds".
         align_to_words: Whether an answer is made of whole words.
     """
 
@@ -41,6 +50,8 @@ class Options(base.Options):
     max_seq_len: int | None = None
     max_question_len: int = 64
     handle_impossible_answer: bool = False
+    null_score_diff_threshold: float = 0.0
+    return_null_odds: bool = False
     align_to_words: bool = True
 
     def __post_init__(self) -> None:
@@ -50,6 +61,21 @@ class Options(base.Options):
                 check_count(getattr(self, name), name)
         if self.doc_stride is not None:
             check_count(self.doc_stride, "doc_stride", least=0)
+        threshold = self.null_score_diff_threshold
+        if not is_number(threshold) and threshold != inf:
+            raise InputError(
+                "not a threshold", expected="a number", found=shown(threshold),
+                where="null_score_diff_threshold",
+            )  # fmt: skip
+        for name, is_given in (
+            ("null_score_diff_threshold", threshold != 0),
+            ("return_null_odds", self.return_null_odds),
+        ):
+            if is_given and not self.handle_impossible_answer:
+                raise InputError(
+                    "this has no effect where every question has an answer",
+                    expected="handle_impossible_answer=True", where=name,
+                )  # fmt: skip
 
 
 class QuestionAnsweringPipeline(base.Pipeline):
@@ -107,37 +133,28 @@ class QuestionAnsweringPipeline(base.Pipeline):
 
         def encode(items: Sequence[Any], places: Sequence[str]) -> Encoded:
             found = Encoded()
-            # Rows by the stride of their windows: a long question leaves little to share.
-            by_stride: dict[int, list[tuple[int, str, str]]] = {}
+            texts: list[tuple[int, str, int, int]] = []  # row, question, its tokens, the stride
             for row, question, length in self._questions(items, found, options):
                 room = limit - _SPECIALS - length
-                wanted = min(limit // 2, 128) if stride is None else stride
+                wanted = min(limit // 2, USUAL_STRIDE) if stride is None else stride
                 if room < 1 or (stride is not None and stride >= room):
-                    found.problems[row] = InputError(
-                        "a window has no room for more of the context",
-                        expected=f"question and shared tokens below {limit - _SPECIALS}",
-                        found=f"a question of {length} tokens, doc_stride={wanted}",
-                        where=places[row],
-                        fix="lower doc_stride=, or shorten the question",
+                    found.problems[row] = no_room(
+                        length, places[row], limit=limit, stride=wanted, option="doc_stride",
+                        beside="question", text="context",
                     )  # fmt: skip
                     continue
-                shared = wanted if wanted < room else room // 2
-                by_stride.setdefault(shared, []).append((row, question, items[row][1]))
-            parts = []
-            for shared, texts in by_stride.items():
-                rows, questions, contexts = zip(*texts, strict=True)
-                batch = self.tokenizer(
-                    list(questions), list(contexts), truncation="only_second", max_length=limit,
-                    stride=shared, return_overflowing_tokens=True, return_offsets_mapping=True,
-                )  # fmt: skip
-                owners = batch["overflow_to_sample_mapping"]
-                for owner, encoding in zip(owners, batch.encodings, strict=True):
-                    if 1 in encoding.sequence_ids:  # something of the context is there
-                        parts.append((rows[owner], encoding))
-            parts.sort(key=lambda part: part[0])
-            found.rows = np.array([row for row, _ in parts], np.int64)
-            found.encodings = [encoding for _, encoding in parts]
-            found.sequences = as_arrays([encoding.ids for encoding in found.encodings])
+                # A long question leaves little to share.
+                texts.append((row, question, length, wanted if wanted < room else room // 2))
+            rows, questions, lengths, strides = zip(*texts, strict=True) if texts else ((),) * 4
+            windows = windows_of(
+                self.tokenizer, [items[row][1] for row in rows], before=questions, limit=limit,
+                stride=strides, lengths=lengths, detailed=True,
+            )  # fmt: skip
+            has_context = [1 in encoding.sequence_ids for encoding in windows.encodings]
+            found.rows = np.array(rows, np.int64)[windows.owners]
+            found.encodings = windows.encodings
+            found.sequences = as_arrays(windows.ids)
+            found.keep(has_context)
             for row, item in enumerate(items):
                 if item is not None and row not in found.problems and row not in found.rows:
                     found.problems[row] = InputError(
@@ -180,10 +197,9 @@ class QuestionAnsweringPipeline(base.Pipeline):
                     known = answers.setdefault(answer["answer"].lower(), answer)
                     if known is not answer:
                         known["score"] += answer["score"]
-            ranked = list(answers.values())
+            ranked = sorted(answers.values(), key=lambda answer: -answer["score"])
             if options.handle_impossible_answer:
-                ranked.append({"score": nothing, "start": 0, "end": 0, "answer": ""})
-            ranked.sort(key=lambda answer: -answer["score"])
+                ranked = _with_none(ranked, nothing, options)
             yield ranked[0] if len(ranked) == 1 or options.top_k == 1 else ranked[: options.top_k]
 
     def _answers_in(
@@ -217,6 +233,23 @@ class QuestionAnsweringPipeline(base.Pipeline):
             f"the question of {where} is longer than max_question_len, {options.max_question_len} "
             "tokens, and is cut there, as are others like it"
         )
+
+
+def _with_none(
+    answers: Sequence[dict[str, Any]], nothing: float, options: Options
+) -> list[dict[str, Any]]:
+    """Answers, the best first, with "" where its score puts it among them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        factor = np.exp(options.null_score_diff_threshold)
+        ahead = [answer for answer in answers if not answer["score"] * factor < nothing]
+    none = {"score": nothing, "start": 0, "end": 0, "answer": ""}
+    ranked = [*ahead, none, *answers[len(ahead) :]]
+    if options.return_null_odds:
+        best = answers[0]["score"] if answers else 0.0
+        # Scores may be too small for floats.
+        odds = log(max(nothing, _LEAST)) - log(max(best, _LEAST))
+        ranked = [{**answer, "null_odds": odds} for answer in ranked]
+    return ranked
 
 
 def _rows(questions: Any, contexts: Any) -> Any:

@@ -10,10 +10,10 @@ import numpy as np
 
 from distil.arrays import Array
 from distil.common.labels import BINARY, REGRESSION
+from distil.common.probabilities import sigmoid, softmax
 from distil.pipelines import base
 from distil.pipelines.checks import check_choice, check_count
 from distil.pipelines.encoding import Encoded, Encoder
-from distil.pipelines.probabilities import sigmoid, softmax
 from distil.pipelines.rows import Item, check_fields, check_text
 
 # transformers' own default: the best label alone, and not in a list.
@@ -35,8 +35,9 @@ class Options(base.Options):
         function_to_apply: "softmax", "sigmoid" or "none"; None takes the one of the model's
             problem_type: none for regression, the sigmoid for several labels at once or for a
             single one, else the softmax.
-        stride: Read a long text in windows that share so many tokens; its scores are the
-            mean, weighted by tokens.  None cuts it.
+        stride: Read a long text in windows that share so many tokens, or a pair in windows of
+            its second text, each with the whole first one; scores are the mean, weighted by
+            tokens.  None cuts it.
     """
 
     top_k: int | str | None = _BEST_ALONE
@@ -72,7 +73,7 @@ class TextClassificationPipeline(base.Pipeline):
         return check_text(row, where)
 
     def encoder(self, options: Options) -> Encoder:
-        """Single texts in windows, if there is a stride; pairs are cut."""
+        """Texts in windows, if there is a stride."""
         return Encoder(self.tokenizer, self.limit_of(options), stride=options.stride)
 
     def results(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, compress
+from itertools import chain, compress, pairwise
 from typing import Any
 
 import numpy as np
 
 from distil.arrays import Array
+from distil.common.windows import first_windows, mean_of_windows, no_room, windows_of
 from distil.errors import InputError
 from distil.pipelines.rows import Item
 
@@ -35,6 +36,7 @@ class Encoded:
         rows: Which row of the window each is of, ascending, (n).
         encodings: What the tokenizer knows of the tokens of each; empty unless asked for.
         wanted: Which tokens are to be scored; None for all.
+        wholes: Token ids (t) of the rows that are read in several windows, by row.
         cut: Rows of which the model sees a part only.
         problems: Why a row makes no sequence, by row.
     """
@@ -43,22 +45,19 @@ class Encoded:
     rows: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     encodings: list[Any] = field(default_factory=list)
     wanted: list[Array] | None = None
+    wholes: dict[int, list[int]] = field(default_factory=dict)
     cut: list[int] = field(default_factory=list)
     problems: dict[int, InputError] = field(default_factory=dict)
 
     def by_row(self) -> Iterator[tuple[int, slice]]:
         """Rows that have sequences, and which these are."""
-        starts = self._starts().tolist()
-        for start, end in zip(starts, [*starts[1:], len(self.rows)], strict=True):
+        starts = first_windows(self.rows).tolist()
+        for start, end in pairwise([*starts, len(self.rows)]):
             yield int(self.rows[start]), slice(start, end)
 
     def mean_by_row(self, values: Array) -> Array:
         """Values (r, k) of rows from those (n, k) of their sequences, weighted by tokens."""
-        starts = self._starts()
-        if len(starts) == len(self.rows):
-            return values
-        weights = np.array([len(sequence) for sequence in self.sequences], np.float64)[:, None]
-        return np.add.reduceat(values * weights, starts) / np.add.reduceat(weights, starts)
+        return mean_of_windows(values, self.rows, [len(one) for one in self.sequences])
 
     def keep(self, which: Sequence[bool]) -> None:
         """Leave all other sequences out."""
@@ -68,10 +67,6 @@ class Encoded:
             if values:
                 setattr(self, name, list(compress(values, which)))
 
-    def _starts(self) -> Array:
-        """The first sequence of each row."""
-        return np.flatnonzero(np.diff(self.rows, prepend=-1))
-
 
 class Encoder:
     """Tokenizes rows for a model.
@@ -79,7 +74,8 @@ class Encoder:
     Args:
         tokenizer: Of the model.
         limit: Tokens that the model takes, special ones included.
-        stride: Longer texts are read in windows that share so many tokens; None cuts them.
+        stride: Longer texts are read in windows that share so many tokens, and of a pair the
+            second text is; None cuts them.
         detailed: Find out where in the texts tokens are.
 
     Raises:
@@ -140,25 +136,43 @@ class Encoder:
             row: [sequence] for row, sequence in zip(texts, self._sequences(batch), strict=True)
         }
         long = [row for row, ((ids, _),) in parts.items() if len(ids) > self._limit]
-        if paired and self._stride is not None:
-            for row in long:
-                found.problems[row] = InputError(
-                    "this pair of texts is too long, and windows are made of single texts only",
-                    expected=f"at most {self._limit} tokens", found=len(parts.pop(row)[0][0]),
-                    where=places[row], fix="leave out stride=: then pairs are cut",
-                )  # fmt: skip
+        if long and self._stride is None:
+            found.cut += long
+            batch = self._tokenize(
+                [texts[row] for row in long], paired=paired, truncation=True,
+                max_length=self._limit,
+            )  # fmt: skip
+            for row, sequence in zip(long, self._sequences(batch), strict=True):
+                parts[row] = [sequence]
         elif long:
-            options = {"truncation": True, "max_length": self._limit}
-            if self._stride is None:
-                found.cut += long
-            else:
-                options |= {"stride": self._stride, "return_overflowing_tokens": True}
-            batch = self._tokenize([texts[row] for row in long], paired=paired, **options)
-            owners = batch.get("overflow_to_sample_mapping", range(len(long)))
-            parts |= {row: [] for row in long}
-            for owner, sequence in zip(owners, self._sequences(batch), strict=True):
-                parts[long[owner]].append(sequence)
+            parts |= self._windows({row: texts[row] for row in long}, places, found, parts)
         return parts
+
+    def _windows(
+        self, texts: dict[int, Any], places: Sequence[str], found: Encoded, parts: Any
+    ) -> dict[int, list[tuple[list[int], Any]]]:
+        """Ids and encodings of the windows of long rows, all of them single texts or all pairs."""
+        rows = list(texts)
+        pairs = isinstance(texts[rows[0]], tuple)
+        assert self._stride is not None
+        windows = windows_of(
+            self._tokenizer, [texts[row][1] if pairs else texts[row] for row in rows],
+            before=[texts[row][0] for row in rows] if pairs else None,
+            limit=self._limit, stride=self._stride, detailed=self._detailed,
+        )  # fmt: skip
+        for number, length in windows.without_room.items():
+            row = rows[number]
+            del parts[row]
+            found.problems[row] = no_room(
+                length, places[row], limit=self._limit, stride=self._stride, option="stride",
+                beside="first text", text="second text",
+            )  # fmt: skip
+        encodings = windows.encodings or [None] * len(windows.ids)
+        of_rows: dict[int, list[tuple[list[int], Any]]] = {}
+        for number, *window in zip(windows.owners, windows.ids, encodings, strict=True):
+            of_rows.setdefault(rows[number], []).append((window[0], window[1]))
+        found.wholes |= {row: parts[row][0][0] for row in of_rows}
+        return of_rows
 
     def _tokenize(self, texts: list[Item], *, paired: bool, **options: Any) -> Any:
         firsts, seconds = zip(*texts, strict=True) if paired and texts else (texts, None)
@@ -217,11 +231,17 @@ class Encoder:
         return len(ids["input_ids"])
 
     def _too_long(self, length: int, where: str) -> InputError:
-        return InputError(
-            "this text is too long to be tokenized in one piece",
-            expected=f"at most {MOST_CHARACTERS:,} characters", found=f"{length:,}", where=where,
-            fix="split it" if self._stride is None else "split it, or leave out stride=",
-        )  # fmt: skip
+        fix = "split it" if self._stride is None else "split it, or leave out stride="
+        return too_long(length, where, fix=fix)
+
+
+def too_long(length: int, where: str, *, fix: str) -> InputError:
+    """The error for a row of so many characters."""
+    return InputError(
+        "this text is too long to be tokenized in one piece",
+        expected=f"at most {MOST_CHARACTERS:,} characters", found=f"{length:,}", where=where,
+        fix=fix,
+    )  # fmt: skip
 
 
 def as_arrays(rows: Sequence[Sequence[int]]) -> list[Array]:

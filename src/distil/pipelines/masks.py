@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from distil.arrays import Array
+from distil.common.windows import most_inside
 from distil.errors import InputError
 from distil.pipelines import base
 from distil.pipelines.checks import check_count, warn
@@ -24,10 +25,13 @@ class Options(base.Options):
         top_k: Words to give for each mask.
         targets: The words to choose from; None for the whole vocabulary.  Of a word that is not
             in the vocabulary, its first piece is taken, with a warning.
+        stride: Read a long text in windows that share so many tokens, and guess each mask in the
+            one in which it stands most inside.  None cuts the text.
     """
 
     top_k: int = 5
     targets: str | Sequence[str] | None = None
+    stride: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,18 +65,23 @@ class FillMaskPipeline(base.Pipeline):
         return text
 
     def encoder(self, options: Options) -> Callable[[Sequence[Any], Sequence[str]], Encoded]:
-        """Only masks are to be scored."""
-        encoder = Encoder(self.tokenizer, self.limit_of(options))
+        """Only masks are to be scored, each in one window."""
+        encoder = Encoder(
+            self.tokenizer, self.limit_of(options), stride=options.stride,
+            detailed=options.stride is not None,
+        )  # fmt: skip
 
         def encode(items: Sequence[Any], places: Sequence[str]) -> Encoded:
             found = encoder(items, places)
             mask = self.tokenizer.mask_token_id
-            wanted = [np.flatnonzero(sequence == mask) for sequence in found.sequences]
-            for row, masks in zip(found.rows.tolist(), wanted, strict=True):
-                if not len(masks):
+            found.wanted = [np.flatnonzero(sequence == mask) for sequence in found.sequences]
+            is_read = [len(masks) > 0 for masks in found.wanted]
+            for row, part in found.by_row():
+                if row in found.wholes:
+                    is_read[part] = [len(masks) > 0 for masks in _masks_inside(found, part)]
+                if not any(is_read[part]):
                     found.problems[row] = self._no_mask(places[row], "one that is cut off")
-            found.wanted = wanted
-            found.keep([len(masks) > 0 for masks in wanted])
+            found.keep(is_read)
             return found
 
         return encode
@@ -103,15 +112,18 @@ class FillMaskPipeline(base.Pipeline):
     ) -> Iterator[Any]:
         """Row by row."""
         special = set(self.tokenizer.all_special_tokens)
-        for sequence, masks, best in zip(
-            encoded.sequences, encoded.wanted or (), scores, strict=True
-        ):
-            tokens = self.tokenizer.convert_ids_to_tokens(sequence.tolist())
+        for row, part in encoded.by_row():
+            ids = np.asarray(encoded.wholes.get(row, encoded.sequences[part.start]))
+            tokens = self.tokenizer.convert_ids_to_tokens(ids.tolist())
+            masks = np.flatnonzero(ids == self.tokenizer.mask_token_id).tolist()
+            best = scores[part.start]
+            if row in encoded.wholes:
+                best = _merged(encoded, part, scores[part])
             # Of several masks the others have to stay, and special tokens with them.
             left_out = special if len(masks) == 1 else set()
             found = [
                 self._words(tokens, mask, ids, values, left_out)
-                for mask, ids, values in zip(masks.tolist(), *best, strict=True)
+                for mask, ids, values in zip(masks, *best, strict=True)
             ]
             yield found[0] if len(found) == 1 else found
 
@@ -162,5 +174,23 @@ class FillMaskPipeline(base.Pipeline):
         token = self.tokenizer.mask_token
         return InputError(
             "no mask in the text", expected=f"{token} in the text", found=found, where=where,
-            fix=f"put {token} where a word is to be guessed",
+            fix=f"put {token} where a word is to be guessed"
+            + ("" if found == "none" else ", or read all of the text with stride=..."),
         )  # fmt: skip
+
+
+def _masks_inside(encoded: Encoded, part: slice) -> list[Array]:
+    """Of the masks in each window of a text, those that are guessed there, by their numbers."""
+    inside = most_inside([encoding.word_ids for encoding in encoded.encodings[part]])
+    masks = (encoded.wanted or [])[part]
+    return [np.flatnonzero(here[ids]) for here, ids in zip(inside, masks, strict=True)]
+
+
+def _merged(encoded: Encoded, part: slice, scores: Sequence[Array]) -> Array:
+    """What is best for the masks of a text in their order (2 masks top_k), from its windows."""
+    words, best = [], []
+    for number, chosen in enumerate(_masks_inside(encoded, part), start=part.start):
+        word_ids, masks = encoded.encodings[number].word_ids, (encoded.wanted or [])[number]
+        words += [word_ids[place] for place in masks[chosen]]
+        best.append(scores[number - part.start][:, chosen])
+    return np.concatenate(best, axis=1)[:, np.argsort(words)]

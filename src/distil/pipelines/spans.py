@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distil.arrays import Array
-from distil.pipelines.probabilities import softmax
+from distil.common.probabilities import softmax
 
 
 class Span(NamedTuple):
@@ -48,7 +48,8 @@ def best_spans(
         return [], none
     # By start and length less one; an answer that would end past the context has score -1.
     ends = np.concatenate([ends, np.full(most_tokens - 1, -np.inf)])
-    scores = starts[:, None] * np.lib.stride_tricks.sliding_window_view(ends, most_tokens)
+    with np.errstate(invalid="ignore"):  # of a start too small for floats it is NaN
+        scores = starts[:, None] * np.lib.stride_tricks.sliding_window_view(ends, most_tokens)
     scores = np.where(np.isfinite(scores), scores, -1.0).ravel()
     if count < len(scores):
         best = np.argpartition(-scores, count)[:count]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import compress, groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from distil.arrays import Array
+from distil.common.probabilities import softmax
+from distil.common.windows import most_inside
 from distil.pipelines import base
 from distil.pipelines.checks import check_choice
 from distil.pipelines.encoding import Encoded, Encoder
-from distil.pipelines.probabilities import softmax
 from distil.pipelines.rows import check_text
 
 AGGREGATIONS = ("none", "simple", "first", "average", "max")
@@ -173,20 +174,14 @@ class TokenClassificationPipeline(base.Pipeline):
 
 
 def _merged(windows: Sequence[Sequence[Token]]) -> list[Token]:
-    """The tokens of a text, each word from the window in which it has most context."""
-    # By word: how good the best window is for it, and its tokens there.
-    words: dict[int, tuple[tuple[int, int], list[Token]]] = {}
-    for window in windows:
-        before = 0
-        for word, found in groupby(window, key=attrgetter("word")):
-            tokens = list(found)
-            after = len(window) - before - len(tokens)
-            # A window may begin or end within a word: whole words go before context.
-            rank = len(tokens), min(before, after)
-            if word not in words or words[word][0] < rank:
-                words[word] = rank, tokens
-            before += len(tokens)
-    return [token for word in sorted(words) for token in words[word][1]]
+    """The tokens of a text, each word from the window in which it stands most inside."""
+    inside = most_inside([[token.word for token in window] for window in windows])
+    tokens = [
+        token
+        for window, chosen in zip(windows, inside, strict=True)
+        for token in compress(window, chosen)
+    ]
+    return sorted(tokens, key=attrgetter("word"))
 
 
 def _groups(units: Sequence[Unit]) -> Iterator[list[Unit]]:

@@ -93,6 +93,8 @@ class Columns:
         fields = _FIELDS.get(pipe.task)
         if getattr(pipe.options, "aggregation_strategy", None) == "none":
             fields = _SINGLE_TOKENS
+        if fields is not None and getattr(pipe.options, "return_null_odds", False):
+            fields = {**fields, "null_odds": "double"}
         if fields is None:
             found = {"embedding": pa.list_(pa.float32())}
         elif self._one:

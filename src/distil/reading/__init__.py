@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distil.errors import InputError, shown
+from distil.reading.answers import RightAnswers, right_answers
 from distil.reading.columnar import data_set
 from distil.reading.files import Row, RowFile, format_of
 from distil.reading.formats import FORMATS, rows_of
@@ -20,12 +21,14 @@ from distil.reading.labels import labels_in
 
 __all__ = [
     "FORMATS",
+    "RightAnswers",
     "Row",
     "RowFile",
     "data_set",
     "format_of",
     "labels_in",
     "read_lines",
+    "right_answers",
     "rows_from",
     "rows_of",
     "sound",

@@ -194,6 +194,7 @@ def _squad(file: RowFile) -> Iterator[Row]:
                     "text": [answer["text"] for answer in question["answers"]],
                     "answer_start": [answer["answer_start"] for answer in question["answers"]],
                 },
+                **{name: question[name] for name in ("is_impossible",) if name in question},
             }
             for article in articles
             for paragraph in article["paragraphs"]

@@ -1,6 +1,6 @@
 """How good a model is on the examples it is judged by, by its task's metrics.
 
-Shapes: w tokens of a window.
+Rows that are read in several windows are judged as rows; the loss is the mean over windows.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from typing import Any
 import numpy as np
 
 from distil.arrays import Array
+from distil.common.probabilities import sigmoid, softmax
 from distil.common.steps.batching import Batch, collate, plan_evaluation, prefetched
 from distil.common.steps.masking import Masking
 from distil.common.steps.recipe import EMBEDDINGS, Recipe
 from distil.common.steps.stepping import Step
 from distil.common.steps.workers import Workers
+from distil.common.windows import first_windows, mean_of_windows
 from distil.errors import TrainingError
+from distil.measures.answers import OF_IMPOSSIBLE, answer_numbers, answer_scores
 from distil.training import metrics
-from distil.training.examples import Examples
-from distil.training.features import NONE, Windows
+from distil.training.examples import NONE, Examples
 from distil.training.metrics import Metrics
+from distil.training.questions import read_answers
 
 # In place of an epoch, where masks are drawn to be judged by: the same at every evaluation.
 _EVALUATION = 2**31
-
-# As for BERT's and DistilBERT's results on SQuAD.
-_N_BEST = 20
-_LONGEST_ANSWER = 30  # tokens
 
 
 @dataclass(kw_only=True)
@@ -79,7 +78,13 @@ class Judge:
         Raises:
             TrainingError: They have not.
         """
-        scored = self.recipe.task != EMBEDDINGS or self.examples.details is not None
+        details = self.examples.details
+        if self.metric in OF_IMPOSSIBLE and not details.some_impossible:
+            raise TrainingError(
+                "every dev question has an answer", expected="some that have none, as in SQuAD 2",
+                found=f"evaluation.metric {self.metric}", where="evaluation.metric",
+            )  # fmt: skip
+        scored = self.recipe.task != EMBEDDINGS or details is not None
         if not scored and self.metric not in ("loss", "cosine"):
             raise TrainingError(
                 "dev rows have no scores", expected="columns sentence1, sentence2 and score",
@@ -162,13 +167,16 @@ def _masked_lm(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
 
 def _classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     logits = np.stack([output["logits"] for output in outputs])
-    labels = judge.examples.features.targets["labels"]
     if judge.recipe.has_several_labels:
+        scores, labels = _of_texts(judge, logits, sigmoid)
         threshold = judge.recipe.evaluation.threshold
-        predicted = logits > math.log(threshold / (1 - threshold))  # as probabilities by sigmoid
+        if judge.examples.details is None:  # these are logits
+            threshold = math.log(threshold / (1 - threshold))
+        predicted = scores > threshold
         exact = (predicted == labels).all(axis=1)
         columns = {"expected": labels, "predicted": predicted, "score": exact}
         return metrics.several_labels(predicted, labels), columns
+    logits, labels = _of_texts(judge, logits, softmax if judge.labels else np.asarray)
     predicted = logits.argmax(-1) if judge.labels else logits[:, 0]
     columns = {"expected": labels, "predicted": predicted}
     if not judge.labels:
@@ -178,21 +186,37 @@ def _classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged
 
 def _multiple_choice(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     logits = np.stack([output["logits"] for output in outputs])
-    predicted, labels = logits.argmax(-1), judge.examples.features.targets["labels"]
+    logits, labels = _of_texts(judge, logits, softmax)
+    predicted = logits.argmax(-1)
     return metrics.choices(predicted, labels), {"score": predicted == labels}
+
+
+def _of_texts(
+    judge: Judge, logits: Array, function: Callable[[Array], Array]
+) -> tuple[Array, Array]:
+    """Logits (n, k) of examples as scores of texts (r, k), and the labels of the texts (r).
+
+    Where texts are read in windows these are means of what a function makes of the logits, of
+    probabilities, as in pipelines: one window cannot outvote all others.
+    """
+    features, details = judge.examples.features, judge.examples.details
+    labels = features.targets["labels"]
+    if details is None:
+        return logits, labels
+    means = mean_of_windows(function(logits), details.rows, features.tokens)
+    return means, labels[first_windows(details.rows)]
 
 
 def _token_classification(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     features, details = judge.examples.features, judge.examples.details
-    predicted = []
     outside = judge.labels.index("O") if "O" in judge.labels else 0
-    for number, tags in enumerate(details.tags):
+    # Words that were cut off, or that have no token, are taken for outside.
+    found = [np.full(len(tags), outside) for tags in details.tags]
+    for number, row in enumerate(details.rows.tolist()):
         words = details.words[features.starts[number] : features.starts[number + 1]]
         tokens = np.flatnonzero(words != NONE)
-        # Words that were cut off, or that have no token, are taken for outside.
-        found = np.full(len(tags), outside)
-        found[words[tokens]] = outputs[number]["logits"][tokens].argmax(-1)
-        predicted.append([judge.labels[one] for one in found])
+        found[row][words[tokens]] = outputs[number]["logits"][tokens].argmax(-1)
+    predicted = [[judge.labels[one] for one in tags] for tags in found]
     counts = [metrics.entity_counts(*pair) for pair in zip(predicted, details.tags, strict=True)]
     return metrics.entities(predicted, details.tags), _columns(counts)
 
@@ -202,63 +226,32 @@ def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Array]:
 
 
 def _question_answering(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
-    features, windows = judge.examples.features, judge.examples.details
+    features, questions = judge.examples.features, judge.examples.details
     lengths = features.lengths
     starts, ends = (
         [output[name][:length] for output, length in zip(outputs, lengths, strict=True)]
         for name in ("start_logits", "end_logits")
     )
-    found = read_answers(starts, ends, features.starts, windows)
-    scores = [metrics.answer_scores(*pair) for pair in zip(found, windows.answers, strict=True)]
-    return metrics.answers(found, windows.answers), _columns(scores)
+    found = read_answers(starts, ends, features.starts, questions)
+    if questions.some_impossible:
+        columns = _columns([
+            answer_numbers(one.text, one.null_odds, right, number=number)
+            for number, (one, right) in enumerate(zip(found, questions.answers, strict=True))
+        ])  # fmt: skip
+        return metrics.possible_answers(columns), columns
+    texts = [one.text for one in found]
+    scores = [answer_scores(*pair) for pair in zip(texts, questions.answers, strict=True)]
+    return metrics.answers(texts, questions.answers), _columns(scores)
 
 
 def _sentence_embeddings(judge: Judge, outputs: Sequence[Any], loss: float) -> Judged:
     """Cosine to the teacher's vectors, and how cosines of pairs go with their scores."""
-    found, scores = {"cosine": 1 - loss}, judge.examples.details
-    if scores is not None:
-        found |= metrics.similarities(np.stack([output["vectors"] for output in outputs]), scores)
+    found, details = {"cosine": 1 - loss}, judge.examples.details
+    if details is not None:
+        vectors = np.stack([output["vectors"] for output in outputs])
+        vectors = mean_of_windows(vectors, details.rows, judge.examples.features.tokens)
+        found |= metrics.similarities(vectors, details.scores)
     return found, {}
-
-
-def read_answers(
-    start_logits: Sequence[Array], end_logits: Sequence[Array], starts: Array, windows: Windows
-) -> list[str]:
-    """The best span of all windows of each question, as for SQuAD; empty where there is none.
-
-    Args:
-        start_logits: Scores of each window's tokens (w) as the start of the answer.
-        end_logits: Likewise, as its end.
-        starts: Where each window's tokens begin among all tokens, and the end of the last.
-        windows: The questions they belong to.
-    """
-    best = np.full(len(windows.contexts), -np.inf)
-    found = [""] * len(windows.contexts)
-    for number, row in enumerate(windows.rows.tolist()):
-        offsets = windows.offsets[starts[number] : starts[number + 1]]  # w 2
-        score, first, last = _best_span(start_logits[number], end_logits[number], offsets)
-        if score > best[row]:
-            best[row] = score
-            found[row] = windows.contexts[row][offsets[first, 0] : offsets[last, 1]]
-    return found
-
-
-def _best_span(start_logits: Array, end_logits: Array, offsets: Array) -> tuple[float, int, int]:
-    """Score, first and last token of the best span among the best starts and ends."""
-    in_context = offsets[:, 0] != NONE
-    starts = np.argsort(-start_logits, kind="stable")[:_N_BEST]
-    ends = np.argsort(-end_logits, kind="stable")[:_N_BEST]
-    starts, ends = starts[in_context[starts]], ends[in_context[ends]]
-    length = ends[None, :] - starts[:, None] + 1
-    scores = np.where(
-        (length >= 1) & (length <= _LONGEST_ANSWER),
-        start_logits[starts][:, None] + end_logits[ends][None, :],
-        -np.inf,
-    )
-    if not scores.size:
-        return -np.inf, 0, 0
-    first, last = np.unravel_index(scores.argmax(), scores.shape)
-    return float(scores[first, last]), int(starts[first]), int(ends[last])
 
 
 _METRICS: dict[str, Callable[[Judge, Sequence[Any], float], Judged]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, compress, islice
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,13 @@ from distil.arrays import Array
 from distil.common.config_rules import MOST_LABELS
 from distil.common.steps.batching import Features
 from distil.common.steps.recipe_data import FORMATS, DataSection
+from distil.common.windows import Windows, no_room, windows_of, windows_of_choices
 from distil.errors import InputError, shown
 from distil.reading import Row, RowFile, data_set, format_of, labels_in, rows_of, sound
 from distil.training.cache import IdsFile
+
+# In place of a word or an offset, for tokens that have none.
+NONE = -1
 
 # Rows tokenized at once: enough for all cores, few enough to be no burden on memory.
 _ROWS_AT_ONCE = 4096
@@ -113,10 +117,67 @@ class Reader:
         """Whether the recipe, or the row itself, has a column for something optional."""
         return need in self.data.columns or need in row.values
 
-    def tokenize(self, texts: Any, pairs: Any = None, **options: Any) -> Any:
-        """Tokenize a batch to rows of at most `data.max_length` tokens."""
-        options = {"truncation": True, "max_length": self.data.max_length} | options
-        return self.tokenizer(texts, pairs, return_attention_mask=False, **options)
+    def windows(
+        self, rows: Sequence[Row], texts: Any, pairs: Any = None, *, words: bool = False
+    ) -> Windows:
+        """The windows of texts, or of pairs; a text each where the recipe has no stride.
+
+        Args:
+            rows: What the texts are of, for errors.
+            texts: The texts, or lists of words.
+            pairs: Second texts.
+            words: Whether texts are lists of words; then encodings are there.
+
+        Raises:
+            InputError: The first text of a pair leaves no room for the second one.
+        """
+        limit, stride = self.data.max_length, self.data.stride
+        if stride is None:
+            batch = self.tokenizer(
+                texts, pairs, return_attention_mask=False, truncation=True, max_length=limit,
+                is_split_into_words=words,
+            )  # fmt: skip
+            return Windows(
+                ids=batch["input_ids"], owners=np.arange(len(texts)),
+                encodings=batch.encodings if words else [],
+            )  # fmt: skip
+        found = windows_of(
+            self.tokenizer, texts if pairs is None else pairs, limit=limit, stride=stride,
+            before=None if pairs is None else texts, words=words, detailed=words,
+        )  # fmt: skip
+        self.check_room(found, rows, beside="first text", text="second text")
+        return found
+
+    def windows_of_choices(
+        self, rows: Sequence[Row], texts: Sequence[str], choices: Sequence[Sequence[str]]
+    ) -> Windows:
+        """Likewise of texts with their choices: window by window, and in each choice by choice."""
+        limit, stride = self.data.max_length, self.data.stride
+        if stride is None:
+            first = [text for text, own in zip(texts, choices, strict=True) for _ in own]
+            cut = self.windows(rows, first, [choice for own in choices for choice in own])
+            return replace(cut, owners=np.repeat(np.arange(len(texts)), list(map(len, choices))))
+        found = windows_of_choices(self.tokenizer, texts, choices, limit=limit, stride=stride)
+        self.check_room(found, rows, beside="choice", text="text")
+        return found
+
+    def check_room(self, found: Windows, rows: Sequence[Row], *, beside: str, text: str) -> None:
+        """See that all texts have windows.
+
+        Args:
+            found: The windows.
+            rows: What the texts are of.
+            beside: What stands beside a text.
+            text: What the text is called.
+
+        Raises:
+            InputError: One has none.
+        """
+        for number, length in found.without_room.items():
+            raise no_room(
+                length, rows[number].place, limit=self.data.max_length,
+                stride=self.data.stride or 0, option="data.stride", beside=beside, text=text,
+            )  # fmt: skip
 
 
 def read_split(data: DataSection, split: str, held: Array | None = None) -> Iterator[Row]:

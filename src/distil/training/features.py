@@ -10,21 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from distil.arrays import Array
 from distil.common.labels import IGNORED
+from distil.common.windows import Windows, first_windows, most_inside
 from distil.errors import shown
 from distil.reading import Row
-from distil.training.examples import Examples, Reader, Sequences, in_blocks
+from distil.training.examples import NONE, Examples, Reader, Sequences, in_blocks
+from distil.training.questions import question_answering
 
 # Shorter sequences of masked-LM are left out.
 _FEWEST = 11
-
-# In place of a word or an offset, for tokens that have none.
-NONE = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,47 +33,72 @@ class TaggedWords:
 
     Attributes:
         tags: Of every word, for each sentence.
-        words: For each token (t) the number of the word that it begins, or `NONE`.
+        words: For each token (t) the number of the word that it begins, or `NONE`; a word counts
+            in one window.
+        rows: Number of the sentence that each window is of (n).
     """
 
     tags: list[list[str]]
     words: Array
+    rows: Array
 
 
 @dataclass(frozen=True, kw_only=True)
-class Windows:
-    """What is needed to read answers out of windows.
+class Texts:
+    """What metrics of whole texts need where texts are read in windows.
 
     Attributes:
-        rows: Number of the question that each window belongs to.
-        offsets: For each token (t 2) its first character in the context and the one after its
-            last, or `NONE` outside of the context.
-        contexts: Of each question.
-        answers: Right answers to each question.
+        rows: Which text each example is of, ascending (n).
+        scores: Of pairs of texts, how alike they are (p); None of other texts.
     """
 
     rows: Array
-    offsets: Array
-    contexts: list[str]
-    answers: list[list[str]]
+    scores: Array | None = None
+
+
+class Owners:
+    """Collects which row each example is of."""
+
+    def __init__(self) -> None:
+        self._parts = [np.zeros(0, np.int64)]
+        self._rows = 0
+
+    def add(self, owners: Array, rows: int) -> None:
+        """Append the owners of further examples, as numbers among so many further rows."""
+        self._parts.append(owners + self._rows)
+        self._rows += rows
+
+    @property
+    def rows(self) -> Array:
+        """Of each example the number of its row (n)."""
+        return np.concatenate(self._parts)
+
+    @property
+    def details(self) -> Texts | None:
+        """What metrics of whole rows need: nothing where every row is one example."""
+        return Texts(rows=self.rows) if len(self.rows) > self._rows else None
 
 
 def classification(rows: Iterable[Row], reader: Reader) -> Examples:
     """Texts, or pairs of them, with a class each; with a number each where there are no classes.
 
     Where a text may have several labels, or none, targets are 1 where one applies, else 0 (n c).
+    Every window of a long text has the label of the text.
     """
-    sequences = Sequences(reader.ids_path)
+    sequences, owners = Sequences(reader.ids_path), Owners()
     labels: list[Any] = []
     for block in in_blocks(rows):
         texts = [reader.text(row, "text") for row in block]
         pairs = None
         if reader.has("text_pair", block[0]):
             pairs = [reader.text(row, "text_pair") for row in block]
-        sequences.add(reader.tokenize(texts, pairs)["input_ids"])
+        found = reader.windows(block, texts, pairs)
+        sequences.add(found.ids)
+        owners.add(found.owners, len(block))
         labels += [_target(row, reader) for row in block]
     kind = np.int32 if reader.labels and not reader.several else np.float32
-    return Examples(features=sequences.finish(targets={"labels": np.array(labels, kind)}))
+    targets = {"labels": np.array(labels, kind)[owners.rows]}
+    return Examples(features=sequences.finish(targets=targets), details=owners.details)
 
 
 def _target(row: Row, reader: Reader) -> Any:
@@ -86,8 +111,11 @@ def _target(row: Row, reader: Reader) -> Any:
 
 
 def multiple_choice(rows: Iterable[Row], reader: Reader) -> Examples:
-    """Texts with several endings each, one of them right; all have as many."""
-    sequences, labels = Sequences(reader.ids_path), []
+    """Texts with several endings each, one of them right; all have as many.
+
+    Every window of a long text has all the endings.
+    """
+    sequences, labels, owners = Sequences(reader.ids_path), [], Owners()
     choices = 0
     for block in in_blocks(rows):
         texts, endings = [], []
@@ -98,13 +126,18 @@ def multiple_choice(rows: Iterable[Row], reader: Reader) -> Examples:
                 raise row.problem(
                     "wrong number of choices", expected=choices or "2 or more", found=shown(given)
                 )
-            texts += [reader.text(row, "text")] * choices
-            endings += given
+            texts.append(reader.text(row, "text"))
+            endings.append(given)
             names = [str(number) for number in range(choices)]
             labels.append(reader.number(row, reader.value(row, "label"), names))
-        sequences.add(reader.tokenize(texts, endings)["input_ids"])
-    targets = {"labels": np.array(labels, np.int32)}
-    return Examples(features=sequences.finish(choices=max(1, choices), targets=targets))
+        found = reader.windows_of_choices(block, texts, endings)
+        sequences.add(found.ids)
+        owners.add(found.owners[::choices], len(block))
+    targets = {"labels": np.array(labels, np.int32)[owners.rows]}
+    return Examples(
+        features=sequences.finish(choices=max(1, choices), targets=targets),
+        details=owners.details,
+    )
 
 
 def masked_lm(rows: Iterable[Row], reader: Reader) -> Examples:
@@ -144,8 +177,11 @@ def _score(row: Row, label: Any, name: str = "label") -> float:
 
 
 def token_classification(rows: Iterable[Row], reader: Reader) -> Examples:
-    """Sentences of words with a tag each; the first token of a word learns its tag."""
-    sequences = Sequences(reader.ids_path)
+    """Sentences of words with a tag each; the first token of a word learns its tag.
+
+    A word that several windows have learns it in the one in which it stands most inside.
+    """
+    sequences, owners = Sequences(reader.ids_path), Owners()
     labels: list[Array] = []
     words_of: list[Array] = []
     tags_of: list[list[str]] = []
@@ -162,113 +198,45 @@ def token_classification(rows: Iterable[Row], reader: Reader) -> Examples:
                     found=len(tags),
                 )
             sentences.append(words)
-        encoded = reader.tokenize(sentences, is_split_into_words=True)
-        sequences.add(encoded["input_ids"])
-        for number, row in enumerate(block):
-            numbers = [reader.number(row, tag) for tag in reader.value(row, "tags")]
-            tags_of.append([reader.labels[one] for one in numbers])
-            words = _first_tokens(encoded.word_ids(number))
+        found = reader.windows(block, sentences, words=True)
+        sequences.add(found.ids)
+        owners.add(found.owners, len(block))
+        numbers = [
+            np.array([reader.number(row, tag) for tag in reader.value(row, "tags")])
+            for row in block
+        ]
+        tags_of += [[reader.labels[one] for one in row] for row in numbers]
+        for owner, words in zip(found.owners.tolist(), _words_begun(found), strict=True):
             words_of.append(words)
-            labels.append(np.where(words == NONE, IGNORED, np.asarray(numbers)[words]))
+            labels.append(np.where(words == NONE, IGNORED, numbers[owner][words]))
     token_targets = {"labels": np.concatenate([np.zeros(0, np.int32), *labels]).astype(np.int32)}
     words = np.concatenate([np.zeros(0, np.int32), *words_of])
     return Examples(
         features=sequences.finish(token_targets=token_targets),
-        details=TaggedWords(tags=tags_of, words=words),
+        details=TaggedWords(tags=tags_of, words=words, rows=owners.rows),
     )
 
 
-def question_answering(rows: Iterable[Row], reader: Reader) -> Examples:
-    """Questions with the answer in a context; a long context is read through several windows.
-
-    A window without the whole answer learns to point at its first token, as in BERT's own
-    training on SQuAD.
-    """
-    sequences = Sequences(reader.ids_path)
-    questions = 0
-    starts, ends, rows_of = [], [], []
-    offsets: list[Array] = []
-    contexts: list[str] = []
-    answers: list[list[str]] = []
-    for block in in_blocks(rows):
-        spans = [_answer(row, reader) for row in block]
-        encoded = reader.tokenize(
-            [reader.text(row, "question") for row in block],
-            [reader.text(row, "context") for row in block],
-            truncation="only_second",
-            stride=reader.data.stride,
-            return_overflowing_tokens=True,
-            return_offsets_mapping=True,
-        )
-        sequences.add(encoded["input_ids"])
-        for window, number in enumerate(encoded["overflow_to_sample_mapping"]):
-            in_context = np.array(
-                [sequence == 1 for sequence in encoded.sequence_ids(window)], bool
-            )
-            here = np.asarray(encoded["offset_mapping"][window], np.int32)
-            here = np.where(in_context[:, None], here, NONE).astype(np.int32)  # tokens 2
-            start, end = _tokens_of(here, *spans[number][0])
-            starts.append(start)
-            ends.append(end)
-            rows_of.append(questions + number)
-            offsets.append(here)
-        questions += len(block)
-        contexts += [reader.text(row, "context") for row in block]
-        answers += [texts for _, texts in spans]
-    targets = {
-        "start_positions": np.array(starts, np.int32), "end_positions": np.array(ends, np.int32)
-    }  # fmt: skip
-    details = Windows(
-        rows=np.array(rows_of, np.int64),
-        offsets=np.concatenate([np.zeros((0, 2), np.int32), *offsets]),
-        contexts=contexts,
-        answers=answers,
-    )
-    return Examples(features=sequences.finish(targets=targets), details=details)
-
-
-def _first_tokens(word_ids: list[int | None]) -> Array:
-    """For each token the word that it begins."""
-    words = np.array([NONE if word is None else word for word in word_ids], np.int32)
-    again = np.zeros(len(words), bool)
-    again[1:] = words[1:] == words[:-1]
-    return np.where(again, NONE, words).astype(np.int32)
-
-
-def _answer(row: Row, reader: Reader) -> tuple[tuple[int, int], list[str]]:
-    """Characters of the first answer, and the texts of all."""
-    context, answers = reader.text(row, "context"), reader.value(row, "answers")
-    try:
-        texts, begins = list(answers["text"]), list(answers["answer_start"])
-        text, begin = texts[0], int(begins[0])
-        found = context[begin : begin + len(text)]
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise row.problem(
-            "no answer",
-            expected="texts and answer_starts, at least one", found=shown(answers),
-            fix="questions without an answer (SQuAD 2) are not supported",
-        ) from None  # fmt: skip
-    if found != text or not text:
-        raise row.problem(
-            "answer does not occur at answer_start", expected=shown(text), found=shown(found)
-        )
-    return (begin, begin + len(text)), texts
-
-
-def _tokens_of(offsets: Array, begin: int, end: int) -> tuple[int, int]:
-    """First and last token of the characters from `begin` to `end`; (0, 0) if not all are there."""
-    context = np.flatnonzero(offsets[:, 0] != NONE)
-    inside = context[(offsets[context, 1] > begin) & (offsets[context, 0] < end)]
-    whole = len(inside) > 0 and offsets[inside[0], 0] <= begin and offsets[inside[-1], 1] >= end
-    return (int(inside[0]), int(inside[-1])) if whole else (0, 0)
+def _words_begun(found: Windows) -> list[Array]:
+    """For each token of each window the word that it begins, if that counts there."""
+    result = []
+    starts = first_windows(found.owners).tolist()
+    for begin, end in pairwise([*starts, len(found.owners)]):
+        word_ids = [encoding.word_ids for encoding in found.encodings[begin:end]]
+        for ids, inside in zip(word_ids, most_inside(word_ids), strict=True):
+            words = np.array([NONE if word is None else word for word in ids], np.int32)
+            first = np.ones(len(words), bool)
+            first[1:] = words[1:] != words[:-1]
+            result.append(np.where(first & inside, words, NONE).astype(np.int32))
+    return result
 
 
 def sentence_embeddings(rows: Iterable[Row], reader: Reader) -> Examples:
-    """Texts, of which a row may have several columns; long ones are cut.
+    """Texts, of which a row may have several columns; each window of a long one is a text.
 
-    Dev rows with a score are pairs of texts, one after the other; the scores are the details.
+    Dev rows with a score are pairs of texts, one after the other.
     """
-    sequences = Sequences(reader.ids_path)
+    sequences, owners = Sequences(reader.ids_path), Owners()
     scores: list[float] | None = None
     for number, block in enumerate(in_blocks(rows)):
         if number == 0 and reader.split == "dev" and reader.has("score", block[0]):
@@ -284,8 +252,10 @@ def sentence_embeddings(rows: Iterable[Row], reader: Reader) -> Examples:
                 if not isinstance(text, str):
                     raise row.problem("text is not a text", found=shown(text))
                 texts.append(text)
-        sequences.add(reader.tokenize(texts)["input_ids"])
-    details = None if scores is None else np.array(scores)
+        windows = reader.windows(block, texts)
+        sequences.add(windows.ids)
+        owners.add(windows.owners, len(texts))
+    details = None if scores is None else Texts(rows=owners.rows, scores=np.array(scores))
     return Examples(features=sequences.finish(), details=details)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from distil.arrays import Array
 from distil.common.tasks import TASKS
 from distil.measures import metrics
+from distil.measures.answers import ANSWERS, POSSIBLE_ANSWERS, THRESHOLDS
 from distil.measures.metrics import Metric
 from distil.measures.table import Table, estimates
 from distil.storage.files import atomic_write
@@ -25,7 +26,7 @@ _METRICS: Mapping[str, Mapping[str, Metric]] = {
     "sequence-classification": metrics.CLASSES,
     "multiple-choice": metrics.CHOICES,
     "token-classification": metrics.ENTITIES,
-    "question-answering": metrics.ANSWERS,
+    "question-answering": ANSWERS,
 }
 _PERCENT = ("question-answering",)
 
@@ -52,14 +53,17 @@ def intervals_of(folder: Path, task: str, *, seed: int) -> dict[str, Interval]:
         return {}
     with np.load(path, allow_pickle=False) as arrays:
         columns = {name: np.asarray(arrays[name], float) for name in arrays.files}
-    chosen, scale = _METRICS[task], 100.0 if task in _PERCENT else 1.0
+    chosen = _METRICS[task]
     if TASKS[task].has_problem_type and "score" not in columns:
         chosen = metrics.NUMBERS
     elif TASKS[task].has_problem_type and columns["expected"].ndim > 1:
         chosen = metrics.LABELS
+    elif "null_odds" in columns:
+        chosen = POSSIBLE_ANSWERS
     found = estimates(Table.of(columns), chosen, seed=seed)
+    percent = [name for name in found if task in _PERCENT and name not in THRESHOLDS]
     return {
-        name: (scale * one.low, scale * one.high)
+        name: (100 * one.low, 100 * one.high) if name in percent else (one.low, one.high)
         for name, one in found.items()
         if isfinite(one.low) and isfinite(one.high)  # not of answers that are all the same
     }

@@ -2,16 +2,13 @@
 
 Those of classes and of numbers are scikit-learn's and scipy's, those of entities seqeval's, which
 follows CoNLL-2003 (Tjong Kim Sang and De Meulder 2003).  Those of answers follow SQuAD
-(Rajpurkar et al. 2016, evaluate-v1.1.py).
+(Rajpurkar et al. 2016 and 2018), see `distil.measures.answers`.
 """
 
 from __future__ import annotations
 
 import importlib
-import re
-import string
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Any
@@ -23,7 +20,14 @@ from distil.common.labels import BINARY, REGRESSION
 from distil.common.steps.recipe import EMBEDDINGS, Recipe
 from distil.common.steps.recipe_course import EvaluationSection
 from distil.errors import TrainingError, not_installed, shown
+from distil.measures.answers import (
+    OF_IMPOSSIBLE,
+    POSSIBLE_ANSWERS,
+    THRESHOLDS,
+    answer_scores,
+)
 from distil.measures.metrics import LABELS
+from distil.measures.table import Table, values
 
 Metrics = dict[str, float]
 
@@ -40,12 +44,9 @@ _NAMES = {
     "sequence-classification": ("accuracy", "f1", "matthews"),
     "multiple-choice": ("accuracy",),
     "token-classification": ("precision", "recall", "f1", "accuracy"),
-    "question-answering": ("exact_match", "f1"),
+    "question-answering": ("exact_match", "f1", *OF_IMPOSSIBLE),
     "sentence-embeddings": ("cosine", "pearson", "spearman"),
 }
-
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def classes(predicted: Array, labels: Array) -> Metrics:
@@ -183,28 +184,14 @@ def answers(predicted: Sequence[str], labels: Sequence[Sequence[str]]) -> Metric
     return {"exact_match": 100 * float(np.mean(exact)), "f1": 100 * float(np.mean(overlap))}
 
 
-def answer_scores(predicted: str, labels: Sequence[str]) -> dict[str, float]:
-    """Of one answer, whether it is `exact`, and its F1, `score`: of the nearest right answer."""
-    return {
-        "exact": max(float(normalised(predicted) == normalised(right)) for right in labels),
-        "score": max(overlap_of_words(predicted, right) for right in labels),
-    }
+def possible_answers(columns: Mapping[str, Array]) -> Metrics:
+    """Metrics of answers where some questions have none, in percent but for thresholds.
 
-
-def normalised(answer: str) -> str:
-    """An answer in lower case, without punctuation, articles and surplus white space."""
-    without_articles = _ARTICLES.sub(" ", answer.lower().translate(_PUNCTUATION))
-    return " ".join(without_articles.split())
-
-
-def overlap_of_words(predicted: str, label: str) -> float:
-    """F1 of the words of two answers."""
-    found, right = normalised(predicted).split(), normalised(label).split()
-    common = sum((Counter(found) & Counter(right)).values())
-    if common == 0:
-        return 0.0
-    precision, recall = common / len(found), common / len(right)
-    return 2 * precision * recall / (precision + recall)
+    Args:
+        columns: Of each question, as `answer_numbers` gives them.
+    """
+    found = values(Table.of(columns), POSSIBLE_ANSWERS)
+    return {name: value if name in THRESHOLDS else 100 * value for name, value in found.items()}
 
 
 def names_of(recipe: Recipe) -> tuple[str, ...]:

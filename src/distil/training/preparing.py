@@ -93,6 +93,11 @@ def prepare(recipe: Recipe) -> Prepared:
         tokenizer = tokenizer.keep_tokens(tokens)
     if theirs is not None and theirs.get_vocab() == tokenizer.get_vocab():
         theirs = None
+    if theirs is not None and recipe.data.stride is not None:
+        raise ConfigError(
+            "windows of a student and of a teacher with another vocabulary are of different texts",
+            expected="null", found=recipe.data.stride, where="data.stride",
+        )  # fmt: skip
     splits = ["train", "dev"] if recipe.data.has_dev else ["train"]
     examples = {split: _examples(recipe, split, tokenizer, labels, held) for split in splits}
     if theirs is not None:
@@ -158,7 +163,8 @@ def _examples(
     )  # fmt: skip
     rows = read_split(recipe.data, split, held)
     examples = check_some(BUILDERS[recipe.task](rows, reader), split)
-    if kept is not None and examples.details is None:
+    # Details are there to judge by; what is learned is in the features.
+    if kept is not None and (split == "train" or examples.details is None):
         save_features(kept, examples.features)
     return examples
 

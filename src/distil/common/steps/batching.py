@@ -56,6 +56,12 @@ class Features:
         return (len(self.starts) - 1) // self.choices
 
     @property
+    def tokens(self) -> Integers:
+        """Tokens in each example, of all its sequences (n)."""
+        total: Integers = np.diff(self.starts[:: self.choices])
+        return total
+
+    @property
     def lengths(self) -> Integers:
         """Tokens in the longest sequence of each example (n)."""
         each = np.diff(self.starts).reshape(-1, self.choices)

@@ -89,6 +89,11 @@ class Recipe(Section):
                 "only masked-lm masks words", expected="null", found="a section",
                 where="evaluation.masking",
             )  # fmt: skip
+        if self.data.stride is not None and self.task == "masked-lm":
+            raise ConfigError(
+                "masked-lm cuts a long text into sequences that share nothing", expected="null",
+                found=self.data.stride, where="data.stride",
+            )  # fmt: skip
         if self.task == EMBEDDINGS:
             self._check_embeddings()
         self._check_loss()

@@ -25,8 +25,10 @@ UNITS = ("line", "paragraph")
 # What tasks read, each from the column of its name, or from the one that `data.columns` names.
 FIELDS = (
     "text", "text_pair", "choices", "words", "tags", "label", "id", "question", "context",
-    "answers", "sentence1", "sentence2", "score",
+    "answers", "is_impossible", "sentence1", "sentence2", "score",
 )  # fmt: skip
+# Tokens around a text, which are [CLS] and [SEP].
+_SPECIALS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +48,18 @@ class DataSection(Section):
         train_split: Its split to train on.
         dev_split: Its split to evaluate on, or null.
         columns: Names of columns in the files, where they differ from the usual ones: text,
-            text_pair, choices, words, tags, label, id, question, context, answers; sentence1,
-            sentence2 and score of the dev rows of sentence-embeddings.  Where a text may have
-            several labels, `label` may be a list: a column of 0 and 1 for each of them.
+            text_pair, choices, words, tags, label, id, question, context, answers,
+            is_impossible; sentence1, sentence2 and score of the dev rows of
+            sentence-embeddings.  Where a text may have several labels, `label` may be a list: a
+            column of 0 and 1 for each of them.
         header: Names of the columns of a tsv or csv file without a header row.
         quoting: Whether quotation marks enclose values in tsv and csv files.
         labels: Names of the classes, in order; None takes those in the training rows, sorted.
         unit: What counts as one text in a text file: a line, or a paragraph (up to a blank line).
         max_length: Longest sequence, in tokens.
-        stride: Overlap, in tokens, of two windows of a long context (question answering).
+        stride: Read a longer text in windows that share so many tokens; of a pair the second
+            text, of multiple choice the first, of a question its context.  None cuts texts, and
+            reads contexts of questions in windows that share 128, or half of their room.
         max_train_rows: Use only the first so many rows.
         max_dev_rows: Likewise.
         cache: Folder that keeps the tokenized data, which is memory-mapped from there; needed for
@@ -76,7 +81,7 @@ class DataSection(Section):
     labels: tuple[str, ...] | None = setting(or_none(NAMES), None)
     unit: str = setting(one_of(UNITS), "line")
     max_length: int = setting(COUNT, 128)
-    stride: int = setting(NATURAL, 128)
+    stride: int | None = setting(or_none(NATURAL), None)
     max_train_rows: int | None = setting(or_none(COUNT), None)
     max_dev_rows: int | None = setting(or_none(COUNT), None)
     cache: str | None = setting(or_none(TEXT), None)
@@ -86,6 +91,8 @@ class DataSection(Section):
             raise refused("train", "either files to train on, or `hub`", self.train)
         if self.dev_share is not None and (self.dev or (self.hub and self.dev_split)):
             raise refused("dev_share", "null, as there are dev rows", self.dev_share)
+        if self.stride is not None and self.stride >= self.max_length - _SPECIALS:
+            raise refused("stride", "null, or less than max_length has room for", self.stride)
         for name in self.columns:
             if name not in FIELDS:
                 near = get_close_matches(name, FIELDS, n=1)

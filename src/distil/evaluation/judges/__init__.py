@@ -7,11 +7,12 @@ of a `Table`.  Sums of these numbers make the metrics of the task; see `distil.m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from distil.common.config import DistilBertConfig
 from distil.common.labels import BINARY, REGRESSION
 from distil.errors import InputError
-from distil.evaluation.judges.answers import Answers
+from distil.evaluation.judges.answers import Answers, PossibleAnswers
 from distil.evaluation.judges.base import Asked, Column, Judge, Judged
 from distil.evaluation.judges.choices import Choices
 from distil.evaluation.judges.classes import Classes, Numbers
@@ -43,14 +44,16 @@ def judge_for(
     columns: Mapping[str, Column],
     *,
     threshold: float | None = None,
+    options: Any = None,
 ) -> Judge:
     """The judge of a task.
 
     Args:
-        task: The task.
+        task: Of the pipeline, or "retrieval".
         config: Of the model.
         columns: As of `Judge`.
         threshold: As of `Labels`; None where nothing is said.
+        options: Of the pipeline.
 
     Raises:
         InputError: `columns` names a field that the task does not read, or the threshold has no
@@ -65,6 +68,8 @@ def judge_for(
             expected=f"problem_type {BINARY}", found=threshold, where="threshold",
             fix="leave it out",
         )  # fmt: skip
+    if getattr(options, "handle_impossible_answer", False):
+        judge = PossibleAnswers
     is_number = config.problem_type == REGRESSION or (
         config.problem_type is None and config.num_labels == 1
     )

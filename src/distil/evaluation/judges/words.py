@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from distil.arrays import Array
+from distil.common.windows import most_inside
 from distil.errors import InputError
 from distil.evaluation.judges.base import (
     Asked,
@@ -17,18 +19,21 @@ from distil.evaluation.judges.base import (
 from distil.measures import metrics
 from distil.measures.metrics import Metric
 from distil.pipelines.base import Pipeline
+from distil.pipelines.encoding import Encoded, Encoder
 from distil.pipelines.rows import check_text
 
-# The tokens of a text that are hidden, and how many texts are scored for all words at a time.
+# The tokens of a text that are hidden, and how many texts are tokenized, and how many sequences
+# scored for all words, at a time.
 _HIDDEN = 0.15
-_TEXTS_AT_ONCE = 32
+_AT_ONCE = 32
 
 
 class Words(Judge):
     """Masked language modelling: some words are hidden, the same ones whatever the model.
 
     Of each text 15% of the tokens are hidden behind the mask, drawn anew for each row from the
-    ids of its tokens, so that equal texts hide equal words.
+    ids of its tokens, so that equal texts hide equal words.  Of a text that is read in windows
+    each does so among the words that stand most inside it, so that none is hidden twice.
     """
 
     fields = ("text",)
@@ -44,51 +49,67 @@ class Words(Judge):
         return Asked(questions=(check_text(text, "text"),), expected=None, text=text)
 
     def judge(self, asked: Asked, answers: Sequence[Any]) -> Judged:  # noqa: D102
-        hidden, logits = answers
-        places = np.arange(len(hidden))
-        highest = logits.max(axis=1)
-        totals = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1, dtype=np.float64))
-        right = logits.argmax(axis=1) == hidden
-        return Judged(
-            expected=None,
-            predicted=None,
-            numbers={
-                "loss": float((totals - logits[places, hidden]).sum()),
-                "words": len(hidden),
-                "right": int(right.sum()),
-                "score": float(right.mean()),
-            },
-        )
+        total = {name: sum(one[name] for one in answers) for name in answers[0]}
+        score = total["right"] / max(1, total["words"])
+        return Judged(expected=None, predicted=None, numbers={**total, "score": score})
 
     def stream(  # noqa: D102
         self, pipeline: Pipeline, rows: Iterable[tuple[int, Asked | InputError]]
     ) -> Iterator[tuple[int, Judged | InputError]]:
-        tokenizer, model = pipeline.tokenizer, pipeline.model
         waiting = iter(rows)
-        while some := list(islice(waiting, _TEXTS_AT_ONCE)):
-            texts = [asked for _, asked in some if isinstance(asked, Asked)]
-            encoded = tokenizer(
-                [asked.questions[0] for asked in texts], truncation=True,
-                max_length=pipeline.limit, return_special_tokens_mask=True,
-            )  # fmt: skip
-            sequences, hidden, places = [], [], []
-            for ids, special in zip(
-                encoded["input_ids"], encoded["special_tokens_mask"], strict=True
-            ):
-                sequence = np.array(ids, np.int32)
-                usual = np.flatnonzero(np.array(special) == 0)
-                chance = np.random.default_rng(ids)
-                count = max(1, round(_HIDDEN * len(usual)))
-                chosen = np.sort(chance.permutation(usual)[:count])
-                places.append(chosen)
-                hidden.append(sequence[chosen])
-                sequence = sequence.copy()
-                sequence[chosen] = tokenizer.mask_token_id
-                sequences.append(sequence)
-            scores = iter(model.score(sequences, wanted=places))
-            answers = zip(hidden, scores, strict=True)
+        while some := list(islice(waiting, _AT_ONCE)):
+            texts = {number: row.questions[0] for number, row in some if isinstance(row, Asked)}
+            encoded = self._encoded(pipeline, list(texts.values()))
+            found: list[list[Mapping[str, float]]] = [[] for _ in texts]
+            sequences = _hiding(encoded)
+            while part := list(islice(sequences, _AT_ONCE)):
+                for place, numbers in _scored(pipeline, part):
+                    found[place].append(numbers)
+            places = {number: place for place, number in enumerate(texts)}
             for number, asked in some:
                 if isinstance(asked, InputError):
                     yield number, asked
-                else:
-                    yield number, self.judge(asked, next(answers))
+                    continue
+                place = places[number]
+                yield number, encoded.problems.get(place) or self.judge(asked, found[place])
+
+    def _encoded(self, pipeline: Pipeline, texts: Sequence[str]) -> Encoded:
+        options: Any = pipeline.options
+        encoder = Encoder(
+            pipeline.tokenizer, pipeline.limit_of(options), stride=options.stride, detailed=True
+        )
+        return encoder(texts, [f"text {place}" for place in range(len(texts))])
+
+
+def _hiding(encoded: Encoded) -> Iterator[tuple[int, Array, Array]]:
+    """Of each sequence which text it is of, its ids and the places of the tokens to hide."""
+    for row, part in encoded.by_row():
+        words = [encoding.word_ids for encoding in encoded.encodings[part]]
+        for ids, inside in zip(encoded.sequences[part], most_inside(words), strict=True):
+            usual = np.flatnonzero(inside)
+            if len(words) > 1 and not len(usual):
+                continue
+            chance = np.random.default_rng(ids)
+            count = max(1, round(_HIDDEN * len(usual)))
+            yield row, ids, np.sort(chance.permutation(usual)[:count])
+
+
+def _scored(
+    pipeline: Pipeline, sequences: Sequence[tuple[int, Array, Array]]
+) -> Iterator[tuple[int, Mapping[str, float]]]:
+    """Of each sequence which text it is of, and how well its hidden words were guessed."""
+    masked = []
+    for _, ids, places in sequences:
+        masked.append(ids.copy())
+        masked[-1][places] = pipeline.tokenizer.mask_token_id
+    scores = pipeline.model.score(masked, wanted=[places for *_, places in sequences])
+    for (row, ids, places), logits in zip(sequences, scores, strict=True):
+        hidden, each = ids[places], np.arange(len(places))
+        highest = logits.max(axis=1)
+        totals = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1, dtype=np.float64))
+        numbers = {
+            "loss": float((totals - logits[each, hidden]).sum()),
+            "words": len(hidden),
+            "right": int((logits.argmax(axis=1) == hidden).sum()),
+        }
+        yield row, numbers
