@@ -24,7 +24,8 @@ from distil.checkpoints.matching import Match
 from distil.checkpoints.trained_head import check_trained
 from distil.checkpoints.transfer import Progress, Transfer
 from distil.checkpoints.writing import weight_files
-from distil.common.config import FILE_NAME, DistilBertConfig
+from distil.common.config import DistilBertConfig
+from distil.common.config_files import FILE_NAME
 from distil.common.labels import check_task
 from distil.common.spec import weights
 from distil.common.stored_names import naming_of

@@ -222,7 +222,7 @@ GUARDS: dict[str, tuple[str, Callable[[], None]]] = {
         _set("storage.files", "_MAX_JSON_VALUES", _BOUNDLESS)),
     "depth of tables": (
         "tables of config.json are at most 50 deep",
-        _set("common.config", "check_plain", _nothing)),
+        _set("common.config_files", "check_plain", _nothing)),
     "type of the model": ("`model_type` is distilbert or bert", _model_type),
     "rules of the fields": ("each field has a type and a range, and they fit together",
                             _config_rules),
@@ -329,7 +329,7 @@ GUARDS: dict[str, tuple[str, Callable[[], None]]] = {
         _set("common.tokenizer.files", "_DEEPEST", 1000)),
     "numbers of a tokenizer's files": (
         "no NaN or infinity in a tokenizer's files",
-        _set("common.tokenizer.files", "isfinite", lambda _: True)),
+        _set("common.rules", "isfinite", lambda _: True)),
     "one key for each id": (
         "an id is written in one way, without zeros before it",
         _set("common.tokenizer.persistence", "_ID", re.compile("[0-9]+"))),

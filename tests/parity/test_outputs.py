@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import torch
 
-from distil.common.config import ACTIVATIONS
+from distil.common.config_rules import ACTIVATIONS
 from distil.common.measurement import differences
 from distil.errors import InputError
 from support.models import ALL_TASKS, CONFIGS, batch_for, build, config_for, measure, spread

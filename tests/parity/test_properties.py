@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from hypothesis.extra import numpy as some_numpy
 
-from distil.common.config import ACTIVATIONS, DistilBertConfig
+from distil.common.config import DistilBertConfig
+from distil.common.config_rules import ACTIVATIONS
 from support.models import ALL_TASKS, build, labels_for, measure
 from support.parity import FRAMEWORKS, assert_agree, measure_both, without_attentions
 

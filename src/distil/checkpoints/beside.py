@@ -12,7 +12,7 @@ from distil.checkpoints.located import Located
 from distil.checkpoints.sentence_files import WRITTEN, replace_encoding
 from distil.checkpoints.writing import weight_files
 from distil.common import bert
-from distil.common.config import FILE_NAME
+from distil.common.config_files import FILE_NAME
 from distil.common.sentences import SentenceEncoding
 from distil.errors import ConfigError
 from distil.storage.files import atomic_write, read_json, write_json

@@ -18,7 +18,8 @@ from distil.arrays import Array
 from distil.checkpoints.matching import Match, match_weights
 from distil.checkpoints.opening import open_checkpoint
 from distil.checkpoints.sentence_files import read_encoding
-from distil.common.config import MODEL_TYPE, DistilBertConfig, read_config
+from distil.common.config import DistilBertConfig, read_config
+from distil.common.config_files import MODEL_TYPE
 from distil.common.sentences import SentenceEncoding
 from distil.common.tasks import Task, task_of_checkpoint
 from distil.errors import CheckpointNotFoundError, InputError

@@ -17,7 +17,8 @@ import numpy as np
 from distil.arrays import Array
 from distil.checkpoints.opening import open_files
 from distil.common import spec
-from distil.common.config import FILE_NAME, DistilBertConfig
+from distil.common.config import DistilBertConfig
+from distil.common.config_files import FILE_NAME
 from distil.common.tasks import TASKS
 from distil.errors import CheckpointError, shorten
 from distil.storage import pending

@@ -13,9 +13,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from distil.common import bert
+from distil.common import config_files
 from distil.common.compatibility import keywords
 from distil.common.compatibility.config import DEFAULTS, KNOWN, ConfigHabits
+from distil.common.config_files import MODEL_TYPE
 from distil.common.config_rules import (
     ACTIVATIONS,
     CLASS_NAMES,
@@ -26,32 +27,12 @@ from distil.common.config_rules import (
     LAYERS,
     PROBLEM_TYPES,
 )
-from distil.common.config_values import (
-    ALIASES,
-    check_plain,
-    checked,
-    native_names,
-    refuse,
-    with_labels,
-)
-from distil.common.rules import (
-    AMOUNT,
-    COUNT,
-    FLAG,
-    NATURAL,
-    RATE,
-    Rule,
-    one_of,
-    or_none,
-)
-from distil.errors import CheckpointError, ConfigError, shorten, shown
+from distil.common.config_values import ALIASES, checked, native_names, refuse, with_labels
+from distil.common.rules import AMOUNT, COUNT, FLAG, NATURAL, RATE, Rule, one_of, or_none
+from distil.errors import ConfigError, shorten
 from distil.storage import hub
-from distil.storage.files import read_json, read_yaml, write_json
-from distil.storage.paths import check_name, is_file
+from distil.storage.paths import check_name
 from distil.storage.pending import current_config
-
-MODEL_TYPE = "distilbert"
-FILE_NAME = "config.json"
 
 
 def _field(default: Any, rule: Rule) -> Any:
@@ -259,21 +240,7 @@ class DistilBertConfig(ConfigHabits):
         Raises:
             ConfigError: A field is wrong, or the model is of another type.
         """
-        kind = table.get("model_type", MODEL_TYPE)
-        if kind == bert.MODEL_TYPE:
-            table = bert.to_distilbert(table)
-        elif kind != MODEL_TYPE:
-            raise ConfigError(
-                "cannot load a model of this type",
-                expected=f"{MODEL_TYPE} or {bert.MODEL_TYPE}", found=shown(kind),
-                where="model_type",
-            )  # fmt: skip
-        check_plain(table)
-        labels = table.get("id2label")
-        if isinstance(labels, Mapping) and table.get("num_labels", len(labels)) == len(labels):
-            # Old files say both; the names say more.
-            table = {name: value for name, value in table.items() if name != "num_labels"}
-        config = cls(**table)
+        config = cls(**config_files.fields_of(table))
         return config.replace(**overrides) if overrides else config
 
     @overload
@@ -309,14 +276,9 @@ class DistilBertConfig(ConfigHabits):
         pair = options.pop("return_unused_kwargs", False)
         hub_options, overrides = hub.split_options(keywords.loading(options))
         check_name(name, "name")
-        path = Path(name)
-        in_folder = not is_file(path)
-        if in_folder:
-            path = current_config(hub.snapshot(str(name), hub_options, files=[FILE_NAME]))
+        path, own = config_files.find(name, hub_options)
         try:
-            yaml = path.suffix in (".yaml", ".yml")
-            table = read_yaml(path) if yaml else read_json(path, own=in_folder)
-            config = cls.from_dict(table)
+            config = cls.from_dict(config_files.read(path, own=own))
             unused = {n: x for n, x in overrides.items() if pair and n not in config.settable}
             config = config.replace(**{n: x for n, x in overrides.items() if n not in unused})
             config.name_or_path = name
@@ -337,15 +299,7 @@ class DistilBertConfig(ConfigHabits):
         """
         folder = Path(keywords.first_argument(folder, options, "save_directory"))
         keywords.saving(options)
-        table = self.to_dict()
-        check_plain(table)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / FILE_NAME, table)
-        except (FileExistsError, NotADirectoryError, PermissionError, UnicodeEncodeError) as error:
-            raise CheckpointError(
-                "configuration cannot be written", found=error, where=folder
-            ) from None
+        config_files.write(folder, self.to_dict())
 
 
 def read_config(folder: Path) -> tuple[DistilBertConfig, str]:
@@ -356,7 +310,7 @@ def read_config(folder: Path) -> tuple[DistilBertConfig, str]:
     """
     path = current_config(folder)
     try:
-        table = read_json(path, own=True)
+        table = config_files.read(path, own=True)
         return DistilBertConfig.from_dict(table), table.get("model_type", MODEL_TYPE)
     except ConfigError as error:
         raise error.at(path) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -23,21 +22,6 @@ ALIASES = {
 def refuse(name: str, expected: str, found: Any) -> NoReturn:
     """Raise the error for a value that a field cannot have."""
     raise ConfigError(f"{name} is not valid", expected=expected, found=shown(found), where=name)
-
-
-def check_plain(value: Any, room: int = 50) -> None:
-    """Refuse values that could not be written back.
-
-    Tables nested very deeply (copying and writing them recurses as deep), and NaN and infinity,
-    which Python reads and writes although JSON has neither.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError("not a JSON number", expected="a finite number", found=value)
-    if isinstance(value, Mapping | list):
-        if room == 0:
-            raise ConfigError("tables are nested too deeply", expected="at most 50 levels")
-        for item in value.values() if isinstance(value, Mapping) else value:
-            check_plain(item, room - 1)
 
 
 def checked(name: str, value: Any, rule: Rule) -> Any:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from sys import float_info
-from typing import Any
+from typing import Any, get_args
 
-from distil.errors import InputError, shown
+from distil.errors import DistilError, InputError, shown
 
 _LARGEST = 2**31 - 1  # ids and positions have to fit the 32-bit integers of both frameworks
 
@@ -62,6 +63,50 @@ def as_table(value: Any, where: str) -> dict[Any, Any]:
             "not a table", expected='{"name": ..., ...}', found=shown(value), where=where
         )
     return dict(value)
+
+
+def check_plain(value: Any, error: type[DistilError], *, levels: int, where: object = None) -> None:
+    """Raise `error` for what could not be written back to JSON.
+
+    That is tables and lists nested more than `levels` deep (copying and writing them recurses as
+    deep), and NaN and infinity, which Python reads and writes although JSON has neither.
+    """
+
+    def check(part: Any, depth: int) -> None:
+        if isinstance(part, float) and not isfinite(part):
+            raise error("not a JSON number", expected="a finite number", found=part, where=where)
+        if isinstance(part, Mapping | list):
+            if depth == levels:
+                raise error(
+                    "tables are nested too deeply", expected=f"at most {levels} levels",
+                    where=where,
+                )  # fmt: skip
+            for item in part.values() if isinstance(part, Mapping) else part:
+                check(item, depth + 1)
+
+    check(value, 0)
+
+
+def choice(
+    value: Any, choices: Any, name: str, *, also: str = "", error: type[DistilError] = InputError
+) -> Any:
+    """One of the values of a Literal; anything else raises `error`.
+
+    Args:
+        value: What was given.
+        choices: The Literal.
+        name: Of the argument.
+        also: What else may be given, in words, where that is read before.
+        error: The error to raise.
+    """
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise error(
+            f"{name} is not valid",
+            expected=also + ", ".join(map(repr, allowed[:-1])) + f" or {allowed[-1]!r}",
+            found=shown(value),
+        )
+    return value
 
 
 def integer(least: int, most: int = _LARGEST) -> Rule:

@@ -23,7 +23,7 @@ from distil import api
 from distil.benchmarking.workers import WorkerError
 from distil.checkpoints.beside import Beside, tokenizer_files
 from distil.checkpoints.located import Located, locate
-from distil.common.config import FILE_NAME
+from distil.common.config_files import FILE_NAME
 from distil.common.inference.calibration import sample_texts
 from distil.common.rules import as_list
 from distil.errors import ExportError, InputError

@@ -131,12 +131,12 @@ ATTACKS: tuple[Attack, ...] = (
     *rows(
         "tokenizer", "", "depth of a tokenizer's files",
         ("tokenizer.json: 33 lists in each other", made.tokenizer(_JSON, _nest),
-         "nests too deeply"),
+         "nested too deeply"),
     ),
     *rows(
         "tokenizer", "", "numbers of a tokenizer's files",
         ("options: NaN", made.tokenizer(_OPTIONS, put("mine", to=[{"x": float("nan")}])),
-         "not JSON"),
+         "not a JSON number"),
     ),
     *rows(
         "tokenizer", "", "one key for each id",

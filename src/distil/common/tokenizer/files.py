@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import isfinite
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from distil.common.rules import check_plain
 from distil.common.tokenizer.definition import MOST_TOKENS
 from distil.errors import CheckpointError, TokenizerError, UnsafeCheckpointError, shown
 from distil.storage import opened
@@ -97,30 +97,8 @@ def read_json(file: AnyFile) -> dict[str, Any]:
         return {}
     with _errors(path):
         table = parse_json(_read_bytes(file), where=str(path))
-    _check_plain(table, path)
+    check_plain(table, TokenizerError, levels=_DEEPEST, where=path)
     return table
-
-
-def _check_plain(table: dict[str, Any], path: Path) -> None:
-    """Refuse what JSON could not be written with again.
-
-    Raises:
-        TokenizerError: Tables are nested without end, or a number is not finite.
-    """
-    level: list[Any] = [table]
-    for _ in range(_DEEPEST):
-        values = [
-            value for node in level for value in (node.values() if isinstance(node, dict) else node)
-        ]
-        for value in values:
-            if isinstance(value, float) and not isfinite(value):
-                raise TokenizerError("this is not JSON", found=value, where=path)
-        level = [value for value in values if isinstance(value, dict | list)]
-    if level:
-        raise TokenizerError(
-            "a JSON file nests too deeply", expected=f"at most {_DEEPEST} tables in each other",
-            where=path,
-        )  # fmt: skip
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
