@@ -152,8 +152,8 @@ def test_overflow_of_the_context_of_a_question(tokenizer):
             {"truncation": True, "max_length": 2, "return_overflowing_tokens": True},
             "overflow would never end",
         ),
-        (("a",), {"truncation": "shortest"}, "not a known strategy"),
-        (("a",), {"padding": "right"}, "not a known strategy"),
+        (("a",), {"truncation": "shortest"}, "truncation is not valid"),
+        (("a",), {"padding": "right"}, "padding is not valid"),
         (("a",), {"padding": "max_length"}, "needs a length"),
         (("a",), {"padding": True, "padding_side": "top"}, "padding_side"),
         (("a",), {"max_length": -1}, "max_length is impossible"),
@@ -165,7 +165,7 @@ def test_overflow_of_the_context_of_a_question(tokenizer):
             {"padding": True, "truncation": True, "max_length": 10, "pad_to_multiple_of": 4},
             "do not fit together",
         ),
-        (("a",), {"return_tensors": "jax"}, "not a known kind"),
+        (("a",), {"return_tensors": "jax"}, "return_tensors is not valid"),
     ],
 )
 def test_impossible_options(both, arguments, options, message):

@@ -271,7 +271,7 @@ def test_parts_that_are_not_berts(saved, fast, change, found):
         (
             "tokenizer_config.json",
             lambda data: data.update(padding_side="up"),
-            "padding_side is not a side",
+            "'padding_side' is not valid",
         ),
         (
             "tokenizer_config.json",

@@ -93,7 +93,7 @@ def loading(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: One is refused, or given twice.
     """
-    rest = _without(options, _LOADS_ALIKE, _LOADING)
+    rest = without(options, _LOADS_ALIKE, _LOADING)
     rest = _renamed(rest, "torch_dtype", "dtype")
     return _renamed(rest, "use_auth_token", "token")
 
@@ -104,7 +104,22 @@ def saving(options: Mapping[str, Any]) -> None:
     Raises:
         InputError: It is.
     """
-    check_unknown(_without(options, _SAVES_ALIKE, _SAVING))
+    check_unknown(without(options, _SAVES_ALIKE, _SAVING))
+
+
+def without(
+    options: Mapping[str, Any], alike: Iterable[str], refused: Mapping[str, Refused]
+) -> dict[str, Any]:
+    """`options` without those that make no difference whatever they say, and those refused.
+
+    Raises:
+        InputError: One that is refused asks for something.
+    """
+    for name, rule in refused.items():
+        if name in options and not any(options[name] is one or options[name] == one
+                                       for one in rule.allowed):  # fmt: skip
+            raise InputError("argument is not supported", where=name, fix=rule.fix)
+    return {name: x for name, x in options.items() if name not in {*alike, *refused}}
 
 
 def first_argument(value: Any, options: dict[str, Any], name: str) -> Any:
@@ -188,16 +203,6 @@ def check_unknown(names: Iterable[str], fields: Iterable[str] = ()) -> None:
             "unknown argument", found=shorten(name),
             fix=f"did you mean {near[0]}?" if near else None,
         )  # fmt: skip
-
-
-def _without(
-    options: Mapping[str, Any], alike: Iterable[str], refused: Mapping[str, Refused]
-) -> dict[str, Any]:
-    for name, rule in refused.items():
-        if name in options and not any(options[name] is one or options[name] == one
-                                       for one in rule.allowed):  # fmt: skip
-            raise InputError("argument is not supported", where=name, fix=rule.fix)
-    return {name: x for name, x in options.items() if name not in {*alike, *refused}}
 
 
 def _renamed(options: dict[str, Any], old: str, new: str) -> dict[str, Any]:

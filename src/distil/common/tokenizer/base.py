@@ -14,15 +14,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Self
 
+from distil.common.rules import choice
 from distil.common.tokenizer import persistence
 from distil.common.tokenizer.added_tokens import AddedToken, check_sizes
 from distil.common.tokenizer.batch_encoding import BatchEncoding
 from distil.common.tokenizer.decoding import clean_up, join
 from distil.common.tokenizer.definition import Definition
-from distil.common.tokenizer.inputs import Side, check_surrogates, read_side, read_texts
+from distil.common.tokenizer.inputs import Side, check_surrogates, read_texts
 from distil.common.tokenizer.options import UNLIMITED, CallOptions
 from distil.common.tokenizer.rows import Frame, Plan, Rows, Source, without_batch_axis
-from distil.common.tokenizer.tensors import TensorKind, read_kind, to_lists
+from distil.common.tokenizer.tensors import TensorKind, to_lists
 from distil.common.tokenizer.tokens import Tokens
 from distil.common.tokenizer.vocabulary import Vocabulary
 from distil.errors import InputError, TokenizerError, shown
@@ -112,8 +113,10 @@ class TokenizerBase(Tokens):
         # Files say "no limit" with several huge numbers.
         limited = model_max_length is not None and model_max_length < 10**20
         self.model_max_length = int(model_max_length or 0) if limited else UNLIMITED
-        self.padding_side: Side = read_side(padding_side, "padding_side", TokenizerError)
-        self.truncation_side: Side = read_side(truncation_side, "truncation_side", TokenizerError)
+        self.padding_side: Side = choice(padding_side, Side, "padding_side", error=TokenizerError)
+        self.truncation_side: Side = choice(
+            truncation_side, Side, "truncation_side", error=TokenizerError
+        )
         self.model_input_names: Sequence[str] = list(model_input_names)
         # What tokenizer_config.json held besides options, to be written back.
         self._other_config: Mapping[str, Any] = {}
@@ -239,7 +242,9 @@ class TokenizerBase(Tokens):
     def _encode(self, text: Any, text_pair: Any, options: CallOptions) -> BatchEncoding:
         texts = read_texts(text, text_pair, split=options.is_split_into_words)
         check_surrogates(texts)
-        kind = None if options.return_tensors is None else read_kind(options.return_tensors)
+        kind = options.return_tensors
+        if kind is not None:
+            choice(kind, TensorKind, "return_tensors")
         plan = self._plan(options, pair=texts.second is not None)
         pipeline = self._pipeline(options.split_special_tokens)
         source = Source(pipeline, texts, detailed=options.return_offsets_mapping)
@@ -256,6 +261,9 @@ class TokenizerBase(Tokens):
         token_ids: Any,
         skip_special_tokens: bool = False,
         clean_up_tokenization_spaces: bool | None = None,
+        *,
+        spaces_between_special_tokens: bool = True,
+        use_source_tokenizer: bool = False,
     ) -> str:
         """Turn one row of ids into text.
 
@@ -265,21 +273,29 @@ class TokenizerBase(Tokens):
             clean_up_tokenization_spaces: Remove the spaces before punctuation and English
                 contractions; None takes the tokenizer's own setting.  (In transformers' fast
                 tokenizer False still removes some.)
+            spaces_between_special_tokens: False is refused.
+            use_source_tokenizer: True is refused.
 
         Returns:
             The text: pieces of a word joined, words separated by spaces.
 
         Raises:
-            InputError: An id is not in the vocabulary, or more than one row was given.
+            InputError: An id is not in the vocabulary, more than one row was given, or an option
+                is refused.
         """
+        for name, refused in (
+            ("spaces_between_special_tokens", not spaces_between_special_tokens),
+            ("use_source_tokenizer", use_source_tokenizer),
+        ):
+            if refused:
+                raise InputError("an option of decode is not supported", where=name)
         ids = to_lists(token_ids)
         ids = [ids] if isinstance(ids, int) else ids
         if any(isinstance(item, list) for item in ids):
             raise InputError(
                 "decode takes one row of ids", found=f"{len(ids)} rows", fix="use batch_decode"
             )
-        skipped = self._vocabulary.skipped_ids if skip_special_tokens else ()
-        tokens = [self._vocabulary.token(number) for number in ids if number not in skipped]
+        tokens = self._vocabulary.row(ids, skip_special=skip_special_tokens)
         text = join(tokens, prefix=self._definition.prefix)
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces

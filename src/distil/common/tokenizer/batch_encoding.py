@@ -6,8 +6,9 @@ from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from distil.common.rules import choice
 from distil.common.tokenizer.encoding import CharSpan, Encoding, TokenSpan
-from distil.common.tokenizer.tensors import TensorKind, import_framework, read_kind, tensor_maker
+from distil.common.tokenizer.tensors import TensorKind, import_framework, tensor_maker
 from distil.errors import InputError
 
 
@@ -82,9 +83,7 @@ class BatchEncoding(UserDict[str, Any]):
         """Return the index of the word of each piece of a row; None for special tokens."""
         return self._known()[batch_index].word_ids
 
-    def words(self, batch_index: int = 0) -> list[int | None]:
-        """Return what `word_ids` returns, by its older name."""
-        return self.word_ids(batch_index)
+    words = word_ids
 
     def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
         """Return which text each piece of a row is from; None for special tokens."""
@@ -153,7 +152,7 @@ class BatchEncoding(UserDict[str, Any]):
             FrameworkError: The framework is not installed.
         """
         if tensor_type is not None:
-            make = tensor_maker(read_kind(tensor_type))
+            make = tensor_maker(choice(tensor_type, TensorKind, "return_tensors"))
             for name, value in self.data.items():
                 self.data[name] = make(name, [value] if prepend_batch_axis else value)
         return self

@@ -29,15 +29,8 @@ _ENCODE_ORDER = (*_ORDER[:5], "padding_side", "return_tensors")
 class TransformersNames(Pretrained):
     """A tokenizer with the other attributes and methods of transformers' tokenizers."""
 
-    @property
-    def vocab(self) -> dict[str, int]:
-        """Token to id, added tokens included."""
-        return self.get_vocab()
-
-    @property
-    def added_tokens_encoder(self) -> dict[str, int]:
-        """Added tokens, special ones included: token to id, by ascending id."""
-        return self.get_added_vocab()
+    vocab = property(Pretrained.get_vocab)
+    added_tokens_encoder = property(Pretrained.get_added_vocab)
 
     @property
     def special_tokens_map_extended(self) -> dict[str, AddedToken | list[AddedToken]]:
@@ -282,28 +275,6 @@ class TransformersNames(Pretrained):
             )
         special = set(self.all_special_ids)
         return [int(token_id in special) for token_id in token_ids_0]
-
-    def decode(
-        self,
-        token_ids: Any,
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        *,
-        spaces_between_special_tokens: bool = True,
-        use_source_tokenizer: bool = False,
-    ) -> str:
-        """Turn one row of ids into text: see `TokenizerBase.decode`.
-
-        Raises:
-            InputError: Also for the last two options, unless they are left as they are.
-        """
-        for name, refused in (
-            ("spaces_between_special_tokens", not spaces_between_special_tokens),
-            ("use_source_tokenizer", use_source_tokenizer),
-        ):
-            if refused:
-                raise InputError("an option of decode is not supported", where=name)
-        return super().decode(token_ids, skip_special_tokens, clean_up_tokenization_spaces)
 
     def batch_decode(
         self,

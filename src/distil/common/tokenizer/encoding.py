@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 
@@ -66,8 +67,7 @@ class Encoding:
     ) -> None:
         self.ids = ids
         self.n_sequences = n_sequences
-        self._explain: Callable[[], Columns] | None = explain
-        self._columns: Columns | None = None
+        self._explain = explain
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,21 +77,12 @@ class Encoding:
 
     def __getstate__(self) -> dict[str, object]:
         # Without this a pickled row would take the whole vocabulary with it.
-        return {
-            "ids": self.ids,
-            "n_sequences": self.n_sequences,
-            "_explain": None,
-            "_columns": self.columns,
-        }
+        return {"ids": self.ids, "n_sequences": self.n_sequences, "columns": self.columns}
 
-    @property
+    @cached_property
     def columns(self) -> Columns:
         """Everything that is known of the pieces."""
-        if self._columns is None:
-            assert self._explain is not None
-            self._columns = self._explain()
-            self._explain = None
-        return self._columns
+        return self._explain()
 
     def __getattr__(self, name: str) -> Any:
         if name in Columns._fields:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, cast, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from distil.common.tokenizer.pipeline import Words
 from distil.errors import InputError, shown
@@ -162,13 +162,6 @@ def read_columns(encoded_inputs: Any) -> dict[str, Any]:
         "this cannot be padded", expected="a batch, or a list of dictionaries",
         found=type(encoded_inputs).__name__,
     )  # fmt: skip
-
-
-def read_side(side: object, name: str, error: Callable[..., Exception]) -> Side:
-    """Return a side of a row, or raise `error` when it is neither "left" nor "right"."""
-    if side not in get_args(Side):
-        raise error(f"{name} is not a side", expected="'left' or 'right'", found=shown(side))
-    return cast(Side, side)
 
 
 def read_count(value: Any, name: str, *, least: int = 0) -> int | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar
 
-from distil.common.tokenizer.inputs import Side, read_count, read_side
+from distil.common.rules import choice
+from distil.common.tokenizer.inputs import Side, read_count
 from distil.common.tokenizer.tensors import to_lists
-from distil.errors import InputError, shown
+from distil.errors import InputError
 
 T = TypeVar("T")
 
@@ -92,15 +93,9 @@ def read_padding(
         padding = "do_not_pad"
     elif padding is True:
         padding = "longest"
-    if padding not in get_args(PaddingStrategy):
-        raise InputError(
-            "padding is not a known strategy",
-            expected=f"True, False or one of {', '.join(get_args(PaddingStrategy))}",
-            found=shown(padding),
-        )
     return Padding(
-        strategy=cast(PaddingStrategy, padding),
-        side=read_side(side, "padding_side", InputError),
+        strategy=choice(padding, PaddingStrategy, "padding", also="True, False, "),
+        side=choice(side, Side, "padding_side"),
         max_length=max_length,
         multiple_of=read_count(multiple_of, "pad_to_multiple_of", least=1),
     )

@@ -6,34 +6,51 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
-from distil.common.rules import is_integer
+from distil.common.rules import AMOUNT, FLAG, Rule, is_integer, one_of
 from distil.common.tokenizer import files
 from distil.common.tokenizer.definition import Definition, read_definition
+from distil.common.tokenizer.inputs import Side
 from distil.common.tokenizer.vocabulary import ALL_NAMES, Vocabulary
 from distil.errors import InputError, TokenizerError, shown
 from distil.storage.modules import encoder_folder
 from distil.storage.opened import check_own_file
 from distil.storage.paths import check_name, is_folder
 
-# What each option may be; a token is a text, or a table of a text and how it matches.
-_TOKEN = (str, dict)
-_OPTIONS: dict[str, tuple[type, ...]] = {
+# "7" and "07" would be two keys for one id, and no id has more digits than this: Python takes its
+# time with thousands of them.
+_ID = re.compile("0|[1-9][0-9]{,9}")
+_TOKEN = Rule(
+    "a text, or a table of a text and how it matches", lambda v: isinstance(v, str | dict)
+)
+_TEXTS = Rule(
+    "a list of texts", lambda v: isinstance(v, list) and all(isinstance(one, str) for one in v)
+)
+_TOKENS_BY_ID = Rule(
+    "a table from ids to tokens",
+    lambda v: (
+        isinstance(v, dict)
+        and all(_ID.fullmatch(number) and _TOKEN.holds(token) for number, token in v.items())
+    ),
+)
+_OPTIONS: Mapping[str, Rule] = {
     **dict.fromkeys(ALL_NAMES, _TOKEN),
-    "do_lower_case": (bool,),
-    "do_basic_tokenize": (bool,),
-    "never_split": (list,),
-    "tokenize_chinese_chars": (bool,),
-    "strip_accents": (bool,),
-    "clean_up_tokenization_spaces": (bool,),
-    "model_max_length": (int, float),
-    "padding_side": (str,),
-    "truncation_side": (str,),
-    "model_input_names": (list,),
-    "added_tokens_decoder": (dict,),
-    "split_special_tokens": (bool,),
+    "do_lower_case": FLAG,
+    "do_basic_tokenize": FLAG,
+    "never_split": _TEXTS,
+    "tokenize_chinese_chars": FLAG,
+    "strip_accents": FLAG,
+    "clean_up_tokenization_spaces": FLAG,
+    "model_max_length": AMOUNT,
+    "padding_side": one_of(get_args(Side)),
+    "truncation_side": one_of(get_args(Side)),
+    "model_input_names": _TEXTS,
+    "added_tokens_decoder": _TOKENS_BY_ID,
+    "split_special_tokens": FLAG,
 }
+"""What each option in a file may be."""
+
 WRITTEN = (
     "added_tokens_decoder", "additional_special_tokens", "clean_up_tokenization_spaces",
     *ALL_NAMES, "do_basic_tokenize", "do_lower_case", "model_max_length", "never_split",
@@ -42,11 +59,6 @@ WRITTEN = (
 )  # fmt: skip
 """Attributes of a tokenizer, in the order of tokenizer_config.json."""
 
-# More than any id has; Python takes its time with thousands of them.
-_MOST_DIGITS = 10
-# "7" and "07" would be two keys for one id.
-_ID = re.compile("0|[1-9][0-9]*")
-_OF_TEXTS = ("never_split", "model_input_names")
 # Said again by what is written: tokens by other names, and where the files once were.
 _DERIVED = (
     "additional_special_tokens", "extra_special_tokens", "special_tokens_map_file",
@@ -105,12 +117,13 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     # Before transformers 4.34 only special_tokens_map.json knew how special tokens match.
     complete = "added_tokens_decoder" in config
     named = {**specials, **config} if complete else {**config, **specials}
-    _check_additional(named, folder)
-    for name in _OPTIONS:
+    for name, rule in _OPTIONS.items():
         # A missing option and null mean the same, except to strip_accents, whose default is null.
         if named.get(name) is not None:
-            options[name] = _checked(name, named[name], folder)
-    options["additional_special_tokens"] = _additional(named)
+            if not rule.holds(named[name]):
+                _refuse(name, rule.words, named[name], folder)
+            options[name] = named[name]
+    options["additional_special_tokens"] = _additional(named, folder)
 
     added = files.read_json(files.OwnFile(folder / files.ADDED_TOKENS_FILE))
     for token, token_id in added.items():
@@ -199,37 +212,6 @@ def write_folder(
     return tuple(str(folder / name) for name in (files.VOCABULARY_FILE, *contents))
 
 
-def _checked(name: str, given: Any, folder: Path) -> Any:
-    """`given`, if it is of a type that the option can have."""
-    value: Any = given
-    kinds = _OPTIONS[name]
-    if not isinstance(given, kinds) or (isinstance(value, bool) and bool not in kinds):
-        _refuse(name, " or ".join(kind.__name__ for kind in kinds), value, folder)
-    if name in _OF_TEXTS and not all(isinstance(one, str) for one in value):
-        _refuse(name, "a list of texts", value, folder)
-    if isinstance(value, float) and not value >= 0:
-        _refuse(name, "a number of 0 or more", value, folder)
-    if name == "added_tokens_decoder":
-        for number, token in value.items():
-            if not (len(number) <= _MOST_DIGITS and _ID.fullmatch(number)):
-                _refuse(name, "ids as keys", number, folder)
-            if not isinstance(token, _TOKEN):
-                _refuse(name, "tokens", token, folder)
-    return value
-
-
-def _check_additional(named: Mapping[str, Any], folder: Path) -> None:
-    """Refuse special tokens without a name that are no tokens."""
-    for name in ("additional_special_tokens", "extra_special_tokens"):
-        value = named.get(name) or []
-        if isinstance(value, dict) and name == "extra_special_tokens":
-            value = list(value.values())
-        if not isinstance(value, list) or not all(
-            isinstance(token, _TOKEN) and isinstance(_content(token), str) for token in value
-        ):
-            _refuse(name, "tokens", value, folder)
-
-
 def _refuse(name: str, expected: str, found: Any, where: Path) -> NoReturn:
     raise TokenizerError(
         f"{shown(name)} is not valid", expected=expected, found=shown(found), where=where,
@@ -237,14 +219,17 @@ def _refuse(name: str, expected: str, found: Any, where: Path) -> NoReturn:
     )  # fmt: skip
 
 
-def _additional(named: dict[str, Any]) -> list[Any]:
+def _additional(named: Mapping[str, Any], folder: Path) -> list[Any]:
     """Return the special tokens without a name, under whatever name a version wrote them."""
-    extra = named.get("extra_special_tokens") or []
-    tokens = [
-        *(named.get("additional_special_tokens") or []),
-        *(extra.values() if isinstance(extra, dict) else extra),
-    ]
-    return list({_content(token): token for token in tokens}.values())
+    tokens: dict[Any, Any] = {}
+    for name in ("additional_special_tokens", "extra_special_tokens"):
+        value = named.get(name) or []
+        if isinstance(value, dict) and name == "extra_special_tokens":
+            value = list(value.values())
+        if not isinstance(value, list) or not all(isinstance(_content(one), str) for one in value):
+            _refuse(name, "a list of tokens", value, folder)
+        tokens |= {_content(token): token for token in value}
+    return list(tokens.values())
 
 
 def _content(token: Any) -> Any:

@@ -11,23 +11,25 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from distil.common.compatibility.keywords import Refused, without
 from distil.common.tokenizer import files, persistence
 from distil.common.tokenizer.base import TokenizerBase
 from distil.common.tokenizer.inputs import Side
 from distil.common.tokenizer.vocabulary import ALL_NAMES, OPTIONAL_NAMES
-from distil.errors import InputError, shown
+from distil.errors import InputError
 
 # Nothing from a repository is ever run, both tokenizers are made from the same definition, and
 # downloads always resume: whatever these say is the case.
-_GRANTED = ("from_slow", "resume_download", "trust_remote_code")
-# The values that change nothing, and what to do instead of passing another.
-_REFUSED_OPTIONS: Mapping[str, tuple[tuple[Any, ...], str]] = {
-    "add_prefix_space": ((None, False), "BERT marks the inside of words, not their beginning"),
-    "chat_template": ((None,), "DistilBERT has no chats"),
-    "force_download": ((None, False), "remove the files from the hub's cache"),
-    "gguf_file": ((None,), "load vocab.txt or tokenizer.json"),
-    "proxies": ((None,), "set the environment variable HTTPS_PROXY"),
-    "tokenizer_type": ((None, "distilbert"), "distil has DistilBERT's tokenizers only"),
+_LOADS_ALIKE = ("from_slow", "resume_download", "trust_remote_code")
+_REFUSED: Mapping[str, Refused] = {
+    "add_prefix_space": Refused(fix="BERT marks the inside of words, not their beginning"),
+    "chat_template": Refused(allowed=(None,), fix="DistilBERT has no chats"),
+    "force_download": Refused(fix="remove the files from the hub's cache"),
+    "gguf_file": Refused(allowed=(None,), fix="load vocab.txt or tokenizer.json"),
+    "proxies": Refused(allowed=(None,), fix="set the environment variable HTTPS_PROXY"),
+    "tokenizer_type": Refused(
+        allowed=(None, "distilbert"), fix="distil has DistilBERT's tokenizers only"
+    ),
 }
 _REFUSED_NAMES = {
     **dict.fromkeys(
@@ -99,7 +101,12 @@ class Pretrained(TokenizerBase):
         old_token = options.pop("use_auth_token", None)
         if old_token is not None and token is not None:
             raise InputError("token and use_auth_token are the same", fix="pass token alone")
-        options = _read_options(options, fast=cls.is_fast)
+        if "config" in options:
+            options["tokenizer_type"] = getattr(options.pop("config"), "model_type", None)
+        use_fast = Refused(
+            allowed=(None, cls.is_fast), fix="distil.load_tokenizer(name, fast=...) gives either"
+        )
+        options = without(options, _LOADS_ALIKE, {**_REFUSED, "use_fast": use_fast})
         verbose = options.pop("verbose", True)
         folder = persistence.find_folder(
             pretrained_model_name_or_path,
@@ -187,30 +194,3 @@ class Pretrained(TokenizerBase):
     def max_len_sentences_pair(self) -> int:
         """Pieces of a pair of texts that the model takes, special tokens excluded."""
         return self.model_max_length - 3
-
-
-def _read_options(options: Mapping[str, Any], *, fast: bool) -> dict[str, Any]:
-    """Return the options that make a tokenizer, of those that transformers takes.
-
-    Raises:
-        InputError: One asks for what there is not.
-    """
-    refused = {
-        **_REFUSED_OPTIONS,
-        "use_fast": ((None, fast), "distil.load_tokenizer(name, fast=...) gives either"),
-    }
-    rest = dict(options)
-    if "config" in rest:
-        rest["tokenizer_type"] = getattr(rest.pop("config"), "model_type", None)
-    for name, value in tuple(rest.items()):
-        if name in _GRANTED:
-            del rest[name]
-        elif name in refused:
-            accepted, fix = refused[name]
-            if not any(value is one or value == one for one in accepted):
-                raise InputError(
-                    "an option of from_pretrained is not supported", where=name,
-                    expected=" or ".join(map(shown, accepted)), fix=fix,
-                )  # fmt: skip
-            del rest[name]
-    return rest

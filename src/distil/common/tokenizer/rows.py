@@ -73,13 +73,10 @@ class Source:
         """Return the ids of the pieces: of the first texts and, for pairs, of the second."""
         if not self._detailed:
             return [self._pipeline.ids(texts, split=self._split) for texts in self._sequences]
-        for sequence, texts in enumerate(self._sequences):
-            for sample, details in enumerate(self._pipeline.details(texts, split=self._split)):
-                self._details[sequence, sample] = details
-        return [
-            [self._details[sequence, sample].ids for sample in range(len(texts))]
-            for sequence, texts in enumerate(self._sequences)
-        ]
+        known = [self._pipeline.details(texts, split=self._split) for texts in self._sequences]
+        for sequence, rows in enumerate(known):
+            self._details |= {(sequence, sample): row for sample, row in enumerate(rows)}
+        return [[row.ids for row in rows] for rows in known]
 
     def details(self, sequence: int, sample: int) -> Details:
         """Return all that is known of the pieces of one text."""

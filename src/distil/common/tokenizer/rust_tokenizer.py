@@ -77,9 +77,7 @@ class DistilBertTokenizerFast(TransformersNames):
         assert isinstance(pipeline, RustPipeline)
         return pipeline.rust
 
-    @property
-    def _tokenizer(self) -> tokenizers.Tokenizer:
-        return self.backend_tokenizer
+    _tokenizer = backend_tokenizer
 
     @property
     def decoder(self) -> Any:
@@ -192,43 +190,33 @@ class RustPipeline:
         *,
         split_special_tokens: bool = False,
     ) -> None:
+        # Truncation and padding would be state shared between calls; they are worked out in
+        # Python, call by call.
         self.rust = rust
-        # Both would be state shared between calls; they are worked out in Python, call by call.
-        self.rust.no_truncation()
-        self.rust.no_padding()
         self.rust.encode_special_tokens = split_special_tokens
         for token in added_tokens:
-            if token.normalized and self.rust.normalizer is not None:
+            if token.normalized:
                 check_content(token, self.rust.normalizer.normalize_str(token.content))
         try:
             self.rust.add_tokens([tokenizers.AddedToken(**one.to_dict()) for one in added_tokens])
         except BaseException as error:
             _refuse(error, "tokenizers does not accept an added token")
-        for token, token_id in added_tokens.items():
-            if self.rust.token_to_id(token.content) != token_id:
-                raise TokenizerError(
-                    "an added token cannot have the id that it should have",
-                    expected=f"{token.content!r}: {token_id}",
-                    found=self.rust.token_to_id(token.content),
-                    fix="give added tokens the ids that follow those of the vocabulary",
-                )
 
     def ids(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> list[list[int]]:
         """Return the ids of the pieces of each text."""
-        try:
-            encodings = self.rust.encode_batch_fast(
-                texts, is_pretokenized=split, add_special_tokens=False
-            )
-        except BaseException as error:
-            _refuse(error, "tokenizers cannot tokenize a text")
+        encodings = self._encode(self.rust.encode_batch_fast, texts, split)
         return [encoding.ids for encoding in encodings]
 
     def details(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> Sequence[Details]:
         """Return ids, tokens, offsets and word indices of the pieces of each text."""
+        return self._encode(self.rust.encode_batch, texts, split)
+
+    def _encode(
+        self, encode: Any, texts: Sequence[str] | Sequence[Words], split: bool
+    ) -> Sequence[Details]:
         try:
-            encodings: Sequence[Details] = self.rust.encode_batch(
-                texts, is_pretokenized=split, add_special_tokens=False
+            return cast(
+                Sequence[Details], encode(texts, is_pretokenized=split, add_special_tokens=False)
             )
         except BaseException as error:
             _refuse(error, "tokenizers cannot tokenize a text")
-        return encodings

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal
 
 import numpy
 
-from distil.errors import InputError, not_installed, shown
+from distil.errors import InputError, not_installed
 
 TensorKind = Literal["np", "pt", "tf"]
-
-
-def read_kind(kind: object) -> TensorKind:
-    """Return a kind of tensors, or raise InputError when there is no such kind."""
-    if kind not in get_args(TensorKind):
-        raise InputError(
-            "return_tensors is not a known kind", expected="'np', 'pt' or 'tf'", found=shown(kind)
-        )
-    return cast(TensorKind, kind)
 
 
 def tensor_maker(kind: TensorKind) -> Callable[[str, Any], Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, Generic, TypeVar, cast, overload
 
 from distil.common.tokenizer.added_tokens import AddedToken
 from distil.common.tokenizer.pipeline import Pipeline
@@ -12,43 +12,26 @@ from distil.common.tokenizer.tensors import to_lists
 from distil.common.tokenizer.vocabulary import ALL_NAMES, Vocabulary
 from distil.errors import InputError, TokenizerError, shown
 
-
-class _SpecialToken:
-    """Attribute for a special token; setting it adds the token if it is new."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: Tokens, owner: type | None = None) -> str:
-        return instance._vocabulary.named[self._name]
-
-    def __set__(self, instance: Tokens, value: str | AddedToken) -> None:
-        instance.add_special_tokens({self._name: value})
+T = TypeVar("T")
 
 
-class _SpecialTokenId:
-    """Attribute for the id of a special token."""
+class _SpecialToken(Generic[T]):
+    """Attribute for a special token, or for its id where the attribute's name ends in `_id`.
+
+    Setting either makes that token the special one, and adds it if it is new.
+    """
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name.removesuffix("_id")
+        self._is_id = name.endswith("_id")
 
-    def __get__(self, instance: Tokens, owner: type | None = None) -> int:
-        return instance._vocabulary.named_id(self._name)[1]
+    def __get__(self, instance: Tokens, owner: type | None = None) -> T:
+        token = instance._vocabulary.named.get(self._name)
+        return cast(T, instance._vocabulary.id(token) if self._is_id and token else token)
 
-
-class _OptionalToken(_SpecialToken):
-    """Attribute for a special token that there need not be."""
-
-    def __get__(self, instance: Tokens, owner: type | None = None) -> str | None:  # type: ignore[override]
-        return instance._vocabulary.named.get(self._name)
-
-
-class _OptionalTokenId(_SpecialTokenId):
-    """Attribute for the id of a special token that there need not be."""
-
-    def __get__(self, instance: Tokens, owner: type | None = None) -> int | None:  # type: ignore[override]
-        known = self._name in instance._vocabulary.named
-        return super().__get__(instance, owner) if known else None
+    def __set__(self, instance: Tokens, value: Any) -> None:
+        token = instance.convert_ids_to_tokens(value) if self._is_id else value
+        instance.add_special_tokens({self._name: token})
 
 
 class Tokens(ABC):
@@ -59,26 +42,25 @@ class Tokens(ABC):
         split_special_tokens: Treat special tokens in texts like any other text.
     """
 
-    bos_token = _OptionalToken()
-    eos_token = _OptionalToken()
-    bos_token_id = _OptionalTokenId()
-    eos_token_id = _OptionalTokenId()
-    unk_token = _SpecialToken()
-    sep_token = _SpecialToken()
-    pad_token = _SpecialToken()
-    cls_token = _SpecialToken()
-    mask_token = _SpecialToken()
-    unk_token_id = _SpecialTokenId()
-    sep_token_id = _SpecialTokenId()
-    pad_token_id = _SpecialTokenId()
-    cls_token_id = _SpecialTokenId()
-    mask_token_id = _SpecialTokenId()
+    bos_token = _SpecialToken[str | None]()
+    eos_token = _SpecialToken[str | None]()
+    bos_token_id = _SpecialToken[int | None]()
+    eos_token_id = _SpecialToken[int | None]()
+    unk_token = _SpecialToken[str]()
+    sep_token = _SpecialToken[str]()
+    pad_token = _SpecialToken[str]()
+    cls_token = _SpecialToken[str]()
+    mask_token = _SpecialToken[str]()
+    unk_token_id = _SpecialToken[int]()
+    sep_token_id = _SpecialToken[int]()
+    pad_token_id = _SpecialToken[int]()
+    cls_token_id = _SpecialToken[int]()
+    mask_token_id = _SpecialToken[int]()
     pad_token_type_id = 0
+    _pipelines: Mapping[bool, Pipeline]
 
     def __init__(self, vocabulary: Vocabulary, *, split_special_tokens: bool = False) -> None:
         self.split_special_tokens = split_special_tokens
-        self._vocabulary = vocabulary
-        self._pipelines: dict[bool, Pipeline] = {}
         self._use(vocabulary)
 
     @abstractmethod
@@ -178,11 +160,10 @@ class Tokens(ABC):
         Raises:
             InputError: An id is not in the vocabulary.
         """
-        vocabulary, numbers = self._vocabulary, to_lists(ids)
+        numbers = to_lists(ids)
         if isinstance(numbers, int):
-            return vocabulary.token(numbers)
-        skipped = vocabulary.skipped_ids if skip_special_tokens else ()
-        return [vocabulary.token(number) for number in numbers if number not in skipped]
+            return self._vocabulary.token(numbers)
+        return self._vocabulary.row(numbers, skip_special=skip_special_tokens)
 
     def add_tokens(
         self,

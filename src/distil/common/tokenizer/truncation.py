@@ -8,10 +8,11 @@ each text of a pair half of the room unless the other needs less.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast, get_args
+from typing import Literal, NamedTuple
 
-from distil.common.tokenizer.inputs import Side, read_side
-from distil.errors import InputError, shown
+from distil.common.rules import choice
+from distil.common.tokenizer.inputs import Side
+from distil.errors import InputError
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second", "do_not_truncate"]
 Span = tuple[int, int]
@@ -160,13 +161,8 @@ def read_truncation(
         truncation = "longest_first"
     elif truncation is None or truncation is False:
         truncation = "do_not_truncate"
-    if truncation not in get_args(TruncationStrategy):
-        raise InputError(
-            "truncation is not a known strategy",
-            expected=f"True, False or one of {', '.join(get_args(TruncationStrategy))}",
-            found=shown(truncation),
-        )
-    if truncation == "do_not_truncate" or limit is None:
+    strategy = choice(truncation, TruncationStrategy, "truncation", also="True, False, ")
+    if strategy == "do_not_truncate" or limit is None:
         return None
     room = limit - specials
     if room < 0:
@@ -182,8 +178,8 @@ def read_truncation(
         )  # fmt: skip
     return Truncation(
         room=room,
-        strategy=cast(TruncationStrategy, truncation),
-        side=read_side(side, "truncation_side", InputError),
+        strategy=strategy,
+        side=choice(side, Side, "truncation_side"),
         stride=stride,
         overflow=overflow,
     )

@@ -183,7 +183,7 @@ class Vocabulary:
         return tuple(dict.fromkeys((*self.named.values(), *self.unnamed)))
 
     @cached_property
-    def skipped_ids(self) -> frozenset[int]:
+    def _skipped_ids(self) -> frozenset[int]:
         """The ids that decoding leaves out with `skip_special_tokens`."""
         added = (token_id for token, token_id in self.added.values() if token.special)
         return frozenset((*map(self.id, self.special), *added))
@@ -206,3 +206,8 @@ class Vocabulary:
             "an id is not in the vocabulary", expected=f"0 to {len(self.tokens) - 1}",
             found=token_id,
         )  # fmt: skip
+
+    def row(self, ids: Iterable[int], *, skip_special: bool) -> list[str]:
+        """Return the tokens of ids, without special tokens if asked."""
+        skipped = self._skipped_ids if skip_special else ()
+        return [self.token(token_id) for token_id in ids if token_id not in skipped]
