@@ -9,13 +9,7 @@ from statistics import median
 from typing import Any
 
 from distil.benchmarking.workers import Candidate, Reply, Worker, WorkerError
-from distil.frameworks import (
-    ENGINE_TITLES,
-    FRAMEWORKS,
-    find_framework,
-    import_framework,
-    title_of,
-)
+from distil.frameworks import ENGINE_TITLES, FRAMEWORKS, find_framework, import_framework, title_of
 
 DTYPES = ("float32", "bfloat16", "int8")
 

@@ -18,13 +18,7 @@ from distil.common.rules import COUNT, FLAG, TEXT, Rule, or_none
 from distil.common.sentences import SentenceEncoding
 from distil.errors import ConfigError, InputError, shorten, shown
 from distil.storage.files import read_json, write_json
-from distil.storage.modules import (
-    FILE_NAME,
-    LENGTH_FILE,
-    POOLING_FILE,
-    PROMPTS_FILE,
-    read_modules,
-)
+from distil.storage.modules import FILE_NAME, LENGTH_FILE, POOLING_FILE, PROMPTS_FILE, read_modules
 
 # The second is that of a DistilBERT in releases before 1.
 _LENGTH_FILES = (LENGTH_FILE, "sentence_distilbert_config.json")

@@ -9,12 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from distil.common.config import DistilBertConfig
-from distil.common.outputs import (
-    EncoderOutput,
-    HeadOutput,
-    ModelOutput,
-    QuestionAnsweringOutput,
-)
+from distil.common.outputs import EncoderOutput, HeadOutput, ModelOutput, QuestionAnsweringOutput
 from distil.errors import InputError
 
 TaskName = Literal[

@@ -16,11 +16,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from distil.errors import (
-    CheckpointError,
-    ConfigError,
-    DistilError,
-)
+from distil.errors import CheckpointError, ConfigError, DistilError
 from distil.storage.opened import read_bytes
 
 # A config.json has a kilobyte, and some 30 bytes for each label; the index of a hundred layers

@@ -25,12 +25,7 @@ from distil.common.steps.recipe_course import (
     ScheduleSection,
 )
 from distil.common.steps.recipe_data import BatchSection, DataSection, MaskingSection
-from distil.common.steps.recipe_model import (
-    AUTO,
-    DistillationSection,
-    ModelSection,
-    TeacherSection,
-)
+from distil.common.steps.recipe_model import AUTO, DistillationSection, ModelSection, TeacherSection
 from distil.common.steps.recipe_rules import (
     Section,
     Table,
