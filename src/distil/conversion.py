@@ -30,7 +30,7 @@ from distil.common.labels import check_task
 from distil.common.spec import weights
 from distil.common.stored_names import naming_of
 from distil.common.tasks import Task, find_task
-from distil.errors import CheckpointError, InputError
+from distil.errors import CheckpointError, InputError, listed
 from distil.frameworks import FRAMEWORKS, import_framework
 from distil.storage.formats import FORMAT_ALIASES, TOKENIZER_FILES, layout_of
 from distil.storage.hub import HubOptions
@@ -239,7 +239,7 @@ def _check_target(target: Path, *, force: bool) -> None:
     if there and not force:
         raise CheckpointError(
             "target holds a checkpoint already", expected="an empty or a new folder",
-            found=", ".join(path.name for path in there[:5]) + (", ..." if there[5:] else ""),
+            found=listed(path.name for path in there),
             where=target, fix="choose another folder, or replace it with force=True",
         )  # fmt: skip
 

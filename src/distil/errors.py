@@ -8,6 +8,7 @@ program need not parse the text.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from reprlib import Repr
 from typing import Any, Self
 
@@ -186,6 +187,12 @@ _REPR = _ShortRepr()
 def shown(value: Any) -> str:
     """`value` as Python writes it, short enough for a message however large and deep it is."""
     return _REPR.repr(value)
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """The first of some names with commas between them, and how many more there are."""
+    words = list(map(str, names))
+    return ", ".join(words[:most]) + (f" and {len(words) - most:,} more" if words[most:] else "")
 
 
 def printable(text: str) -> str:

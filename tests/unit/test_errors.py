@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable
 
 import pytest
 
-from distil.errors import CheckpointError, printable, shorten, shown
+from distil.errors import CheckpointError, listed, printable, shorten, shown
 
 CLIPBOARD = "\x1b]52;c;cHduZWQ=\x07"
 
@@ -39,3 +40,11 @@ def test_numbers_without_end_are_shown() -> None:
 def test_errors_survive_pickling() -> None:
     error = CheckpointError("problem", found=CLIPBOARD)
     assert "\x1b" not in str(pickle.loads(pickle.dumps(error)))
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [((), ""), ("ab", "a, b"), ("abcde", "a, b, c, d, e"), ("abcdef", "a, b, c, d, e and 1 more")],
+)
+def test_a_list_of_names_is_cut(names: Iterable[str], text: str) -> None:
+    assert listed(iter(names)) == text

@@ -17,7 +17,7 @@ from distil.common.config import DistilBertConfig
 from distil.common.inference.calibration import sample_texts
 from distil.common.rules import as_list
 from distil.common.tasks import TASKS, find_task, task_of_checkpoint
-from distil.errors import InputError
+from distil.errors import InputError, listed
 from distil.pipelines.checks import check_count
 
 # A faster way may lose this share of accuracy, or change this share of the answers.
@@ -135,7 +135,7 @@ def _label_names(labels: Sequence[str], config: DistilBertConfig) -> list[str]:
     if unknown:
         raise InputError(
             "the model has no such label", expected=", ".join(config.id2label.values()),
-            found=", ".join(unknown[:5]), where="labels",
+            found=listed(unknown), where="labels",
         )  # fmt: skip
     return [names[label] for label in labels]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from distil.common.spec import BERT_PREFIX, ENCODER_PREFIX, HEADS
-from distil.errors import CheckpointError, CheckpointNotFoundError, DistilError, shorten
+from distil.errors import CheckpointError, CheckpointNotFoundError, DistilError, listed, shorten
 from distil.storage.bin_file import read_bin
 from distil.storage.formats import FILE_KINDS, FileKind, Layout, layout_of, preferred
 from distil.storage.h5_reader import read_h5
@@ -149,7 +149,7 @@ def _find(folder: Path, variant: str | None, format_name: str | None) -> tuple[F
             "no weights in this folder",
             expected=f"{', '.join(looked_for)}, or the index of their shards"
             + (f" (format {format_name})" if format_name else ""),
-            found=", ".join(sorted(map(shorten, names))[:10]) or "an empty folder",
+            found=listed(sorted(map(shorten, names)), 10) or "an empty folder",
             where=folder,
             fix="name a folder that save_pretrained wrote, or a model on the hub",
         )
@@ -231,6 +231,6 @@ def _check_shard(file: Path, found: Mapping[str, StoredTensor], expected: frozen
     ):
         if names:
             raise CheckpointError(
-                problem, found=", ".join(sorted(map(shorten, names))[:5]), where=file,
+                problem, found=listed(sorted(map(shorten, names))), where=file,
                 fix="download or save the checkpoint again",
             )  # fmt: skip

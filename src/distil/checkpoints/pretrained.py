@@ -21,7 +21,7 @@ from distil.common.config_rules import DTYPES
 from distil.common.labels import check_task
 from distil.common.model import Model
 from distil.common.tasks import TASKS
-from distil.errors import InputError
+from distil.errors import InputError, listed
 from distil.frameworks import FRAMEWORKS
 from distil.storage import hub
 from distil.storage.formats import FORMAT_ALIASES
@@ -242,7 +242,7 @@ class Pretrained(Model):
         if wrong:
             raise InputError(
                 "weights are missing or have another shape", where="state_dict",
-                found=", ".join(finding.name for finding in wrong[:5]),
+                found=listed(finding.name for finding in wrong),
             )  # fmt: skip
         for name, source in match.sources.items():
             yield name, source.read()

@@ -20,7 +20,7 @@ from distil.common import spec
 from distil.common.config import DistilBertConfig
 from distil.common.config_files import FILE_NAME
 from distil.common.tasks import TASKS
-from distil.errors import CheckpointError, shorten
+from distil.errors import CheckpointError, listed, shorten
 from distil.storage import pending
 from distil.storage.bin_file import BinWriter
 from distil.storage.files import atomic_write, json_text, remove, write_json
@@ -142,7 +142,7 @@ class Saving:
             raise CheckpointError(
                 "weights to save are incomplete",
                 expected=f"{len(self._weights)} weights",
-                found="none for " + ", ".join(list(self._missing)[:5]), where=self._folder,
+                found=f"none for {listed(self._missing)}", where=self._folder,
             )  # fmt: skip
         for shard in self._shards:
             shard.writer.finish(alone=len(self._shards) == 1)

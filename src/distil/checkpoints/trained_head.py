@@ -8,7 +8,7 @@ from distil.checkpoints.load_report import Finding
 from distil.checkpoints.located import Located
 from distil.checkpoints.matching import Match
 from distil.common.tasks import Task
-from distil.errors import DistilError, WeightsError
+from distil.errors import DistilError, WeightsError, listed
 
 LOADS, NEW_HEAD, NO = "loads", "new head", "no"
 
@@ -87,6 +87,4 @@ def _list(findings: Sequence[Finding]) -> str:
         finding.name.rpartition(separator)[0] or finding.name
         for finding, separator in zip(findings, separators, strict=True)
     )
-    shown = ", ".join(list(modules)[:_MOST_MODULES])
-    more = len(modules) - _MOST_MODULES
-    return shown + (f" and {more} more" if more > 0 else "")
+    return listed(modules, _MOST_MODULES)

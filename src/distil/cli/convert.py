@@ -9,7 +9,7 @@ from typing import Any
 from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD, UNSURE
 from distil.cli._progress import progress
-from distil.errors import CheckpointWarning
+from distil.errors import CheckpointWarning, listed
 
 DESCRIPTION = """\
 Write a checkpoint (config.json, weights and tokenizer) to a folder in another
@@ -131,5 +131,4 @@ def _print(conversion: Any) -> None:
 
 def _shown(names: tuple[str, ...], ending: str = "", *, style: str = "") -> Any:
     """A few of the names, None for none."""
-    more = f" and {len(names) - 5} more" if names[5:] else ""
-    return _output.text(", ".join(names[:5]) + more + ending, style) if names else None
+    return _output.text(listed(names) + ending, style) if names else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from distil.cli import _output
 from distil.cli._output import BAD, FAINT, GOOD, UNSURE
+from distil.errors import listed
 
 DESCRIPTION = """\
 Show a checkpoint's architecture, parameters, files, tokenizer and labels, and
@@ -87,10 +88,8 @@ def _print(found: Any) -> None:
 def _labels(found: Any) -> str | None:
     if found.task == "base" or set(found.labels.values()) == {"LABEL_0", "LABEL_1"}:
         return None
-    names = list(found.labels.values())
-    more = f" and {len(names) - _MOST_LABELS} more" if len(names) > _MOST_LABELS else ""
     kind = f" ({found.problem_type})" if found.problem_type else ""
-    return f"{len(names)}: {', '.join(names[:_MOST_LABELS])}{more}{kind}"
+    return f"{len(found.labels)}: {listed(found.labels.values(), _MOST_LABELS)}{kind}"
 
 
 def _print_parameters(parameters: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from distil.errors import HubError
+from distil.errors import HubError, listed
 from distil.storage import modules
 from distil.storage.formats import CONFIG_FILE, FILE_KINDS, TOKENIZER_FILES, preferred
 from distil.storage.hub_limits import count_answers, within_limits
@@ -158,7 +158,7 @@ class Repository:
             raise HubError(
                 "repository holds no weights that can be read",
                 expected=", ".join(kind.file_name(variant) for kind in FILE_KINDS),
-                found=", ".join(sorted(there)[:10]) or "no files", where=self._where(),
+                found=listed(sorted(there), 10) or "no files", where=self._where(),
             )  # fmt: skip
         kind, file = found
         if file != kind.index_name(variant):
@@ -167,7 +167,7 @@ class Repository:
         if not there.issuperset(shards):
             raise HubError(
                 "repository lacks shards that its index names",
-                found=", ".join(sorted(set(shards) - there)[:5]), where=self._where(),
+                found=listed(sorted(set(shards) - there)), where=self._where(),
             )  # fmt: skip
         return [file, *shards]
 

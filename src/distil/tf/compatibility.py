@@ -13,7 +13,7 @@ from distil.arrays import Array
 from distil.common.compatibility.model import ModelHabits
 from distil.common.spec import parameters
 from distil.common.tokenizer import BatchEncoding
-from distil.errors import InputError
+from distil.errors import InputError, listed
 from distil.tf.layers import check_not_quantized
 from distil.tf.weights import owner
 
@@ -71,7 +71,7 @@ class Habits(ModelHabits):
         ]
         if own:
             raise InputError(
-                "weights of a subclass have no place in a checkpoint", found=", ".join(own[:5]),
+                "weights of a subclass have no place in a checkpoint", found=listed(own),
                 fix='save the model with Keras: model.save("model.keras")',
             )  # fmt: skip
         return {}

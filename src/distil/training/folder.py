@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from distil.common.steps.recipe import Recipe
-from distil.errors import CheckpointError, ConfigError, TrainingError
+from distil.errors import CheckpointError, ConfigError, TrainingError, listed
 from distil.storage.files import claim
 from distil.training import checkpoints, log
 
@@ -58,7 +58,7 @@ def check_output(recipe: Recipe, *, force: bool) -> Path:
         raise TrainingError(
             "the output folder holds something else",
             expected="an empty folder, or that of a training",
-            found=", ".join(found[:5]) + (", ..." if found[5:] else ""), where=folder,
+            found=listed(found), where=folder,
             fix="choose another output; or add --force, in Python force=True, to write into it",
         )  # fmt: skip
     return folder

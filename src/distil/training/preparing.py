@@ -20,7 +20,7 @@ from distil.common.spec import parameters
 from distil.common.steps.masking import Masking, token_counts
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.stepping import is_frozen
-from distil.errors import ConfigError, InputError, WeightsError, printable, shown
+from distil.errors import ConfigError, InputError, WeightsError, listed, printable, shown
 from distil.frameworks import FRAMEWORKS, choose_form, model_class
 from distil.storage.hub import HubOptions
 from distil.training.cache import cache_path, load_features, save_features
@@ -323,7 +323,7 @@ def _warn_of_rare(counts: Mapping[str, int]) -> None:
     once = [name for name, count in counts.items() if count == 1]
     if once and sorted(counts.values())[len(counts) // 2] >= _OFTEN:
         warnings.warn(
-            f"{', '.join(map(shown, once[:5]))}: a class of one training row, where most have "
+            f"{listed(map(shown, once))}: a class of one training row, where most have "
             f"{_OFTEN} or more; if it is a mistake, list the classes in data.labels, and it will "
             "be found",
             stacklevel=2,
@@ -361,5 +361,4 @@ def described(prepared: Prepared) -> str:
         printable(name[:_LONGEST_NAME]) + ("" if count is None else f" ({count:,})")
         for name, count in prepared.counts.items()
     ]
-    more = f" and {len(names) - _NAMED:,} more" if names[_NAMED:] else ""
-    return ", ".join(names[:_NAMED]) + more
+    return listed(names, _NAMED)

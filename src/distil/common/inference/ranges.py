@@ -18,7 +18,7 @@ import numpy as np
 
 from distil.common.config import DistilBertConfig
 from distil.common.spec import LAYER, parameters
-from distil.errors import CheckpointError, CheckpointWarning, shorten, shown
+from distil.errors import CheckpointError, CheckpointWarning, listed, shorten, shown
 from distil.storage.files import read_json, write_json
 
 # The lowest and the highest input, by the module's name in the encoder
@@ -51,7 +51,7 @@ def check_ranges(ranges: Mapping[str, Any], config: DistilBertConfig, *, where: 
         raise CheckpointError(
             "these ranges of activations belong to another model",
             expected=f"one for each of {len(expected)} linear layers",
-            found=", ".join((missing + unexpected)[:10]), where=where,
+            found=listed(missing + unexpected, 10), where=where,
             fix="calibrate again",
         )  # fmt: skip
     for name, values in ranges.items():
