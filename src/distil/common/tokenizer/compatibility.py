@@ -21,9 +21,12 @@ from distil.common.tokenizer.rows import Rows, without_batch_axis
 from distil.common.tokenizer.tensors import TensorKind, to_lists
 from distil.errors import InputError
 
-# What may be given by position after the texts: all of it, and what `encode` takes so.
+# What may be given by position: after the texts, to `encode`, and after ids.
 _ORDER = tuple(field.name for field in fields(CallOptions))
 _ENCODE_ORDER = (*_ORDER[:5], "padding_side", "return_tensors")
+# What only texts can be asked for, and not ids.
+_OF_TEXTS = ("is_split_into_words", "return_offsets_mapping", "split_special_tokens")
+_PREPARE_ORDER = tuple(name for name in _ORDER[:-3] if name not in _OF_TEXTS)
 
 
 class TransformersNames(Pretrained):
@@ -126,30 +129,20 @@ class TransformersNames(Pretrained):
         self,
         ids: Sequence[int],
         pair_ids: Sequence[int] | None = None,
-        add_special_tokens: bool = True,
-        padding: bool | str | None = False,
-        truncation: bool | str | None = None,
-        max_length: int | None = None,
-        stride: int = 0,
-        pad_to_multiple_of: int | None = None,
-        padding_side: Side | None = None,
-        return_tensors: TensorKind | None = None,
-        return_token_type_ids: bool | None = None,
-        return_attention_mask: bool | None = None,
-        return_overflowing_tokens: bool = False,
-        return_special_tokens_mask: bool = False,
-        *,
-        return_length: bool = False,
-        verbose: bool = True,
+        *positional: Any,
         prepend_batch_axis: bool = False,
+        **options: Any,
     ) -> BatchEncoding:
         """Make the inputs of a model of ids without special tokens.
 
         Args:
             ids: Ids of the pieces of the first text.
             pair_ids: Ids of the pieces of the second text.
+            *positional: add_special_tokens, padding, truncation, max_length, stride,
+                pad_to_multiple_of, padding_side, return_tensors, return_token_type_ids,
+                return_attention_mask, return_overflowing_tokens, return_special_tokens_mask.
             prepend_batch_axis: Return (1 s) instead of (s).
-            ...: The others as in calling the tokenizer.
+            **options: These, `return_length` and `verbose`, as in calling the tokenizer.
 
         Returns:
             Inputs by name, (s) each; (b s) with overflow.
@@ -157,21 +150,19 @@ class TransformersNames(Pretrained):
         Raises:
             InputError: The ids cannot be made to fit.
         """
-        options = CallOptions(
-            add_special_tokens=add_special_tokens, padding=padding, truncation=truncation,
-            max_length=max_length, stride=stride, pad_to_multiple_of=pad_to_multiple_of,
-            padding_side=padding_side, return_token_type_ids=return_token_type_ids,
-            return_attention_mask=return_attention_mask, return_length=return_length,
-            return_overflowing_tokens=return_overflowing_tokens, verbose=verbose,
-            return_special_tokens_mask=return_special_tokens_mask,
-        )  # fmt: skip
+        options = _by_name(positional, _PREPARE_ORDER, options)
+        for name in options.keys() & _OF_TEXTS:
+            raise TypeError(f"prepare_for_model has no option {name!r}")
+        asked = CallOptions(**options)
         second = None if pair_ids is None else [to_lists(pair_ids)]
-        rows = Rows([to_lists(ids)], second, self._plan(options, pair=second is not None))
-        self._warn_if_too_long(rows, options)
+        rows = Rows([to_lists(ids)], second, self._plan(asked, pair=second is not None))
+        self._warn_if_too_long(rows, asked)
         data = rows.data(None)
-        if return_overflowing_tokens:
-            return BatchEncoding(data, None, return_tensors)
-        return BatchEncoding(without_batch_axis(data), None, return_tensors, prepend_batch_axis)
+        if asked.return_overflowing_tokens:
+            return BatchEncoding(data, None, asked.return_tensors)
+        return BatchEncoding(
+            without_batch_axis(data), None, asked.return_tensors, prepend_batch_axis
+        )
 
     def pad(
         self,

@@ -151,14 +151,7 @@ def write_definition(
     cls: tuple[str, int],
     sep: tuple[str, int],
 ) -> dict[str, Any]:
-    """Return the content of a tokenizer.json.
-
-    Args:
-        definition: The tokenizer.
-        added_tokens: Its added tokens and their ids, by ascending id.
-        cls: First piece of a row, and its id.
-        sep: Piece after each text, and its id.
-    """
+    """Return the content of a tokenizer.json; `cls` and `sep` are tokens with their ids."""
     return {
         "version": "1.0",
         "normalizer": {

@@ -71,11 +71,7 @@ class _Memo(dict[int, str]):
 
 
 class Normalizer:
-    """Normalises texts and remembers where each character came from.
-
-    Args:
-        options: Which of the steps to take.
-    """
+    """Normalises texts and remembers where each character came from."""
 
     def __init__(self, options: NormalizerOptions) -> None:
         self.options = options

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from distil.common.tokenizer.inputs import Side, read_count
-from distil.common.tokenizer.padding import check_multiple, read_padding
+from distil.common.tokenizer.padding import read_padding
 from distil.common.tokenizer.rows import Frame, Plan
 from distil.common.tokenizer.tensors import TensorKind
 from distil.common.tokenizer.truncation import read_truncation
+from distil.errors import InputError
 
 UNLIMITED = int(1e30)
 """`model_max_length` of a tokenizer that knows no limit (the number transformers uses)."""
@@ -79,8 +80,12 @@ class CallOptions:
             stride=read_count(self.stride, "stride") or 0,
             overflow=self.return_overflowing_tokens,
         )
-        if cut and padding.strategy != "do_not_pad" and padding.multiple_of and limit:
-            check_multiple(limit, padding.multiple_of)
+        multiple = padding.multiple_of if padding.strategy != "do_not_pad" else None
+        if cut and multiple and limit and limit % multiple:
+            raise InputError(  # rows cut to this length would be padded beyond it
+                "max_length and pad_to_multiple_of do not fit together",
+                expected=f"a multiple of {multiple}", found=limit, where="max_length",
+            )  # fmt: skip
         columns = {
             "token_type_ids": self.return_token_type_ids,
             "attention_mask": self.return_attention_mask,

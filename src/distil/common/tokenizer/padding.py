@@ -58,13 +58,10 @@ class Padding:
     def pad_columns(
         self, columns: Mapping[str, Any], fills: Mapping[str, Any], *, main: str, mask: bool
     ) -> dict[str, Any]:
-        """Pad rows that were made before.
+        """Pad rows that were made before: lists, arrays or tensors (b s), or one row (s).
 
-        Args:
-            columns: Lists, arrays or tensors by name: a batch (b s), or one row (s).
-            fills: What each column that is padded is filled with; others stay as they are.
-            main: The column that tells how long the rows are.
-            mask: Add the mask of what is not padding, if it is not there.
+        Columns that `fills` names are filled with its values, to the length of those in `main`;
+        with `mask` the attention mask is added if there is none.
         """
         values = {name: to_lists(value) for name, value in columns.items()}
         batched = not values[main] or isinstance(values[main][0], list)
@@ -99,12 +96,3 @@ def read_padding(
         max_length=max_length,
         multiple_of=read_count(multiple_of, "pad_to_multiple_of", least=1),
     )
-
-
-def check_multiple(max_length: int, multiple_of: int) -> None:
-    """Raise InputError when rows truncated to a length could be padded beyond it."""
-    if max_length % multiple_of:
-        raise InputError(
-            "max_length and pad_to_multiple_of do not fit together",
-            expected=f"a multiple of {multiple_of}", found=max_length, where="max_length",
-        )  # fmt: skip

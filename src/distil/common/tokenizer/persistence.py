@@ -172,11 +172,7 @@ def write_folder(
 ) -> tuple[str, ...]:
     """Write the files that make a tokenizer again, and return their paths.
 
-    Args:
-        folder: Where to; made if it does not exist.
-        definition: The tokenizer without its added tokens.
-        vocabulary: Its tokens.
-        options: Those that WRITTEN names, and what else tokenizer_config.json is to hold.
+    `options` are those in WRITTEN, and whatever else tokenizer_config.json is to hold.
 
     Raises:
         TokenizerError: A token holds a line break, which vocab.txt cannot.

@@ -62,13 +62,8 @@ class _Word(NamedTuple):
 class PythonPipeline:
     """BERT's tokenisation without compiled code.
 
-    Args:
-        normalizer: Applied to the text between added tokens; None for no basic tokenisation:
-            the text stays as it is and only white space separates words.
-        word_piece: Cuts words.
-        added_tokens: Added tokens and their ids.
-        never_split: Words that are kept as they are when white space surrounds them.
-        split_special_tokens: Treat special tokens in a text like any other text.
+    Without a normalizer there is no basic tokenisation: the text stays as it is, and only white
+    space separates words.  The other arguments are those of the tokenizer.
 
     Raises:
         TokenizerError: An added token is nothing once normalised.

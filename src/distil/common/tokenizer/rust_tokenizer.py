@@ -176,11 +176,11 @@ class RustPipeline:
 
     Args:
         rust: The tokenizer to use, without added tokens; nobody else may change it.
-        added_tokens: Added tokens and their ids, by ascending id.
-        split_special_tokens: Treat special tokens in a text like any other text.
+        added_tokens: With their ids, by ascending id.
+        split_special_tokens: As in the tokenizer.
 
     Raises:
-        TokenizerError: An added token is nothing once normalised, or cannot have its id.
+        TokenizerError: An added token is nothing once normalised.
     """
 
     def __init__(

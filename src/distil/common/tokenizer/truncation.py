@@ -148,11 +148,8 @@ def read_truncation(
 
     Args:
         truncation: True, False, None, or a strategy by name.
-        limit: Length of a row, special tokens included; None for no limit.
-        specials: Special tokens in a row.
-        side: The side that loses pieces.
-        stride: Pieces that rows share.
-        overflow: Whether what does not fit makes more rows.
+        limit: Length of a row, with its `specials` special tokens; None for no limit.
+        side: As in `Truncation`, like the rest.
 
     Raises:
         InputError: There is no such strategy, or no room for text.

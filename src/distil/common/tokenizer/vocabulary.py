@@ -123,10 +123,8 @@ class Vocabulary:
     ) -> Vocabulary:
         """Return a vocabulary with other special tokens, added where they are new.
 
-        Args:
-            named: By name; those that are not mentioned stay.
-            unnamed: Without a name.
-            instead: Whether these replace the ones without a name before.
+        Names that are not mentioned keep their token; with `instead` the tokens without a name
+        take the place of those before.
         """
         contents = (*(() if instead else self.unnamed), *(token.content for token in unnamed))
         every = {**self.named, **{name: token.content for name, token in named.items()}}

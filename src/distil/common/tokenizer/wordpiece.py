@@ -24,10 +24,7 @@ _MEMORY = 1 << 16
 def split_words(text: str, *, punctuation: bool = True) -> Iterator[tuple[int, int]]:
     """Find the words of a normalised text: first index, and that after the last character.
 
-    Args:
-        text: The text.
-        punctuation: Whether each punctuation character is a word of its own; without it only
-            white space separates.
+    With `punctuation` each such character is a word; without, only white space separates.
     """
     pattern = _BERT_WORD if punctuation else _SPACED_WORD
     return (match.span() for match in pattern.finditer(text))
@@ -44,11 +41,7 @@ class WordPieces(NamedTuple):
 class WordPiece:
     """Cuts a word into the longest pieces that the vocabulary has, from left to right.
 
-    Args:
-        vocabulary: Token to id.
-        unknown_token: What stands for a word that cannot be cut; in the vocabulary.
-        prefix: What a piece starts with that does not begin its word.
-        longest_word: Words with more characters than this become the unknown token.
+    For the arguments see `Definition`.
     """
 
     def __init__(
