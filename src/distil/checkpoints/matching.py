@@ -20,13 +20,11 @@ from distil.common.config import DistilBertConfig
 from distil.common.spec import Weight
 from distil.common.stored_names import Naming, naming_of
 from distil.errors import CheckpointError, WeightsError, shorten
-from distil.storage.tensors import FLOATS, Checkpoint, StoredTensor, same_values
+from distil.storage.tensors import FLOATS, Checkpoint, StoredTensor, not_finite, same_values
 
 # Prefixes that DistributedDataParallel and torch.compile add to the names of what they wrap.
 _WRAPPERS = ("module.", "_orig_mod.")
 _WRAPPED_AT_MOST = len(_WRAPPERS)  # each around the other, at most
-
-_ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -236,14 +234,9 @@ def _check_token_types(token_types: StoredTensor, positions: StoredTensor) -> No
 
 
 def _check_finite(name: str, tensor: StoredTensor, values: Array) -> None:
-    """Refuse NaN and infinity, looking at a few rows at a time to save memory."""
-    for start in range(0, len(values), _ROWS_AT_ONCE):
-        rows = values[start : start + _ROWS_AT_ONCE]
-        finite = np.isfinite(rows)
-        if not finite.all():
-            raise WeightsError(
-                f"{shorten(name)} holds values that are not finite",
-                found=f"{finite.size - np.count_nonzero(finite)} in rows {start} to "
-                f"{start + len(rows) - 1}",
-                where=tensor.file, fix="the checkpoint is damaged, or its training diverged",
-            )  # fmt: skip
+    found = not_finite(values)
+    if found is not None:
+        raise WeightsError(
+            f"{shorten(name)} holds values that are not finite", found=found, where=tensor.file,
+            fix="the checkpoint is damaged, or its training diverged",
+        )  # fmt: skip

@@ -14,8 +14,7 @@ from distil.checkpoints import Checkpoint
 from distil.checkpoints.matching import Source, match_weights
 from distil.common.config import DistilBertConfig
 from distil.errors import CheckpointError, WeightsError, shorten
-
-_ROWS_AT_ONCE = 1024
+from distil.storage.tensors import not_finite, same_bytes
 
 # Called with the bytes processed and the total; reading back counts, too.
 Progress = Callable[[int, int], None]
@@ -85,13 +84,7 @@ class Transfer:
         found = copy.read()
         if (expected.shape, expected.dtype) != (found.shape, found.dtype):
             return False
-        for rows in _rows_of(expected):
-            if expected[rows].tobytes() != found[rows].tobytes():
-                return False
-            # Pages read from a file stay in memory until they are released.
-            source.tensor.release()
-            copy.tensor.release()
-        return True
+        return same_bytes(expected, found, of=(source.tensor, copy.tensor))
 
     def _advance(self, source: Source) -> None:
         self._done += _bytes_of(source)
@@ -103,25 +96,15 @@ def _bytes_of(source: Source) -> int:
     return prod(source.shape) * source.dtype.itemsize
 
 
-def _rows_of(values: Array) -> Iterator[slice]:
-    """All rows, a few at a time."""
-    return (
-        slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(values), _ROWS_AT_ONCE)
-    )  # fmt: skip
-
-
 def _check_range(source: Source, values: Array) -> None:
     """Refuse values that a sum or a cast has made infinite."""
     if source.added is None and values.dtype == source.dtype:
         return  # as stored, and looked at already
-    largest = float(ml_dtypes.finfo(values.dtype).max)  # type: ignore[no-untyped-call]
-    for rows in _rows_of(values):
-        finite = np.isfinite(values[rows])
-        if not finite.all():
-            raise WeightsError(
-                f"{source.name} has values too large for {values.dtype.name}",
-                expected=f"at most {largest:.6g}",
-                found=f"{finite.size - np.count_nonzero(finite)} in rows {rows.start} to "
-                f"{rows.start + len(finite) - 1}",
-                where=source.tensor.file, fix="choose bfloat16, or keep the stored type",
-            )  # fmt: skip
+    found = not_finite(values)
+    if found is not None:
+        largest = float(ml_dtypes.finfo(values.dtype).max)  # type: ignore[no-untyped-call]
+        raise WeightsError(
+            f"{source.name} has values too large for {values.dtype.name}",
+            expected=f"at most {largest:.6g}", found=found, where=source.tensor.file,
+            fix="choose bfloat16, or keep the stored type",
+        )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap as mmap_module
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from mmap import ACCESS_COPY, PAGESIZE, mmap
@@ -174,13 +174,35 @@ def same_values(one: StoredTensor, other: StoredTensor) -> bool:
     first, second = np.atleast_1d(one.read()), np.atleast_1d(other.read())
     if first.ctypes.data == second.ctypes.data and first.strides == second.strides:
         return True
-    for start in range(0, len(first), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
+    return same_bytes(first, second, of=(one, other))
+
+
+def same_bytes(first: Array, second: Array, *, of: tuple[StoredTensor, StoredTensor]) -> bool:
+    """Whether two arrays of one shape hold the same bytes; `of` are the tensors they come from."""
+    for rows in _rows_of(first):
         if first[rows].tobytes() != second[rows].tobytes():
             return False
-        one.release()
-        other.release()
+        # Pages read from a file stay in memory until they are released.
+        for tensor in of:
+            tensor.release()
     return True
+
+
+def not_finite(values: Array) -> str | None:
+    """How many values are NaN or infinite, and in which rows; None where there is none."""
+    for rows in _rows_of(values):
+        finite = np.isfinite(values[rows])
+        if not finite.all():
+            count, last = finite.size - np.count_nonzero(finite), rows.start + len(finite) - 1
+            return f"{count} in rows {rows.start} to {last}"
+    return None
+
+
+def _rows_of(values: Array) -> Iterator[slice]:
+    """All rows, a few at a time: what is computed of them takes as much memory as they do."""
+    return (
+        slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(values), _ROWS_AT_ONCE)
+    )  # fmt: skip
 
 
 def check_shape(shape: Any, *, name: str, where: Path) -> tuple[int, ...]:
