@@ -63,7 +63,7 @@ def test_a_batch_that_was_not_tokenized_knows_nothing(batch):
     assert plain.encodings is None
     assert plain.n_sequences is None
     assert not plain.is_fast
-    with pytest.raises(InputError, match="does not know its texts"):
+    with pytest.raises(InputError, match="no record of its texts"):
         plain.tokens()
 
 

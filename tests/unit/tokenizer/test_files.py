@@ -180,7 +180,7 @@ def test_a_rust_tokenizer_can_be_given(saved):
         tokenizer_object=rust, mask_token="[MASK]", additional_special_tokens=["<y>"]
     )
     same(given, tokenizer)
-    with pytest.raises(TokenizerError, match="stands for files"):
+    with pytest.raises(TokenizerError, match="takes the place of files"):
         DistilBertTokenizerFast(folder / "vocab.txt", tokenizer_object=rust)
 
 
@@ -234,24 +234,24 @@ def test_parts_that_are_not_berts(saved, fast, change, found):
         (
             "tokenizer.json",
             lambda data: data["post_processor"]["single"].pop(),
-            "frames texts in another way",
+            "adds special tokens in another way",
         ),
         (
             "tokenizer.json",
             lambda data: data["post_processor"]["single"].insert(
                 0, data["post_processor"]["single"].pop(1)
             ),
-            "frames texts in another way",
+            "adds special tokens in another way",
         ),
         (
             "tokenizer.json",
             lambda data: data["post_processor"]["pair"].reverse(),
-            "frames texts in another way",
+            "adds special tokens in another way",
         ),
         (
             "tokenizer.json",
             lambda data: data["post_processor"]["pair"][3]["Sequence"].update(type_id=0),
-            "frames texts in another way",
+            "adds special tokens in another way",
         ),
         (
             "tokenizer.json",

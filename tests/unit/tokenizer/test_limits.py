@@ -75,7 +75,7 @@ def test_a_vocabulary_of_too_many_lines(kind, tmp_path, monkeypatch):
 
 def test_too_many_characters_of_added_tokens(tokenizer, monkeypatch):
     monkeypatch.setattr(added_tokens, "MOST_CHARACTERS", 50)
-    with pytest.raises(TokenizerError, match="too many characters together"):
+    with pytest.raises(TokenizerError, match="too many characters in total"):
         tokenizer.add_tokens(["x" * 30])
     monkeypatch.setattr(added_tokens, "MOST_CHARACTERS", 60)
     assert tokenizer.add_tokens(["x" * 30]) == 1

@@ -102,7 +102,7 @@ def test_adding_special_tokens(tokenizer, vocabulary):
     assert tokenizer.additional_special_tokens == ["<d>"]
     tokenizer.sep_token = "dog"
     assert tokenizer("a")["input_ids"] == [size, vocabulary["a"], vocabulary["dog"]]
-    with pytest.raises(InputError, match="no special token of this name"):
+    with pytest.raises(InputError, match="unknown name of a special token"):
         tokenizer.add_special_tokens({"end_token": "<e>"})
     with pytest.raises(TokenizerError, match="cannot be changed"):
         tokenizer.unk_token = "<u>"

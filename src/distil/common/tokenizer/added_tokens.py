@@ -24,8 +24,8 @@ _CIRCLED_LETTERS = character_set(
     ((0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189))
 )
 
-# What nobody has.  A text is searched for all of them, and preparing the search takes its time:
-# in Rust, that grows with the square of a token's length.
+# Far more than any tokenizer has.  Every text is searched for all of them, and preparing that
+# search takes time: in Rust, it grows with the square of a token's length.
 MOST_TOKENS = 20_000
 LONGEST_TOKEN = 1_000
 MOST_CHARACTERS = 1_000_000
@@ -156,7 +156,7 @@ class Matcher:
 
 
 def check_sizes(tokens: Collection[str], name: str) -> None:
-    """Refuse more and longer tokens to be looked for in texts than any tokenizer has.
+    """Refuse more or longer tokens to look for in texts than any tokenizer has.
 
     Raises:
         TokenizerError: There are too many, or one is too long.
@@ -165,7 +165,7 @@ def check_sizes(tokens: Collection[str], name: str) -> None:
     for problem, most, found in (
         (f"there are too many {name}", MOST_TOKENS, len(lengths)),
         (f"one of the {name} has too many characters", LONGEST_TOKEN, max(lengths, default=0)),
-        (f"the {name} have too many characters together", MOST_CHARACTERS, sum(lengths)),
+        (f"the {name} have too many characters in total", MOST_CHARACTERS, sum(lengths)),
     ):
         if found > most:
             raise TokenizerError(problem, expected=f"at most {most}", found=found)

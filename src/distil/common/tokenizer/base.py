@@ -51,9 +51,9 @@ class TokenizerBase(Tokens):
         strip_accents: Drop accents; None follows `do_lower_case` if that is given.
         clean_up_tokenization_spaces: Remove spaces before punctuation when decoding.
         tokenizer_file: A tokenizer.json.
-        bos_token: A special token that BERT has no use for; put nowhere by itself.
+        bos_token: A special token that BERT has no use for; never added to a row.
         eos_token: Another.
-        model_max_length: Pieces that the model takes at most; None for no limit.
+        model_max_length: The most pieces that the model takes; None for no limit.
         padding_side: "right" or "left".
         truncation_side: "right" or "left".
         model_input_names: What calling the tokenizer returns.

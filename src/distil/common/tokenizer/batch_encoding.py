@@ -177,7 +177,7 @@ class BatchEncoding(UserDict[str, Any]):
         encodings = self.encodings
         if encodings is None:
             raise InputError(
-                "this batch does not know its texts",
+                "this batch has no record of its texts",
                 fix="use what the tokenizer returned, not what pad() or a dictionary made of it",
             )
         return encodings

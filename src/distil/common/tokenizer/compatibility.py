@@ -1,7 +1,6 @@
-"""Other names by which transformers' tokenizers are known: thin methods over what does the work.
+"""The other names of transformers' tokenizers: thin methods over those that do the work.
 
-They stand here so that code written for transformers runs; nothing else of the tokenizer needs
-them.
+They are here so that code written for transformers runs; nothing else in the tokenizer needs them.
 """
 
 from __future__ import annotations
@@ -262,7 +261,8 @@ class TransformersNames(Pretrained):
             return [1] + [0] * len(token_ids_0) + [1] + second
         if token_ids_1 is not None:
             raise InputError(
-                "a row that has its special tokens has no second text", where="token_ids_1"
+                "a row that already has its special tokens cannot have a second text",
+                where="token_ids_1",
             )
         special = set(self.all_special_ids)
         return [int(token_id in special) for token_id in token_ids_0]

@@ -17,7 +17,8 @@ from distil.errors import TokenizerError, shown
 
 T = TypeVar("T")
 
-# What nobody has: the time to cut a word grows with the square of its length and more.
+# Far more than any tokenizer has: the time to cut a word grows at least with the square of its
+# length.
 MOST_TOKENS = 1_000_000
 LONGEST_WORD = 1_000
 LONGEST_PREFIX = 16
@@ -71,7 +72,9 @@ class Definition:
         for name, found, most in limits:
             if not 1 <= found <= most:
                 raise TokenizerError(
-                    f"a tokenizer cannot have so many {name}", expected=f"1 to {most}", found=found
+                    f"a tokenizer cannot have this many {name}",
+                    expected=f"1 to {most}",
+                    found=found,
                 )
         ids = sorted(self.vocabulary.values())
         if ids != list(range(len(ids))):
@@ -226,7 +229,7 @@ def _frame(processor: Any, where: object) -> tuple[str | None, str | None]:
         if len(specials) == 2 and _template(*specials).items() <= processor.items():
             return specials[0], specials[1]
     raise TokenizerError(
-        "this tokenizer.json frames texts in another way than BERT",
+        "this tokenizer.json adds special tokens in another way than BERT",
         expected="[CLS] A [SEP] for a text, [CLS] A [SEP] B [SEP] for a pair",
         found=shown(processor.get("type")), where=where,
     )  # fmt: skip

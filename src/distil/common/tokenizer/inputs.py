@@ -1,4 +1,4 @@
-"""Reading what a tokenizer is called with: texts, and arguments that several parts take."""
+"""Reading what a tokenizer is called with: texts, and arguments that several modules share."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read_texts(text: Any, text_pair: Any, *, split: bool) -> Texts:
         first, second = _separate_pairs(text, split=split)
     elif not isinstance(text_pair, list | tuple) or len(text_pair) != len(text):
         raise InputError(
-            "text and text_pair do not fit together",
+            "text and text_pair do not match",
             expected=f"a list of {len(text)} texts, one for each in text",
             found=f"{len(text_pair)} texts"
             if isinstance(text_pair, list | tuple)
@@ -170,6 +170,6 @@ def read_count(value: Any, name: str, *, least: int = 0) -> int | None:
         return None
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
         raise InputError(
-            f"{name} is impossible", expected=f"a whole number, {least} or more", found=shown(value)
+            f"{name} is not valid", expected=f"a whole number, {least} or more", found=shown(value)
         )
     return int(value)

@@ -83,7 +83,7 @@ class CallOptions:
         multiple = padding.multiple_of if padding.strategy != "do_not_pad" else None
         if cut and multiple and limit and limit % multiple:
             raise InputError(  # rows cut to this length would be padded beyond it
-                "max_length and pad_to_multiple_of do not fit together",
+                "max_length is not a multiple of pad_to_multiple_of",
                 expected=f"a multiple of {multiple}", found=limit, where="max_length",
             )  # fmt: skip
         columns = {

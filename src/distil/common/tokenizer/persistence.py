@@ -1,4 +1,4 @@
-"""The files that a tokenizer is read from and written to, all of them together."""
+"""A tokenizer's files, read and written together."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ WRITTEN = (
 )  # fmt: skip
 """Attributes of a tokenizer, in the order of tokenizer_config.json."""
 
-# Said again by what is written: tokens by other names, and where the files once were.
+# Not copied when saving: other names for tokens that are written anyway, and old paths.
 _DERIVED = (
     "additional_special_tokens", "extra_special_tokens", "special_tokens_map_file",
     "tokenizer_file", "vocab_file", "name_or_path", "tokenizer_class",
@@ -159,7 +159,7 @@ def read_files(
         vocabulary = files.read_vocabulary(vocab_file)
         if vocabulary != definition.vocabulary:
             raise TokenizerError(
-                "two files of a tokenizer list different tokens",
+                "two files of this tokenizer list different tokens",
                 expected=f"{len(definition.vocabulary)} tokens as in {path}",
                 found=f"{len(vocabulary)} tokens", where=Path(vocab_file),
                 fix="delete the one that does not belong to the model",
@@ -189,7 +189,7 @@ def write_folder(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TokenizerError("a folder cannot be made", found=error, where=folder) from error
+        raise TokenizerError("the folder cannot be created", found=error, where=folder) from error
     files.write_vocabulary(folder / files.VOCABULARY_FILE, vocabulary.base)
     contents: dict[str, Mapping[str, Any]] = {
         files.TOKENIZER_FILE: vocabulary.tokenizer_json(definition),

@@ -46,9 +46,9 @@ class Pipeline(Protocol):
 
 
 def check_content(token: AddedToken, normalized: str) -> None:
-    """Refuse an added token of which nothing is left once it is normalised: no text has it."""
+    """Refuse an added token that normalisation leaves empty: it could not be found in any text."""
     if not normalized:
         raise TokenizerError(
-            "an added token is empty once it is normalised", found=repr(token.content),
+            "normalisation leaves nothing of an added token", found=repr(token.content),
             fix="AddedToken(..., normalized=False) looks for it in the text as written",
         )  # fmt: skip

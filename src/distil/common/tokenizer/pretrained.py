@@ -1,7 +1,7 @@
 """Loading and saving a tokenizer as transformers does, and what it says of itself afterwards.
 
-What a caller passes to transformers' from_pretrained is used here, is granted already, or is
-refused by name.
+Every option of transformers' from_pretrained is used here, makes no difference, or is refused by
+name.
 """
 
 from __future__ import annotations
@@ -94,13 +94,15 @@ class Pretrained(TokenizerBase):
         Raises:
             TokenizerError: A file is missing or broken.
             HubError: The hub does not have it, or cannot be reached.
-            InputError: An option asks for what there is not.
+            InputError: An option asks for something that is not supported.
         """
         if "max_len" in options:
             options.setdefault("model_max_length", options.pop("max_len"))
         old_token = options.pop("use_auth_token", None)
         if old_token is not None and token is not None:
-            raise InputError("token and use_auth_token are the same", fix="pass token alone")
+            raise InputError(
+                "token and use_auth_token are two names of one option", fix="pass token alone"
+            )
         if "config" in options:
             options["tokenizer_type"] = getattr(options.pop("config"), "model_type", None)
         use_fast = Refused(

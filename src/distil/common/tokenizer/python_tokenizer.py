@@ -66,7 +66,7 @@ class PythonPipeline:
     space separates words.  The other arguments are those of the tokenizer.
 
     Raises:
-        TokenizerError: An added token is nothing once normalised.
+        TokenizerError: Normalisation leaves nothing of an added token.
     """
 
     def __init__(

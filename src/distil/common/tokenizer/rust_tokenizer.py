@@ -19,7 +19,7 @@ from distil.common.tokenizer.python_tokenizer import DistilBertTokenizer
 from distil.common.tokenizer.vocabulary import ALL_NAMES, Vocabulary
 from distil.errors import TokenizerError, shorten
 
-# What a new vocabulary brings itself, and what is no option.
+# What comes with a new vocabulary, and what is not an option.
 _TRAINED = ("added_tokens_decoder", "additional_special_tokens", "tokenizer_class")
 
 
@@ -142,7 +142,8 @@ class DistilBertTokenizerFast(TransformersNames):
             return super()._define(vocab_file, tokenizer_file)
         if vocab_file is not None or tokenizer_file is not None:
             raise TokenizerError(
-                "tokenizer_object stands for files", fix="leave vocab_file and tokenizer_file out"
+                "tokenizer_object takes the place of files",
+                fix="leave vocab_file and tokenizer_file out",
             )
         return read_definition(json.loads(self._given.to_str()), where="tokenizer_object")
 
@@ -156,7 +157,7 @@ class DistilBertTokenizerFast(TransformersNames):
         try:
             rust = tokenizers.Tokenizer.from_str(json.dumps(data))
         except BaseException as error:
-            _refuse(error, "tokenizers does not accept this tokenizer")
+            _refuse(error, "the tokenizers library does not accept this tokenizer")
         return RustPipeline(rust, vocabulary.added_ids, split_special_tokens=split_special_tokens)
 
 
@@ -180,7 +181,7 @@ class RustPipeline:
         split_special_tokens: As in the tokenizer.
 
     Raises:
-        TokenizerError: An added token is nothing once normalised.
+        TokenizerError: Normalisation leaves nothing of an added token.
     """
 
     def __init__(
@@ -200,7 +201,7 @@ class RustPipeline:
         try:
             self.rust.add_tokens([tokenizers.AddedToken(**one.to_dict()) for one in added_tokens])
         except BaseException as error:
-            _refuse(error, "tokenizers does not accept an added token")
+            _refuse(error, "the tokenizers library does not accept an added token")
 
     def ids(self, texts: Sequence[str] | Sequence[Words], *, split: bool) -> list[list[int]]:
         """Return the ids of the pieces of each text."""
@@ -219,4 +220,4 @@ class RustPipeline:
                 Sequence[Details], encode(texts, is_pretokenized=split, add_special_tokens=False)
             )
         except BaseException as error:
-            _refuse(error, "tokenizers cannot tokenize a text")
+            _refuse(error, "the tokenizers library cannot tokenize a text")

@@ -91,7 +91,7 @@ def _array(name: str, value: Any) -> Any:
         array = None
     if array is None or array.dtype.kind not in "biuf":
         raise InputError(
-            "these rows do not make a tensor", expected="numbers in rows of one length",
+            "these rows cannot become a tensor", expected="numbers, in rows of one length",
             found=_lengths(value), where=name,
             fix="pass padding=True, and truncation=True for texts longer than the model allows",
         )  # fmt: skip

@@ -79,7 +79,7 @@ class Tokens(ABC):
         return self._pipelines[split]
 
     def _use(self, vocabulary: Vocabulary) -> None:
-        """Take over a vocabulary, unless no pipeline can be made of it."""
+        """Switch to a vocabulary, if a pipeline can be made of it."""
         split = bool(self.split_special_tokens)
         self._pipelines = {split: self._make_pipeline(vocabulary, split_special_tokens=split)}
         self._vocabulary = vocabulary
@@ -177,7 +177,7 @@ class Tokens(ABC):
             special_tokens: Whether decoding can leave them out.
 
         Returns:
-            How many got a new id; the model's embedding needs that many more rows.
+            How many tokens got a new id; the model's embedding needs that many more rows.
 
         Raises:
             TokenizerError: A token is empty.
@@ -199,7 +199,7 @@ class Tokens(ABC):
                 tokens stay in the vocabulary.
 
         Returns:
-            How many got a new id; the model's embedding needs that many more rows.
+            How many tokens got a new id; the model's embedding needs that many more rows.
 
         Raises:
             InputError: There is no special token of such a name.
@@ -210,7 +210,7 @@ class Tokens(ABC):
         for name in given:
             if name not in ALL_NAMES:
                 raise InputError(
-                    "there is no special token of this name",
+                    "unknown name of a special token",
                     expected=", ".join((*ALL_NAMES, "additional_special_tokens")), found=name,
                 )  # fmt: skip
         named = {name: AddedToken.read(value, special=True) for name, value in given.items()}
@@ -225,7 +225,7 @@ class Tokens(ABC):
         return self._grow(self._vocabulary.named_as(named, unnamed, instead=replaced))
 
     def _grow(self, vocabulary: Vocabulary) -> int:
-        """Take over a vocabulary with more tokens, and return how many more."""
+        """Switch to a vocabulary with more tokens, and return how many more."""
         count = len(vocabulary.tokens) - len(self)
         if vocabulary.added != self._vocabulary.added or vocabulary.named != self._vocabulary.named:
             self._use(vocabulary)

@@ -112,7 +112,7 @@ class Truncation:
             return [(0, length)]
         if self.overflow and kept == 0:
             raise InputError(
-                "nothing of a text fits, so its overflow would never end",
+                "no piece of the text fits, so its overflow would never end",
                 found=f"room for {self.room} pieces beside the special tokens", where=f"row {row}",
                 fix="raise max_length",
             )  # fmt: skip
