@@ -72,7 +72,7 @@ class Definition:
         for name, found, most in limits:
             if not 1 <= found <= most:
                 raise TokenizerError(
-                    f"a tokenizer cannot have this many {name}",
+                    f"a tokenizer cannot have so many {name}",
                     expected=f"1 to {most}",
                     found=found,
                 )
