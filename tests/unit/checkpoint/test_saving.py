@@ -55,6 +55,14 @@ def test_the_new_checkpoint_replaces_the_old(
         assert not before & files  # the old index kept its own shards to the end
 
 
+def test_a_file_may_be_exactly_full(tmp_path: Path) -> None:
+    arrays = random_weights(tiny_config(), "base")
+    size = sum(array.nbytes for array in arrays.values())
+    for limit, files in ((size, 1), (size - 1, 3)):  # two shards and their index
+        save(tmp_path, tiny_config(), "base", max_shard_size=limit)
+        assert len(list(tmp_path.iterdir())) == files
+
+
 def test_saving_shards_again_and_again(tmp_path: Path) -> None:
     config = tiny_config()
     for seed in range(4):
