@@ -179,7 +179,7 @@ def test_files_that_cannot_be_written(tokenizer, tmp_path, monkeypatch):
         tokenizer.save_pretrained(tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
-    with pytest.raises(TokenizerError, match="folder cannot be made"):
+    with pytest.raises(TokenizerError, match="folder cannot be created"):
         tokenizer.save_pretrained(tmp_path / "file")
 
 

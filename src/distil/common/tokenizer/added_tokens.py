@@ -85,12 +85,7 @@ class AddedToken:
             raise TokenizerError(
                 "a token cannot be read", expected="a text that is not empty", found=shown(value)
             )
-        try:
-            content.encode()
-        except UnicodeEncodeError:  # no file, and no text, can hold it
-            raise TokenizerError(
-                "a token holds a lone surrogate, which is not a character", found=shown(content)
-            ) from None
+        check_encodable(content)
         for name in _FLAGS:
             if fields.get(name, False) is None and name != "normalized":
                 del fields[name]
@@ -153,6 +148,16 @@ class Matcher:
             done = stop
         if done < len(text):
             yield Match(done, len(text), None)
+
+
+def check_encodable(content: str) -> None:
+    """Refuse a token with a lone surrogate: no file, and no text, can hold it."""
+    try:
+        content.encode()
+    except UnicodeEncodeError:
+        raise TokenizerError(
+            "a token holds a lone surrogate, which is not a character", found=shown(content)
+        ) from None
 
 
 def check_sizes(tokens: Collection[str], name: str) -> None:
