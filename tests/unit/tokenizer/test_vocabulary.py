@@ -128,3 +128,15 @@ def test_decoding(tokenizer):
         tokenizer.decode([[7]])
     with pytest.raises(InputError, match="not in the vocabulary"):
         tokenizer.decode([7, -100])
+
+
+def test_setting_an_id_sets_the_token(kind, vocab_file):
+    tokenizer = kind(vocab_file)
+    tokenizer.eos_token_id = tokenizer.sep_token_id
+    assert (tokenizer.eos_token, tokenizer.eos_token_id) == ("[SEP]", tokenizer.sep_token_id)
+    tokenizer.pad_token_id = tokenizer.convert_tokens_to_ids("the")
+    assert tokenizer.pad_token == "the"
+    row = tokenizer("dog", padding="max_length", max_length=4)["input_ids"]
+    assert row[-1] == tokenizer.pad_token_id
+    with pytest.raises(InputError, match="not in the vocabulary"):
+        tokenizer.pad_token_id = len(tokenizer)
