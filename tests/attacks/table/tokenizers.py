@@ -78,7 +78,8 @@ ATTACKS: tuple[Attack, ...] = (
         ("tokenizer.json: an added token beyond all", made.tokenizer(
             _JSON, put("added_tokens", to=[{"id": 10**12, "content": "evil"}])), "id"),
         ("tokenizer.json: another frame", made.tokenizer(
-            _JSON, put("post_processor", to={"type": "Sequence", "processors": []})), "frames"),
+            _JSON, put("post_processor", to={"type": "Sequence", "processors": []})),
+         "in another way than BERT"),
         ("tokenizer.json: nothing", made.tokenizer(_JSON, b"{}"), "not a tokenizer.json"),
         ("tokenizer.json: nested without end", made.tokenizer(_JSON, NESTED), "not a JSON"),
         ("tokenizer.json: 300 MB", lambda folder: (
