@@ -101,7 +101,7 @@ class Conversion:
         return self.comparison is None or self.comparison.agrees
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as tables, lists and numbers."""
+        """The same as plain dicts, lists and numbers, for JSON."""
         table = {name: value for name, value in vars(self).items() if name != "comparison"}
         table["files"] = [asdict(file) for file in self.files]
         table["comparison"] = None if self.comparison is None else self.comparison.to_dict()

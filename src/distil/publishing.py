@@ -1,6 +1,6 @@
-"""`push`: a model's folder on the hub, as one commit of what belongs to the model.
+"""`push`: upload a model's folder to the hub in one commit.
 
-Nothing else of a training's folder goes up: not its data, its checkpoint, its log.
+Only the model's own files go up: no training data, checkpoints or logs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from distil.storage.opened import check_own_file
 
 CARD = "README.md"
 
-# What belongs to a model; "*" stands for no "/".
+# The files of a model; "*" does not match "/".
 _PATTERNS = (
     CARD, "LICENSE*", CONFIG_FILE, *TOKENIZER_FILES, "curves.png", "recipe.yaml",
     "model*.safetensors", "model*.safetensors.index.json", "pytorch_model*.bin",
@@ -30,20 +30,20 @@ _PATTERNS = (
     "*_Pooling/config.json", "*_Normalize/config.json", "onnx/*.onnx",
 )  # fmt: skip
 
-# How the snippet of a card names the model.
+# The model's name in the snippet of a card.
 _NAMED = re.compile(r'(distil\.pipeline\("[\w-]+", model=)"(?:[^"\\]|\\.)*"')
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """What goes to the hub, or has gone there.
+    """What was uploaded, or would be.
 
     Attributes:
-        name: Of the repository.
-        files: Bytes of each file.
-        left_out: Files and folders that stay where they are.
-        url: Where the hub shows it; None before it is there.
-        commit: That holds the files; None likewise.
+        name: The repository.
+        files: Size of each file in bytes.
+        left_out: Files and folders that are not uploaded.
+        url: Of the repository's page; None in a dry run.
+        commit: The new commit; None in a dry run.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Publication:
     commit: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain data."""
+        """The same as plain dicts, lists and numbers, for JSON."""
         return asdict(self)
 
 
@@ -67,25 +67,25 @@ def push(
     token: str | None = None,
     dry_run: bool = False,
 ) -> Publication:
-    """Put the model in a folder on the hub.
+    """Upload the model in a folder to the hub.
 
     Args:
-        folder: Of a model, as `distil.train` or `distil.save` leaves it.
-        name: Of the repository, "owner/model"; it is made if it is not there.  The snippet in the
-            card names the model so there.
-        public: Whether everybody may see a repository that is made.
-        revision: The branch to commit to, made if it is not there; None is the main one.
+        folder: Of a model, as `distil.train` or `distil.save` writes it.
+        name: Of the repository, "owner/model"; created if needed.  The snippet in the card then
+            uses this name.
+        public: Make a new repository public instead of private.
+        revision: The branch to commit to, created if needed; None for main.
         message: Of the commit.
-        token: With the right to write; None takes the one of HF_TOKEN or of `hf auth login`.
-        dry_run: Whether to say what would go up, and do nothing.
+        token: A token with write access; None takes HF_TOKEN, or that of `hf auth login`.
+        dry_run: Only report what would be uploaded.
 
     Returns:
-        What has gone up, or would.
+        What was uploaded, or would be.
 
     Raises:
         CheckpointNotFoundError: There is no model in the folder.
-        UnsafeCheckpointError: A file is a link that leaves the folder: it would publish another.
-        HubError: It is no name on the hub; or the hub refuses it, or cannot be reached.
+        UnsafeCheckpointError: A file is a link to outside the folder.
+        HubError: The name is invalid, or the hub refuses the upload or cannot be reached.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -93,7 +93,7 @@ def push(
             "no such folder", expected="a folder with config.json and weights", where=folder
         )
     check_repository(name)
-    open_checkpoint(folder).close()  # whose errors say what is missing
+    open_checkpoint(folder).close()  # raises an error that says what is missing
     paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
     chosen = [path.as_posix() for path in paths if _belongs(path.as_posix())]
     for file in chosen:
@@ -123,6 +123,6 @@ def _belongs(file: str) -> bool:
 
 
 def _card_for(name: str, path: Path) -> bytes:
-    """The card, with the model named as it is called on the hub."""
+    """The card, with the model's name on the hub in its snippet."""
     text = path.read_text(encoding="utf-8")
     return _NAMED.sub(lambda found: found[1] + json.dumps(name), text).encode()

@@ -1,4 +1,4 @@
-"""Ray: a `Predictor` for its data sets, and `predict` over its workers (the extra "ray").
+"""Ray: a `Predictor` for its data sets, and `predict` on a cluster (extra "ray").
 
     from distil.ray import Predictor
 
@@ -7,8 +7,8 @@
         batch_format="pyarrow", num_cpus=1, compute=ray.data.ActorPoolStrategy(size=8),
     ).write_parquet("labelled/")
 
-`predict` is for files: each worker takes shards of the job as `distil.predict` writes it, so that a
-worker or the driver may be killed at any moment, and each row is there once.
+`predict` is for files: workers process shards of a job as `distil.predict` writes it, so that workers
+and driver may be killed at any time and every row still ends up in exactly one part.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from distil.prediction.job import PredictedFiles
 from distil.prediction.making import make_pipeline
 from distil.reading import Row, to_input
 
-# What libraries of arithmetic read when they are loaded.
+# Read by the arithmetic libraries when they are loaded.
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
-# A task whose process dies is begun again so often; it goes on where it was.
+# A task whose process dies is restarted this often; it resumes where it was.
 _RETRIES = 10
 
 _SHARDS_OF_A_WORKER = 4
 
 
 class Predictor:
-    """Adds what a model says to batches of rows; for `map_batches`, as an actor.
+    """Adds predictions to batches of rows; an actor for `map_batches`.
 
-    It computes with as many threads as the actor has CPUs.
+    It uses as many threads as the actor has CPUs.
 
     Args:
-        name: As in `distil.load`; None takes the model that comes with the package.
+        name: As in `distil.load`; None takes the bundled sentiment model.
         columns: As in `distil.prediction.files.predict_files`.
         prefix: Likewise.
         top_k: Likewise.
@@ -64,21 +64,21 @@ class Predictor:
         self._pipe = make_pipeline(name, top_k=top_k, **_limited(options))
         fields = fields_read(self._pipe.task, columns or {}, is_given=False)
         first = next(iter(fields))
-        # By its name: what a batch has beside it must not be taken for the text.
+        # Always by name: another column of the batch must not be mistaken for the text.
         self._fields = {**fields, first: fields[first] or first}
         self._several, self._prefix = top_k is not None, prefix
 
     def __call__(self, batch: Any) -> Any:
-        """A batch with the columns of results at its right.
+        """A batch with the result columns appended.
 
         Args:
             batch: An Arrow table, or columns by name.
 
         Returns:
-            An Arrow table: all columns of the batch, those of results, and "error".
+            An Arrow table: the columns of the batch, the results, and "error".
 
         Raises:
-            InputError: It lacks a column, or has one of the name of a result's.
+            InputError: A column is missing, or has the name of a result column.
         """
         pa = arrow()
         table = batch if isinstance(batch, pa.Table) else pa.table(dict(batch))
@@ -110,23 +110,23 @@ def predict(
     progress: Callable[[int, int | None], None] = lambda rows, total: None,
     **options: Any,
 ) -> PredictedFiles:
-    """`distil.predict` of files, by the workers of a Ray cluster.
+    """`distil.predict` for files, on a Ray cluster.
 
-    All of them have to see input and output at the same place, and to have distil installed.
+    All workers need distil installed, and the input and output at the same paths.
 
     Args:
-        name: As in `distil.prediction.files.predict_files`, like all that are not named here.
+        name: As in `distil.prediction.files.predict_files`.
         file: Likewise.
         output: Likewise.
-        address: Of the cluster; "local" or None starts one on this machine, unless this process is
-            part of one already.
-        cpus: Of each worker, and its threads.
-        shards: How many to cut the job into; None takes four for each worker there is room for.
-        progress: Told the rows of shards that are done.
-        **options: Likewise.
+        address: Of the cluster; "local" or None starts one on this machine, unless this process
+            already belongs to one.
+        cpus: CPUs, and threads, of each worker.
+        shards: Number of shards; None takes four for each worker that fits.
+        progress: Called with the rows of the finished shards.
+        **options: As in `predict_files`.
 
     Returns:
-        What there is now.
+        A summary of what is in the folder.
 
     Raises:
         FrameworkError: Ray is not installed.
@@ -143,7 +143,7 @@ def predict(
     remote = ray.remote(num_cpus=cpus, max_retries=_RETRIES)(_shard)
     if name is not None and Path(name).is_dir():
         name = Path(name).absolute()
-    places = [name, Path(file).absolute(), Path(output).absolute()]  # as any process has them
+    places = [name, Path(file).absolute(), Path(output).absolute()]  # the same for any process
     waiting = [remote.remote(*places, f"{n + 1}/{count}", options) for n in range(count)]
     found: list[PredictedFiles] = []
     try:
@@ -170,7 +170,7 @@ def _shard(
 
 
 def _limited(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a pipeline that computes with the CPUs that Ray has given to this worker."""
+    """Options for a pipeline that uses the CPUs that Ray has assigned to this worker."""
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():
         return dict(options)

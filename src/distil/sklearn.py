@@ -7,9 +7,9 @@
     search = make_pipeline(TextEmbedder("my-checkpoint"), LogisticRegression())
     search.fit(texts, labels)
 
-Both take texts as a list, an array or a column of a table.  The model is loaded when it is first
-used; cloned or pickled, an estimator loads it again.  `fit` trains nothing: to fine-tune a model,
-use `distil.train`.
+Both take texts as a list, an array or a column of a table.  The model is loaded on first use; a
+cloned or unpickled estimator loads it again.  `fit` trains nothing: to fine-tune a model, use
+`distil.train`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ except ImportError as error:
 
 
 class _OnPipeline(BaseEstimator):  # type: ignore[misc]
-    """An estimator whose parameters are a pipeline's arguments.
+    """An estimator whose parameters are the arguments of a pipeline.
 
-    scikit-learn reads an estimator's parameters from the signature of its `__init__`, so one that
-    has more of them repeats these there.
+    scikit-learn reads an estimator's parameters from the signature of its own `__init__`, so a
+    subclass with more of them must repeat these.
     """
 
     task: Any = None
@@ -68,10 +68,10 @@ class _OnPipeline(BaseEstimator):  # type: ignore[misc]
         self.tokenizer = tokenizer
 
     def pipeline(self) -> Pipeline:
-        """The pipeline, made anew where a parameter has been set since."""
+        """The pipeline; made again if a parameter has changed."""
         wanted = self.get_params(deep=False)
         if vars(self).get("_made", (None,))[0] != wanted:
-            # Of the others, a folder of sentence-transformers has its own.
+            # For the others, a sentence-transformers folder may have settings of its own.
             given = {name: value for name, value in wanted.items() if value is not None}
             self._made = (wanted, pipeline(self.task, **given))
         made: Pipeline = self._made[1]
@@ -85,14 +85,14 @@ class _OnPipeline(BaseEstimator):  # type: ignore[misc]
 
 
 class TextEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _OnPipeline):  # type: ignore[misc]
-    """Turns texts into sentence embeddings, for whatever scikit-learn does with numbers.
+    """Turns texts into sentence embeddings, as features for scikit-learn's estimators.
 
     Args:
         model: As in `distil.pipeline`.
-        pooling: As in `distil.SentenceEncoding`; None is what the model's folder says, else "mean".
-        normalize: Scale vectors to length one, so that their products are cosines; None is what the
-            model's folder says, else True.
-        stride: As in `TextClassifier`, like all that follow.
+        pooling: As in `distil.SentenceEncoding`; None takes the model folder's own, or "mean".
+        normalize: Scale vectors to unit length, so that dot products are cosines; None takes the
+            model folder's own setting, or True.
+        stride: As in `TextClassifier`.
         framework: Likewise.
         engine: Likewise.
         dtype: Likewise.
@@ -125,7 +125,7 @@ class TextEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _OnPipelin
         self.normalize = normalize
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Load the model, which is trained already."""
+        """Load the model; it is already trained."""
         self.pipeline()
         return self
 
@@ -143,33 +143,33 @@ class TextEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _OnPipelin
 
 
 class TextClassifier(ClassifierMixin, _OnPipeline):  # type: ignore[misc]
-    """Classifies texts with a model that has been trained to; one label a text.
+    """Classifies texts with a trained model, one label per text.
 
     Args:
         model: As in `distil.pipeline`.
-        stride: Read long texts in windows that share so many tokens; None cuts them.
-        framework: As in `distil.pipeline`, like all that follow.
-        engine: What computes.
-        dtype: To compute in.
-        device: Where.
-        threads: How many an engine computes with.
-        tokenizer: Of a model in memory.
+        stride: Split long texts into windows that overlap by this many tokens; None truncates.
+        framework: As in `distil.pipeline`.
+        engine: Likewise.
+        dtype: Likewise.
+        device: Likewise.
+        threads: Likewise.
+        tokenizer: Likewise.
 
     Attributes:
-        classes_: The model's labels; after `fit` on integers, their numbers.
+        classes_: The model's labels; their indices if `fit` was given integers.
     """
 
     task = "text-classification"
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Load the model, and see that it knows the labels; it is trained already.
+        """Load the model and check that it knows the labels; it is already trained.
 
         Args:
             X: Texts.
-            y: Their labels, or the numbers of these; `predict` gives the same kind.
+            y: Their labels, as names or as indices; `predict` returns the same kind.
 
         Raises:
-            InputError: There are others.
+            InputError: The model does not know one of the labels.
         """
         self.by_number_ = y is not None and np.issubdtype(np.asarray(y).dtype, np.integer)
         known = self.classes_.tolist()
@@ -196,15 +196,15 @@ class TextClassifier(ClassifierMixin, _OnPipeline):  # type: ignore[misc]
         """The probabilities (n, classes) of the labels of n texts.
 
         Raises:
-            InputError: The model gives numbers, or several labels a text.
+            InputError: The model is a regression, or gives several labels per text.
         """
         pipe = self.pipeline()
         config, names = pipe.model.config, self._names()
         if len(names) == 1 or config.problem_type == BINARY:
             raise InputError(
-                "this model does not choose one label for a text", where="model",
+                "the model does not choose one label per text", where="model",
                 found=f"num_labels {len(names)}, problem_type {config.problem_type}",
-                fix="use distil.pipeline, which gives all scores",
+                fix="use distil.pipeline, which returns all scores",
             )  # fmt: skip
         columns = {name: number for number, name in enumerate(names)}
         scores = np.zeros((len(X), len(names)))

@@ -1,4 +1,4 @@
-"""`info`: what a checkpoint holds, and what of it would load where.  Needs no framework."""
+"""`info`: what a checkpoint contains and which tasks it loads for.  Needs no framework."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _TOKENIZER_OPTIONS = (
 
 
 def info(name: str | Path, **options: Any) -> Info:
-    """Inspect a checkpoint, without loading it.
+    """Inspect a checkpoint without loading its weights into a model.
 
     Args:
-        name: As in `distil.load`; of a name on the hub the weights are downloaded.
+        name: As in `distil.load`; the weights of a hub name are downloaded.
         **options: `revision`, `cache_dir`, `local_files_only` and `token` as in `distil.load`.
 
     Returns:
         What was found.
 
     Raises:
-        CheckpointNotFoundError: There is no checkpoint of that name, or none with weights.
+        CheckpointNotFoundError: There is no checkpoint of that name, or it has no weights.
         HubError: The hub cannot be reached, or does not have it.
         CheckpointError: The weights that would be loaded are damaged.
-        ConfigError: The configuration is not valid.
+        ConfigError: The configuration is invalid.
     """
     hub_options, unknown = split_options(options)
     if unknown:
@@ -88,11 +88,11 @@ def _parameters(config: DistilBertConfig, task: Task) -> Parameters:
 
 
 def _weights(found: Located) -> Iterator[WeightFiles]:
-    """The weights in every format that is there, the preferred one first.
+    """The weights in each format that is present, the preferred one first.
 
     Raises:
-        CheckpointNotFoundError: There are none.
-        CheckpointError: The preferred ones are damaged.
+        CheckpointNotFoundError: There are no weights.
+        CheckpointError: The preferred weights are damaged.
     """
     folder = found.folder
     names = {path.name for path in folder.iterdir()}
@@ -100,7 +100,7 @@ def _weights(found: Located) -> Iterator[WeightFiles]:
         kind for kind in FILE_KINDS if not names.isdisjoint((kind.file_name(), kind.index_name()))
     ]
     if not kinds:
-        found.checkpoint  # noqa: B018 - says in its own words what is missing
+        found.checkpoint  # noqa: B018 - raises the error that says what is missing
     for kind in kinds:
         used = kind is kinds[0]
         try:
@@ -142,7 +142,7 @@ def _not_opened(
 
 
 def _tokenizer(folder: Path, config: DistilBertConfig) -> tuple[TokenizerInfo | None, str | None]:
-    """The tokenizer in `folder`, and what is wrong with it."""
+    """The tokenizer in `folder`, and what is wrong with it, if anything."""
     try:
         tokenizer = api.load_tokenizer(folder)
     except DistilError as error:
@@ -150,15 +150,15 @@ def _tokenizer(folder: Path, config: DistilBertConfig) -> tuple[TokenizerInfo | 
     problem = None
     if len(tokenizer) > config.vocab_size:
         problem = (
-            f"it has {len(tokenizer)} tokens, the model only {config.vocab_size}: "
-            "resize_token_embeddings"
+            f"it has {len(tokenizer)} tokens, but the model only {config.vocab_size}: "
+            "call resize_token_embeddings"
         )
     limit = tokenizer.model_max_length
     tokens = zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True)
     found = TokenizerInfo(
         kind="WordPiece",
         vocab_size=len(tokenizer),
-        # Files say "no limit" by a number that no text reaches.
+        # Files express "no limit" as a huge number.
         max_length=limit if limit < 10**9 else None,
         special_tokens=dict(tokens),
         options={name: getattr(tokenizer, name) for name in _TOKENIZER_OPTIONS},
@@ -185,12 +185,12 @@ def _uses(
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Versions of the packages of a framework, {} if one is missing."""
+    """Versions of a framework's packages; {} if one is missing."""
     if not all(find_spec(package) for package in packages):
         return {}
     versions = {}
     for package in packages:
-        # TensorFlow is published under several names, for processors of several kinds.
+        # TensorFlow is also published under other names, such as tensorflow-cpu.
         for name in (package, f"{package}-cpu"):
             try:
                 versions[package] = version(name)

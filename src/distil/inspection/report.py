@@ -1,4 +1,4 @@
-"""What `info` finds out about a checkpoint."""
+"""The report that `info` returns."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class WeightFiles:
     Attributes:
         format: As in `distil.checkpoints.FORMATS`.
         files: Names of the files.
-        bytes: Their size together.
+        bytes: Their total size.
         tensors: Number of tensors, None if the files could not be opened.
         dtypes: Number of tensors of each type.
-        used: Whether it is these that `distil.load` takes.
-        problem: Why they could not be opened, else None.
+        used: Whether these are what `distil.load` reads.
+        problem: Why they could not be opened, or None.
     """
 
     format: str
@@ -32,7 +32,7 @@ class WeightFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """Number of parameters, tied ones counted once.
+    """Numbers of parameters; tied ones count once.
 
     Attributes:
         embeddings: Of the embeddings.
@@ -46,12 +46,12 @@ class Parameters:
 
     @property
     def encoder(self) -> int:
-        """Those that are there under any head."""
+        """Of the encoder, without the head."""
         return self.embeddings + self.layers
 
     @property
     def total(self) -> int:
-        """All."""
+        """All parameters."""
         return self.encoder + self.head
 
 
@@ -60,7 +60,7 @@ class TokenizerInfo:
     """The tokenizer.
 
     Attributes:
-        kind: What its algorithm is called.
+        kind: Name of its algorithm.
         vocab_size: Number of tokens, added ones included.
         max_length: Longest row, None for no limit.
         special_tokens: Ids by token.
@@ -78,14 +78,14 @@ class TokenizerInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """What becomes of the checkpoint when it is loaded for a task.
+    """What happens when the checkpoint is loaded for a task.
 
     Attributes:
         task: The task.
-        own: Whether it is what the checkpoint was saved for.
-        status: "loads", "new head" (its weights are drawn at random), or "no".
-        reason: Why; what is missing, left over or wrong.
-        frameworks: The status in each framework, "no" where the framework is not installed.
+        own: Whether the checkpoint was saved for this task.
+        status: "loads", "new head" (initialized at random), or "no".
+        reason: Why: what is missing, left over or wrong.
+        frameworks: The status in each framework; "no" if it is not installed.
     """
 
     task: str
@@ -97,23 +97,23 @@ class Use:
 
 @dataclass(frozen=True, kw_only=True)
 class Info:
-    """What `info` found.
+    """The result of `info`.
 
     Attributes:
         name: The checkpoint.
-        folder: Where it is.
-        model_type: "distilbert", or "bert" for one that is folded into a DistilBERT.
-        architectures: The classes that config.json names.
-        task: What it is loaded for unless told otherwise, None if its class is unknown.
+        folder: Its location.
+        model_type: "distilbert", or "bert" for a BERT that is loaded as a DistilBERT.
+        architectures: The classes named in config.json.
+        task: The task it is loaded for by default; None if its class is unknown.
         sizes: Fields of the configuration by name.
         labels: Label of each class.
-        problem_type: What kind of classification config.json says it is.
-        parameters: How many, of the model for `task`.
-        weights: The files, those that are used first.
+        problem_type: As in config.json.
+        parameters: Of the model for `task`.
+        weights: The weight files; those that are used come first.
         tokenizer: The tokenizer, or None.
-        tokenizer_problem: Why there is none, else None.
-        uses: What would load, a task each.
-        frameworks: Versions of the packages of each framework, {} where it is not installed.
+        tokenizer_problem: What is wrong with it, or why there is none; or None.
+        uses: What happens for each task.
+        frameworks: Versions of each framework's packages; {} if it is not installed.
     """
 
     name: str
@@ -132,7 +132,7 @@ class Info:
     frameworks: Mapping[str, Mapping[str, str]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as tables, lists and numbers."""
+        """The same as plain dicts, lists and numbers, for JSON."""
         table = asdict(self)
         table["parameters"] |= {
             "encoder": self.parameters.encoder, "total": self.parameters.total
