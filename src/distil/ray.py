@@ -7,8 +7,8 @@
         batch_format="pyarrow", num_cpus=1, compute=ray.data.ActorPoolStrategy(size=8),
     ).write_parquet("labelled/")
 
-`predict` is for files: workers process shards of a job as `distil.predict` writes it, so that workers
-and driver may be killed at any time and every row still ends up in exactly one part.
+`predict` is for files: workers process shards of a job as `distil.predict` writes it.  Workers and
+driver may be killed at any time, and every row still ends up in exactly one part.
 """
 
 from __future__ import annotations
