@@ -3,6 +3,8 @@
 The loss of step n is n, so that every mean, best value and place can be said beforehand.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -192,6 +194,27 @@ def test_a_listener_is_told_of_every_step_and_judgement(tmp_path):
     assert [(one.step, one.metrics["accuracy"]) for one in loop.listener.judgements] == [
         (4, 0.5), (6, 0.75),
     ]  # fmt: skip
+
+
+def test_the_speed_is_a_mean_of_the_last_twenty_steps(monkeypatch, tmp_path):
+    """And the time left is that of the tokens still to come."""
+    ticks = itertools.count(step=4.0)
+    monkeypatch.setattr("distil.training.loop.time.perf_counter", lambda: next(ticks))
+    loop, _ = make_loop(tmp_path, **{"schedule.steps": 60, "log.every": 60})
+    loop.run()
+    sizes = [sum(x + 1 for part in rows for x in part) for rows, *_ in loop.step.calls]
+    speed, speeds = 0.0, []
+    for number, size in enumerate(sizes, start=1):
+        speed += (size / 4 - speed) / min(number, 20)
+        speeds.append(speed)
+    told = loop.listener.steps
+    assert [one.tokens_per_second for one in told] == pytest.approx(speeds, rel=1e-12)
+    left = [
+        (60 - number) * sum(sizes[:number]) / number / speed
+        for number, speed in enumerate(speeds, start=1)
+    ]
+    assert [one.seconds_left for one in told] == pytest.approx(left, rel=1e-12)
+    assert read_log(tmp_path)[-1]["tokens_per_second"] == round(speeds[-1], 1)
 
 
 @pytest.mark.parametrize(("every", "steps"), [(None, [3, 6]), (4, [4, 6]), (2, [2, 4, 6])])

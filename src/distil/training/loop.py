@@ -52,7 +52,7 @@ class Progress:
     loss: float
     tokens_per_second: float
     seconds_left: float
-    learning_rate: float = 0.0
+    learning_rate: float
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
