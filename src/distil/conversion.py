@@ -238,7 +238,7 @@ def _check_target(target: Path, *, force: bool) -> None:
     there += [target / name for name in names if os.path.lexists(target / name)]
     if there and not force:
         raise CheckpointError(
-            "target holds a checkpoint already", expected="an empty or a new folder",
+            "target already holds a checkpoint", expected="an empty or a new folder",
             found=listed(path.name for path in there),
             where=target, fix="choose another folder, or replace it with force=True",
         )  # fmt: skip

@@ -348,7 +348,7 @@ def test_portions(lengths):
     ({"engine": "openvino", "dtype": "int8", "calibration": None}, "int8 needs texts"),
     (
         {"engine": "openvino", "dtype": "int8", "calibration": Calibration(sequences=list)},
-        "nothing to calibrate on",
+        "no texts to calibrate on",
     ),
 ])  # fmt: skip
 def test_what_cannot_be_made(options, message):

@@ -159,7 +159,7 @@ def test_a_checkpoint_whose_ranges_are_damaged_is_refused(ranges, measured, tmp_
 
 
 def test_nothing_to_calibrate_on(ranges):
-    with pytest.raises(InputError, match="nothing to calibrate on") as caught:
+    with pytest.raises(InputError, match="no texts to calibrate on") as caught:
         ranges([])
     assert caught.value.where == "calibration"
 

@@ -336,7 +336,7 @@ class TestTarget:
         target = tmp_path / "there"
         target.mkdir()
         (target / name).write_bytes(b"precious")
-        with pytest.raises(CheckpointError, match="holds a checkpoint already") as caught:
+        with pytest.raises(CheckpointError, match="already holds a checkpoint") as caught:
             distil.convert(source, target)
         assert caught.value.found == name
         assert files_in(target) == {name: b"precious"}
@@ -358,7 +358,7 @@ class TestTarget:
         make_folder(tmp_path, TASK, format=stored, max_shard_size=limit)
         (tmp_path / "README.md").write_text("# mine")
         expected, before = weights_in(tmp_path), files_in(tmp_path)
-        with pytest.raises(CheckpointError, match="holds a checkpoint already"):
+        with pytest.raises(CheckpointError, match="already holds a checkpoint"):
             distil.convert(tmp_path, tmp_path, to)
         assert files_in(tmp_path) == before
         done = distil.convert(tmp_path, tmp_path, to, max_shard_size=limit, force=True)
@@ -571,7 +571,7 @@ class TestCommand:
     def test_an_error(self, run):
         assert run("source", "source") == (
             2, "",
-            "error: target holds a checkpoint already\n"
+            "error: target already holds a checkpoint\n"
             "  expected: an empty or a new folder\n"
             "  found:    model.safetensors, config.json, vocab.txt\n"
             "  where:    source\n"

@@ -115,7 +115,7 @@ def test_int8_of_a_model_in_memory_needs_its_tokenizer(folder):
 
 @pytest.mark.pt
 def test_nothing_to_calibrate_on(folder):
-    with pytest.raises(InputError, match="nothing to calibrate on"):
+    with pytest.raises(InputError, match="no texts to calibrate on"):
         distil.calibrate(folder, [])
 
 
@@ -221,7 +221,7 @@ def test_a_framework_has_one_number_of_threads(folder, engine):
 )
 def test_options_of_a_form_are_refused_once_it_is_made(folder, options):
     packed = distil.load(folder, framework="pt", engine="packed")
-    with pytest.raises(InputError, match="in its form for inference already"):
+    with pytest.raises(InputError, match="already optimized for inference"):
         distil.pipeline(model=packed, tokenizer=distil.load_tokenizer(folder), **options)
 
 

@@ -354,7 +354,7 @@ class TestBadRows:
 
 class TestMaking:
     def test_a_model_is_needed_for_other_tasks_than_the_bundled_one_has(self):
-        with pytest.raises(InputError, match="no model for this task"):
+        with pytest.raises(InputError, match="no bundled model for this task"):
             pipeline("ner")
 
     def test_a_model_in_memory_needs_a_tokenizer(self):

@@ -620,13 +620,16 @@ class TestFunctionAndCommand:
     @pytest.mark.parametrize(
         ("line", "words"),
         [
-            ("--file in.parquet --shard 1/2", "go into a folder"),
-            ("--file . --output out.jsonl", "go into a folder"),
-            ("--file '*.parquet' --output out.jsonl", "go into a folder"),
-            ("a text --file in.parquet --output out/", "no place"),
-            ("--file in.parquet --output out/ --force", "no place"),
-            ("--file in.parquet --output out/ --skip-bad-rows", "no place"),
-            ("--file in.parquet --output out/ --shard 1/2 --ray auto", "Ray shards by itself"),
+            ("--file in.parquet --shard 1/2", "need an output folder"),
+            ("--file . --output out.jsonl", "need an output folder"),
+            ("--file '*.parquet' --output out.jsonl", "need an output folder"),
+            ("a text --file in.parquet --output out/", "does not apply"),
+            ("--file in.parquet --output out/ --force", "does not apply"),
+            ("--file in.parquet --output out/ --skip-bad-rows", "does not apply"),
+            (
+                "--file in.parquet --output out/ --shard 1/2 --ray auto",
+                "cannot be combined",
+            ),
             ("--output out/", "no file"),
             ("--file in.parquet --output out/ --text-column no", "no such column"),
         ],

@@ -133,7 +133,7 @@ def test_refusals_are_told(hub, folder, token, name, words):
 
 def test_a_card_that_the_hub_refuses(hub, folder):
     (folder / "README.md").write_text(CARD.format(metadata="base_model: ./mine"))
-    with pytest.raises(HubError, match="did not take the files"):
+    with pytest.raises(HubError, match="rejected the upload"):
         push(folder, "me/model", token=TOKEN)
     assert {*files_of(hub, "me/model")} == {".gitattributes"}
 

@@ -81,7 +81,7 @@ class TestFolder:
         (tmp_path / "link").symlink_to(tmp_path / "model")
         changes = {"teacher.name": "t"} if where == "teacher.name" else {}
         recipe = self.recipe(tmp_path / "link", **(changes | {where: str(tmp_path / "model")}))
-        with pytest.raises(ConfigError, match=f"write over the model[\\s\\S]*{where}"):
+        with pytest.raises(ConfigError, match=f"overwrite the model[\\s\\S]*{where}"):
             check_output(recipe, force=True)
 
     @pytest.mark.parametrize("where", ["model.name", "teacher.name"])
@@ -89,7 +89,7 @@ class TestFolder:
         monkeypatch.chdir(tmp_path)
         changes = {"teacher.name": "t"} if where == "teacher.name" else {}
         recipe = self.recipe("./sst2-small", **(changes | {where: "sst2-small"}))
-        with pytest.raises(ConfigError, match=f"write over the model[\\s\\S]*{where}"):
+        with pytest.raises(ConfigError, match=f"overwrite the model[\\s\\S]*{where}"):
             check_output(recipe, force=True)
 
     @pytest.mark.parametrize("name", ["file", "file/within", "a\0b"])

@@ -147,9 +147,7 @@ def _check(
     dtypes: Sequence[str],
 ) -> None:
     if not rows:
-        raise InputError(
-            "there are no rows to measure on", expected="at least one row", where="rows"
-        )
+        raise InputError("no rows to measure", expected="at least one row", where="rows")
     unknown = sorted(set(dtypes) - set(DTYPES))
     if unknown or not dtypes:
         raise InputError(
@@ -160,7 +158,7 @@ def _check(
         raise InputError("labels of texts need a sequence classifier", found=task, where="labels")
     if labels is not None and len(labels) != len(rows):
         raise InputError(
-            "there must be one label for each row",
+            "expected one label for each row",
             expected=f"{len(rows)} labels", found=len(labels), where="labels",
         )  # fmt: skip
 

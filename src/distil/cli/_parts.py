@@ -39,7 +39,7 @@ def goes_into_folder(arguments: Namespace) -> bool:
     if not is_folder:
         if many or asked:
             raise InputError(
-                "results of several files or of a shard go into a folder", where=asked or file,
+                "several files or a shard need an output folder", where=asked or file,
                 expected="--output FOLDER/", found=f"--output {output}" if output else "none",
             )  # fmt: skip
         return False
@@ -49,12 +49,14 @@ def goes_into_folder(arguments: Namespace) -> bool:
     ):  # fmt: skip
         if value:
             raise InputError(
-                "this has no place where results go into a folder", found=name, where="--output",
+                "option does not apply to an output folder", found=name, where="--output",
                 fix="leave it out: all columns are kept, rows that are bad are there with their "
                 "error, and a folder is continued, never replaced",
             )  # fmt: skip
     if arguments.shard and arguments.ray:
-        raise InputError("Ray shards by itself", where="--shard", fix="leave it out")
+        raise InputError(
+            "--shard and --ray cannot be combined", where="--shard", fix="leave it out"
+        )
     if file is None:
         raise InputError("there is no file", fix="add --file FILE", where="--output")
     return True

@@ -49,8 +49,8 @@ class ResultsFile:
             )  # fmt: skip
         if stat.S_ISREG(found.st_mode) and not self._force:
             raise InputError(
-                "there is a file already", found=f"{found.st_size:,} bytes", where=self._path,
-                fix="write to another file, or replace this one with --force",
+                "output file already exists", found=f"{found.st_size:,} bytes", where=self._path,
+                fix="choose another file, or overwrite this one with --force",
             )  # fmt: skip
 
     def write(self, line: str, place: str) -> None:

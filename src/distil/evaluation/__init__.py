@@ -158,9 +158,7 @@ def evaluate(
                 writer(row, judged, other)
             progress(len(found.table))
     if not len(found.table):
-        raise InputError(
-            "there are no rows to judge", where=data if isinstance(data, str) else "data"
-        )
+        raise InputError("no rows to evaluate", where=data if isinstance(data, str) else "data")
     speed = measure(first, counted, found.questions)
     result = found.result(
         model=_name(model), task=judged_as,

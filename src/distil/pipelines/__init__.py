@@ -172,7 +172,7 @@ def pipeline(
         )  # fmt: skip
     elif threads is not None or engine is not None or calibration is not None:
         raise InputError(
-            "the model is in its form for inference already",
+            "the model is already optimized for inference",
             expected="threads, engine and calibration left out", found=repr(model), where="model",
             fix="pass them to distil.load or distil.optimize",
         )  # fmt: skip
@@ -212,7 +212,7 @@ def _bundled(asked: Task | None) -> Path:
     """The checkpoint for those who name none."""
     if asked is not None and asked.name != "sequence-classification":
         raise InputError(
-            "the package comes with no model for this task",
+            "no bundled model for this task",
             expected="text-classification", found=asked.name, where="model",
             fix="name one: model=...",
         )  # fmt: skip

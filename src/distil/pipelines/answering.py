@@ -265,7 +265,7 @@ def _rows(questions: Any, contexts: Any) -> Any:
         contexts = [contexts] * len(questions)
     if len(questions) != len(contexts):
         raise InputError(
-            "there must be one context for each question, or one for all",
+            "expected one context for each question, or one for all",
             expected=f"one context, or one for each of {len(questions)} questions",
             found=len(contexts), where="context",
         )  # fmt: skip

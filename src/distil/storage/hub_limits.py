@@ -69,7 +69,7 @@ class Watch:
     def came(self) -> None:
         """Note that something has come; ends a download that was given up."""
         if self._given_up:
-            raise HubError("the download was given up", where=self._where)
+            raise HubError("download aborted", where=self._where)
         self._last = time.monotonic()
 
     def read(self, size: int) -> None:
@@ -82,7 +82,7 @@ class Watch:
         """Refuse a body of `size` bytes so far."""
         if size > most:
             raise HubError(
-                "the hub's answer is longer than it may be", expected=f"at most {most:,} bytes",
+                "the hub's response is too large", expected=f"at most {most:,} bytes",
                 found=f"{size:,} and more", where=self._where,
                 fix="check HF_ENDPOINT; what answers there is not a hub to be trusted",
             )  # fmt: skip
@@ -142,7 +142,7 @@ def within_limits(
             if future.done():  # with an error of that very type
                 return future.result()
             if watch.seconds_left() <= 0:
-                raise TimeoutError(f"nothing has come for {PATIENCE:g} seconds")
+                raise TimeoutError(f"no data received for {PATIENCE:g} seconds")
     finally:
         # Of a finished one, another thread may use the connection by now.
         if not future.done():

@@ -88,14 +88,14 @@ def upload(
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         raise HubError(
-            "the hub did not take the files", found=str(error)[:_LONGEST_MESSAGE], where=name,
+            "the hub rejected the upload", found=str(error)[:_LONGEST_MESSAGE], where=name,
             fix="run `hf auth login`, or set HF_TOKEN to a token that may write there"
             if status in (401, 403, 404)
             else None,
         ) from None  # fmt: skip
     except ValueError as error:  # the metadata of a card, say
         raise HubError(
-            "the hub did not take the files", found=str(error)[:_LONGEST_MESSAGE], where=name
+            "the hub rejected the upload", found=str(error)[:_LONGEST_MESSAGE], where=name
         ) from None
     except Exception as error:
         # A connection fails with errors of huggingface_hub's HTTP library, requests or httpx.

@@ -50,7 +50,7 @@ def check_output(recipe: Recipe, *, force: bool) -> Path:
         raise TrainingError("output cannot be a folder", found=reason, where=folder) from None
     if same:
         raise ConfigError(
-            "training would write over the model that it begins with",
+            "output would overwrite the model that training starts from",
             expected="a folder of its own", found=f"the folder of {same[0]}", where="output",
             fix="choose another output",
         )  # fmt: skip
@@ -82,7 +82,7 @@ def claimed(folder: Path) -> Iterator[None]:
             ) from None
         if not is_ours:
             raise TrainingError(
-                "another training writes into this folder", where=folder,
+                "another training is writing to this folder", where=folder,
                 fix="wait for it, or choose another output",
             )  # fmt: skip
         yield

@@ -118,9 +118,7 @@ def recipe_of(
     """
     nothing = all(one is None for one in (source, task, model, teacher, data, output))
     if nothing and not assignments:
-        raise ConfigError(
-            "there is nothing to train", expected="a recipe, or task, model, data and output"
-        )
+        raise ConfigError("nothing to train", expected="a recipe, or task, model, data and output")
     settings: dict[str, Any] = {}
     if task is None and source is None and isinstance(teacher, str | Path):
         task = task_of_checkpoint(DistilBertConfig.from_pretrained(teacher), teacher).name
@@ -161,9 +159,7 @@ def _with_data(
     )
     settings["data.folder"] = "."
     if train is None:
-        raise ConfigError(
-            "there is nothing to learn from", expected="data", found="dev alone", where="data"
-        )
+        raise ConfigError("no training data", expected="data", found="dev alone", where="data")
     if dev is None:
         settings["data.dev_share"] = _DEV_SHARE
     # Where rows in memory go depends on the recipe, and where they are is part of it.

@@ -79,7 +79,7 @@ def check_same(before: Any, now: Any, folder: Path) -> None:
     changed = differences(before, now)
     if changed:
         raise TrainingError(
-            "the folder holds a training by another recipe, of another model or on other data",
+            "the folder holds a training with another recipe, model or data",
             found="; ".join(
                 f"{name.removeprefix('recipe.')} was {old!r}, is {new!r}"
                 for name, (old, new) in changed.items()
@@ -105,7 +105,7 @@ def check_all_alike(workers: Workers, own: Mapping[str, Any]) -> None:
         if changed:
             name, (expected, found) = next(iter(changed.items()))
             raise TrainingError(
-                "workers do not run the same training",
+                "workers are running different trainings",
                 expected=f"{name}: {expected!r}, as the first worker",
                 found=repr(found), where=f"worker {rank}",
                 fix="give all of them the same recipe and files, and an output that they share",

@@ -73,7 +73,7 @@ def set_apart(recipe: Recipe, rows: Iterable[Row], share: float, *, where: str, 
         found = [_class_of(row, column) for row in rows]
     if not found:
         raise InputError(
-            "there are no training rows", expected="at least one", found="none", where="data.train"
+            "no training rows", expected="at least one", found="none", where="data.train"
         )
     numbers: dict[Hashable, int] = {}
     kinds = np.array([numbers.setdefault(one, len(numbers)) for one in found], np.int64)

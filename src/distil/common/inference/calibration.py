@@ -96,7 +96,7 @@ class Calibration:
         sequences = self.sequences()
         if not len(sequences):
             raise InputError(
-                "there is nothing to calibrate on", expected="at least one text", found="none",
+                "no texts to calibrate on", expected="at least one text", found="none",
                 where="calibration",
             )  # fmt: skip
         if self.cache is None:

@@ -143,7 +143,7 @@ def read_definition(data: Any, *, where: object) -> Definition:
         if isinstance(error, TokenizerError):
             raise
         raise TokenizerError(
-            "this is not a tokenizer.json", found=f"{type(error).__name__}: {error}", where=where,
+            "not a tokenizer.json", found=f"{type(error).__name__}: {error}", where=where,
         ) from error  # fmt: skip
 
 
