@@ -136,7 +136,11 @@ def test_missing_values_are_missing_and_others_refused(tmp_path):
         ({"model": "m", "data": "a.csv", "output": "o"}, ConfigError, "task is missing"),
         ({"task": "ner", "data": "a.csv", "output": "o"}, ConfigError, "model.name is missing"),
         ({"task": "ner", "model": "m", "output": "o"}, ConfigError, "data is missing"),
-        ({"task": "ner", "model": "m", "dev": "a.csv", "output": "o"}, ConfigError, "no training data"),
+        (
+            {"task": "ner", "model": "m", "dev": "a.csv", "output": "o"},
+            ConfigError,
+            "no training data",
+        ),
         ({"task": "ner", "model": "m", "data": 5, "output": "o"}, InputError, "holds no rows"),
         (
             {"task": "ner", "model": "m", "data": "a", "output": "o", "columns": {"txt": "a"}},
