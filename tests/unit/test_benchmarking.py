@@ -1,6 +1,7 @@
 """`distil bench`: workers, measurements, and what is recommended."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,12 @@ import pytest
 from distil import benchmarking
 from distil.benchmarking import entrants, workers
 from distil.benchmarking.entrants import Entrant, Way
+from distil.benchmarking.runners import Pipeline
 from distil.benchmarking.workers import Candidate, Worker, WorkerError
 from distil.common.config import DistilBertConfig
 from distil.errors import InputError
+from distil.evaluation import evaluate
+from support.folders import make_folder
 
 RUNNER = "support.runners"
 
@@ -128,6 +132,24 @@ def test_with_labels_accuracy_decides(race):
     assert plain.accuracy == pytest.approx(1 / 3)
     assert other.accuracy == pytest.approx(2 / 3)
     assert found.best is other  # it answers otherwise, and is right more often
+    assert (other.main, other.metrics["accuracy"]["high"]) == ("accuracy", 1)
+    assert found.to_dict()["measurements"][1]["accuracy"] == other.accuracy
+
+
+@pytest.mark.pt
+@pytest.mark.parametrize("several", [False, True])
+def test_figures_are_those_of_evaluate(tmp_path, several):
+    kind = {"problem_type": "multi_label_classification"} if several else {}
+    folder = make_folder(tmp_path / "model", "sequence-classification", num_labels=2, **kind)
+    rows = [
+        {"text": text, "text_pair": "paris", "label": [label] if several else label}
+        for text, label in (("a film", 0), ("who is it", "LABEL_1"), ("good", "0"), ("bad", 1))
+    ]
+    found = Pipeline(str(folder), "sequence-classification", framework="pt").figures(rows)
+    columns = {"text_pair": "text_pair"}
+    expected = evaluate(folder, rows, columns=columns, framework="pt")
+    assert found["main"] == expected.main
+    assert found["metrics"] == {name: asdict(one) for name, one in expected.metrics.items()}
 
 
 def test_nothing_is_best_where_nothing_is_as_good(race):
@@ -144,7 +166,7 @@ def test_rows_that_the_plain_model_does_not_take_are_an_error(race):
     ("options", "where"),
     [
         ({"labels": ["good"]}, "labels"),
-        ({"labels": ["good", "bad", "ugly"]}, "labels"),
+        ({"labels": ["good", "bad", "ugly"]}, "labels, row 3"),
         ({"labels": ["a"] * 3, "task": "base"}, "labels"),
         ({"dtypes": ["float8"]}, "dtypes"),
         ({"dtypes": []}, "dtypes"),

@@ -7,7 +7,7 @@ noise of the machine meets all alike; speeds are ratios to the plain model in th
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from distil.common.config import DistilBertConfig
 from distil.common.inference.calibration import sample_texts
 from distil.common.rules import as_list
 from distil.common.tasks import TASKS, find_task, task_of_checkpoint
-from distil.errors import InputError, listed
+from distil.errors import InputError
 from distil.pipelines.checks import check_count
 
-# A faster way may lose this share of accuracy, or change this share of the answers.
-_ACCURACY_LOST = 0.005
+# A faster way may lose this much of the main metric, or change this share of the answers.
+_FIGURE_LOST = 0.005
 _ANSWERS_CHANGED = 0.01
 
 _TEXTS_MADE_UP = 200
@@ -55,7 +55,7 @@ def bench(
     rows: Sequence[Any] | None = None,
     *,
     task: str | None = None,
-    labels: Sequence[str] | None = None,
+    labels: Sequence[Any] | None = None,
     dtypes: Sequence[str] = DTYPES,
     rounds: int = 3,
     progress: Callable[[str], None] = lambda doing: None,
@@ -66,7 +66,8 @@ def bench(
         name: As in `distil.load`.
         rows: Distinct rows for the task's pipeline; None makes up English texts.
         task: As in `distil.load`.
-        labels: The right label of each row, or its number; for sequence classification only.
+        labels: The label of each row, as `distil.evaluate` takes it; for sequence classification
+            only.
         dtypes: Which of "float32", "bfloat16" and "int8" to measure.
         rounds: How often each computes all rows.
         progress: Called with what is being done.
@@ -82,8 +83,9 @@ def bench(
     check_count(rounds, "rounds")
     _check(chosen, rows, labels, dtypes)
     config = _config(name)
+    labelled = None
     if labels is not None:
-        labels = _label_names(labels, config)
+        labelled = _labelled(rows, labels, chosen, config)
     entrants = []
     for way in ways(str(name), chosen, dtypes):
         progress(f"starting {way.candidate.name}")
@@ -93,13 +95,13 @@ def bench(
             progress(f"round {number + 1} of {rounds}: {entrant.way.candidate.name}")
             entrant.compute(rows)
     for entrant in entrants:
-        entrant.finish(rows[0])
+        entrant.finish(rows[0], labelled)
     plain, *others = entrants
     if plain.problem is not None:
         raise InputError("the plain model cannot predict these rows", found=plain.problem)
-    measured = [entrant.measured(plain, labels) for entrant in others]
+    measured = [entrant.measured(plain) for entrant in others]
     measured.sort(key=lambda one: -(one.speed or 0))
-    first = plain.measured(plain, labels)
+    first = plain.measured(plain)
     return Bench(
         name=str(name),
         task=chosen,
@@ -123,27 +125,32 @@ def _config(name: str | Path) -> DistilBertConfig:
     return DistilBertConfig.from_pretrained(name)
 
 
-def _label_names(labels: Sequence[str], config: DistilBertConfig) -> list[str]:
-    """Labels as the model calls them; data often has their numbers.
+def _labelled(
+    rows: Sequence[Any], labels: Sequence[Any], task: str, config: DistilBertConfig
+) -> list[dict[str, Any]]:
+    """Rows as tables, with labels as the model calls them; data often has their numbers.
 
     Raises:
-        InputError: The model has no such label.
+        InputError: A label is not one that `distil.evaluate` takes.
     """
-    names = {str(number): name for number, name in config.id2label.items()}
-    names |= {name: name for name in config.id2label.values()}
-    unknown = sorted(set(labels) - names.keys())
-    if unknown:
-        raise InputError(
-            "the model has no such label", expected=", ".join(config.id2label.values()),
-            found=listed(unknown), where="labels",
-        )  # fmt: skip
-    return [names[label] for label in labels]
+    from distil.evaluation.judges import judge_for  # noqa: PLC0415 - candidates import this file
+
+    judge = judge_for(task, config, {})
+    found = []
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True), start=1):
+        values = {**row} if isinstance(row, Mapping) else {"text": row}
+        try:
+            right = judge.ask({**values, "label": label}).expected
+        except InputError as error:
+            raise error.at(f"labels, row {number}") from None
+        found.append({**values, "label": right})
+    return found
 
 
 def _check(
     task: str,
     rows: Sequence[Any],
-    labels: Sequence[str] | None,
+    labels: Sequence[Any] | None,
     dtypes: Sequence[str],
 ) -> None:
     if not rows:
@@ -173,6 +180,6 @@ def _made_up() -> list[str]:
 def _is_as_good(one: Measurement, plain: Measurement) -> bool:
     if one.problem is not None:
         return False
-    if one.accuracy is not None and plain.accuracy is not None:
-        return one.accuracy >= plain.accuracy - _ACCURACY_LOST
+    if one.figure is not None and plain.figure is not None:
+        return one.figure >= plain.figure - _FIGURE_LOST
     return one.same is not None and one.same >= 1 - _ANSWERS_CHANGED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import median
@@ -46,6 +46,8 @@ class Measurement:
         same: The share of texts with the same words (labels, answers) as the plain model gives.
         difference: The largest difference of any number from what the plain model gives.
         accuracy: The share of texts with the right label, where labels are known.
+        main: The main metric, where labels are known.
+        metrics: Likewise, every metric: its value, and the ends of its 95% interval.
     """
 
     name: str
@@ -60,6 +62,15 @@ class Measurement:
     same: float | None = None
     difference: float | None = None
     accuracy: float | None = None
+    main: str | None = None
+    metrics: Mapping[str, Mapping[str, float]] | None = None
+
+    @property
+    def figure(self) -> float | None:
+        """The value of the main metric; None where labels are not known."""
+        if self.main is None or self.metrics is None:
+            return None
+        return self.metrics[self.main]["value"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +125,7 @@ class Entrant:
         self._worker: Worker | None = None
         self._seconds: list[float] = []
         self._answers: list[Any] = []
+        self._figures: dict[str, Any] = {}
         self._start = self._latency = 0.0
         self._memory: float | None = None
         self._unless_out(self._begin, row)
@@ -122,13 +134,20 @@ class Entrant:
         """One round."""
         self._unless_out(self._compute, rows)
 
-    def finish(self, row: Any) -> None:
-        """Ask for what takes no rounds, and end the process."""
+    def finish(self, row: Any, labelled: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Ask for what takes no rounds, and end the process.
+
+        Args:
+            row: Predicted by itself.
+            labelled: Rows as tables, with their labels, where these are known.
+        """
         self._unless_out(self._finish, row)
+        if labelled is not None:
+            self._unless_out(self._judge, labelled)
         if self._worker is not None:
             self._worker.close()
 
-    def measured(self, plain: Entrant, labels: Sequence[str] | None) -> Measurement:
+    def measured(self, plain: Entrant) -> Measurement:
         """Everything, beside the plain model."""
         name, options = self.way.candidate.name, self.way.options
         if self.problem is not None:
@@ -145,10 +164,7 @@ class Entrant:
             if agree
             for number, expected in zip(numbers, others, strict=True)
         ]
-        accuracy = None
-        if labels is not None:
-            best = [words[0] for words, _ in self._answers]
-            accuracy = sum(map(str.__eq__, best, labels)) / len(labels)
+        metrics = self._figures.get("metrics", {})
         return Measurement(
             name=name,
             options=options,
@@ -160,7 +176,8 @@ class Entrant:
             memory=self._memory,
             same=sum(same) / len(same),
             difference=max(apart, default=0.0),
-            accuracy=accuracy,
+            accuracy=metrics.get("accuracy", {}).get("value"),
+            **self._figures,
         )
 
     def _begin(self, row: Any) -> None:
@@ -176,6 +193,9 @@ class Entrant:
         reply = self._ask("answers")
         self._answers, self._memory = reply.answer, reply.memory
         self._latency = self._ask("latency", row=row, repeat=_REPEAT).answer
+
+    def _judge(self, labelled: Sequence[Mapping[str, Any]]) -> None:
+        self._figures = self._ask("figures", rows=labelled).answer
 
     def _ask(self, do: str, **arguments: Any) -> Reply:
         assert self._worker is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import median
 from typing import Any
 
@@ -34,6 +35,14 @@ class Pipeline:
     def answers(self) -> list[tuple[list[str], list[float]]]:
         """Of each row of the last call of `predict`: its words and its numbers."""
         return [_words_and_numbers(result) for result in self.results]
+
+    def figures(self, rows: Sequence[Any]) -> dict[str, Any]:
+        """The metrics of rows with a "label", as `distil.evaluate` has them."""
+        from distil.evaluation import figures  # noqa: PLC0415 - the start of a process is measured
+
+        pairs = {"text_pair": "text_pair"} if "text_pair" in rows[0] else {}
+        main, metrics = figures(self.pipeline, rows, columns=pairs)
+        return {"main": main, "metrics": {name: asdict(one) for name, one in metrics.items()}}
 
     def latency(self, row: Any, repeat: int) -> float:
         """Median of the seconds that one row by itself takes."""

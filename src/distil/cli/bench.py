@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if found.best is not None else 1
 
 
-def _rows(arguments: argparse.Namespace) -> tuple[list[Any] | None, list[str] | None]:
+def _rows(arguments: argparse.Namespace) -> tuple[list[Any] | None, list[Any] | None]:
     """The first rows of the file and their labels; None where there are none."""
     from distil.benchmarking import task_of  # noqa: PLC0415 - see `run`
     from distil.prediction.files import fields_read  # noqa: PLC0415
@@ -101,15 +101,17 @@ def _rows(arguments: argparse.Namespace) -> tuple[list[Any] | None, list[str] | 
         ]
     for row in read:
         if isinstance(row, dict) and arguments.label_column is not None:
-            labels.append(str(row.pop("label")))
+            labels.append(row.pop("label"))
             row = row["text"] if set(row) == {"text"} else row  # noqa: PLW2901
         rows.append(row)
     return rows, labels if arguments.label_column is not None else None
 
 
 def _print(found: Any) -> None:
-    columns = ("", "speed", "worst", "texts/s", "one text", "start", "memory", "same", "right")
-    rows = [_row(one, one is found.best) for one in found.measurements]
+    main = found.measurements[0].main
+    columns = ("", "speed", "worst", "texts/s", "one text", "start", "memory", "same",
+               *([] if main is None else [main, "95% interval"]))  # fmt: skip
+    rows = [_row(one, len(columns), best=one is found.best) for one in found.measurements]
     _output.print_table(
         columns, rows, right=columns[1:], title=f"{found.task}, {found.texts} texts"
     )
@@ -126,10 +128,10 @@ def _print(found: Any) -> None:
     _output.print_line(f'Use distil.pipeline("{found.task}", model="{found.name}"{options})', GOOD)
 
 
-def _row(one: Any, best: bool) -> tuple[Any, ...]:
+def _row(one: Any, width: int, *, best: bool) -> tuple[Any, ...]:
     name = _output.text(one.name, GOOD if best else "")
     if one.problem is not None:
-        return (_output.text(f"{one.name}: {one.problem}", FAINT), *[None] * 8)
+        return (_output.text(f"{one.name}: {one.problem}", FAINT), *[None] * (width - 1))
     return (
         name,
         f"{one.speed:.2f}x",
@@ -139,5 +141,13 @@ def _row(one: Any, best: bool) -> tuple[Any, ...]:
         f"{one.start:.1f} s",
         None if one.memory is None else f"{one.memory:.0f} MB",
         f"{one.same:.1%}",
-        None if one.accuracy is None else f"{one.accuracy:.1%}",
+        *_figure(one),
     )
+
+
+def _figure(one: Any) -> list[str]:
+    """The main metric with its interval, where labels are known."""
+    if one.main is None:
+        return []
+    metric = one.metrics[one.main]
+    return [f"{metric['value']:.4f}", f"{metric['low']:.4f} to {metric['high']:.4f}"]

@@ -29,6 +29,7 @@ from distil.evaluation.predictions import open_predictions
 from distil.evaluation.result import Against, Evaluation, JudgedRow, LabelFigures
 from distil.evaluation.speed import Counted, measure
 from distil.measures.statistics import Difference, Estimate
+from distil.measures.table import Table, estimates
 from distil.pipelines import pipeline
 from distil.pipelines.base import Pipeline
 from distil.pipelines.checks import check_count, check_unused
@@ -169,6 +170,29 @@ def evaluate(
 
         write_report(result, page)
     return result
+
+
+def figures(
+    pipe: Pipeline, data: Any, *, columns: Mapping[str, Column], seed: int = 0
+) -> tuple[str, dict[str, Estimate]]:
+    """The name of the main metric, and all metrics: what `evaluate` finds, and nothing else.
+
+    Args:
+        pipe: Answers.
+        data: As of `evaluate`.
+        columns: Likewise.
+        seed: Likewise.
+
+    Raises:
+        InputError: A row is bad.
+    """
+    judge = judge_for(pipe.task, pipe.model.config, columns)
+    table = Table()
+    for row, _, judged, _ in _judged(judge, pipe, None, _numbered(rows_from(data))):
+        if isinstance(judged, InputError):
+            raise judged.at(row.place)
+        table.add(judged.numbers, judged.lists)
+    return judge.main, estimates(table, judge.metrics, seed=seed)
 
 
 def _check_output(data: Any, files: Mapping[str, Path | None]) -> None:

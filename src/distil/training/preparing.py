@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,26 +13,24 @@ from distil.api import load_located, load_tokenizer
 from distil.arrays import Array
 from distil.checkpoints.located import locate
 from distil.common.config import DistilBertConfig
-from distil.common.labels import CROSS_ENTROPY, IGNORED, REGRESSION
+from distil.common.labels import CROSS_ENTROPY, IGNORED
 from distil.common.model import encoder_of
 from distil.common.spec import parameters
 from distil.common.steps.masking import Masking, token_counts
 from distil.common.steps.recipe import Recipe
 from distil.common.steps.stepping import is_frozen
-from distil.errors import ConfigError, InputError, WeightsError, listed, printable, shown
+from distil.errors import ConfigError, WeightsError
 from distil.frameworks import FRAMEWORKS, choose_form, model_class
 from distil.storage.hub import HubOptions
 from distil.training.cache import cache_path, load_features, save_features
-from distil.training.examples import Examples, Reader, check_some, labels_of, read_split
+from distil.training.classes import classes_of
+from distil.training.examples import Examples, Reader, check_some, read_split
 from distil.training.features import BUILDERS
 from distil.training.splitting import held_out
 from distil.training.student import make_student, smaller_vocabulary
 
 # Every kind of dropout that a configuration has.
 _DROPOUTS = ("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout")
-
-# Rows of a class that is common; classes that are named at most, and characters of each.
-_OFTEN, _NAMED, _LONGEST_NAME = 50, 20, 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +82,7 @@ def prepare(recipe: Recipe) -> Prepared:
     """
     tokenizer = load_tokenizer(str(recipe.origin.name), revision=recipe.origin.revision)
     held = held_out(recipe)
-    counts = _classes(recipe, tokenizer, held)
+    counts = classes_of(recipe, held)
     labels = tuple(counts)
     theirs = _teachers_tokenizer(recipe, tokenizer)
     tokens = _tokens_to_keep(recipe, tokenizer, labels, held)
@@ -289,47 +286,6 @@ def check_length(recipe: Recipe, config: DistilBertConfig) -> None:
         )  # fmt: skip
 
 
-def _classes(recipe: Recipe, tokenizer: Any, held: Array | None) -> Mapping[str, int | None]:
-    """The classes, from the recipe or else from the training rows, and how often they are there."""
-    column, several = recipe.model_task.class_column, recipe.has_several_labels
-    if column is None or recipe.model.config.get("problem_type") == REGRESSION:
-        return {}
-    found: Mapping[str, int | None]
-    if recipe.data.labels is not None:
-        found = dict.fromkeys(recipe.data.labels)
-    else:
-        reader = Reader(data=recipe.data, tokenizer=tokenizer, several=several)
-        counts = labels_of(read_split(recipe.data, "train", held), reader, column)
-        _warn_of_rare(counts)
-        found = dict(counts)
-        named = recipe.data.columns.get(column, column)
-        if not isinstance(named, str):  # a column for each label, also for one that never applies
-            found = {name: counts.get(name, 0) for name in named}
-    if several and not found:
-        raise InputError(
-            "no training row has a label", expected="one or more", where="data.labels",
-            fix="list the labels",
-        )  # fmt: skip
-    if len(found) == 1 and not several:  # which the model would take for regression
-        raise InputError(
-            "there is only one class", expected="two or more", found=next(iter(found)),
-            where="data.labels", fix="list all classes, if some are not in the training rows",
-        )  # fmt: skip
-    return found
-
-
-def _warn_of_rare(counts: Mapping[str, int]) -> None:
-    """Warn of labels that occur once where others occur often: misspelt, perhaps."""
-    once = [name for name, count in counts.items() if count == 1]
-    if once and sorted(counts.values())[len(counts) // 2] >= _OFTEN:
-        warnings.warn(
-            f"{listed(map(shown, once))}: a class of one training row, where most have "
-            f"{_OFTEN} or more; if it is a mistake, list the classes in data.labels, and it will "
-            "be found",
-            stacklevel=2,
-        )
-
-
 def class_weights(recipe: Recipe, prepared: Prepared) -> Array | None:
     """What a label of each class counts in the loss (c); None where that is one each.
 
@@ -353,12 +309,3 @@ def class_weights(recipe: Recipe, prepared: Prepared) -> Array | None:
     # A class without rows is learned from nowhere.
     weights: Array = np.where(counts > 0, counts.sum() / (len(labels) * np.maximum(counts, 1)), 0.0)
     return weights
-
-
-def described(prepared: Prepared) -> str:
-    """The classes of a training, with how often they are in its rows."""
-    names = [
-        printable(name[:_LONGEST_NAME]) + ("" if count is None else f" ({count:,})")
-        for name, count in prepared.counts.items()
-    ]
-    return listed(names, _NAMED)

@@ -20,6 +20,7 @@ from distil.errors import CheckpointError
 from distil.frameworks import find_framework, import_framework, part
 from distil.training import checkpoints
 from distil.training.card import write_card
+from distil.training.classes import described
 from distil.training.evaluation import Judge
 from distil.training.folder import RECIPE, check_output, claimed
 from distil.training.given import Given
@@ -31,7 +32,7 @@ from distil.training.log import FILE_NAME, Log, read_log
 from distil.training.loop import Listener, Loop
 from distil.training.metrics import check_metric, check_packages
 from distil.training.position import Position
-from distil.training.preparing import Prepared, class_weights, described, load_model, prepare
+from distil.training.preparing import Prepared, class_weights, load_model, prepare
 from distil.training.report import CURVES, draw_curves, write_recipe
 from distil.training.result import TrainingResult, finished, write_result
 from distil.training.teacher import check_lesson, load_teacher
@@ -272,7 +273,7 @@ def _saved(folder: Path, identity: Mapping[str, Any]) -> Any:
 def _announce(prepared: Prepared) -> None:
     """Log what was found in the data."""
     if prepared.labels:
-        LOGGER.info("classes: %s", described(prepared))
+        LOGGER.info("classes: %s", described(prepared.counts))
     if prepared.held:
         LOGGER.info(
             "no dev rows: %s of the training rows are held out",
