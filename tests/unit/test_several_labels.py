@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 import distil
+from distil.common.steps.recipe_model import DistillationSection
+from distil.common.steps.teaching_rules import check_pair
 from distil.errors import ConfigError, InputError, TrainingError
 from distil.training.examples import Reader, read_split
 from distil.training.features import classification
 from distil.training.given import recipe_of
-from distil.training.preparing import prepare
+from distil.training.preparing import load_model, prepare
 from distil.training.splitting import held_out
 from support.folders import make_folder, make_tokenizer
+from support.models import config_for
 from support.training import recipe_for
 
 FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("pt", "tf")]
@@ -236,3 +239,61 @@ def test_from_rows_to_a_judged_model(framework, tmp_path, caplog):
         assert one["score"] == pytest.approx(1 / (1 + np.exp(-raw[one["label"]])))
     predicted = distil.predict(result.folder, "a film", framework=framework).results[0]["result"]
     assert predicted == ranked
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write(tmp_path / "in.jsonl", ROWS[:3])
+    distil.predict(
+        result.folder, file=tmp_path / "in.jsonl", output=tmp_path / "parts", framework=framework
+    )
+    (part,) = (tmp_path / "parts").glob("*.parquet")
+    found = parquet.read_table(part).column("results").to_pylist()
+    assert [{one["label"] for one in some} for some in found] == [{*NAMES}] * 3
+    # Texts together are computed in another order of sums than one alone.
+    for one, other in zip(found[2], ranked, strict=True):
+        assert one["label"] == other["label"]
+        assert one["score"] == pytest.approx(other["score"], abs=1e-5)
+
+
+class TestKinds:
+    """A model of one kind of labels is not trained on another by accident."""
+
+    def recipe(self, folder, **settings):
+        return recipe_for(
+            "sequence-classification",
+            **{"data.folder": str(folder), "data.train": "r.csv", "data.max_length": 16},
+            **settings,
+        )
+
+    @pytest.mark.pt
+    def test_a_model_for_several_labels_on_rows_with_one(self, tmp_path):
+        name = make_folder(tmp_path / "m", "sequence-classification", num_labels=2, **SEVERAL)
+        write(tmp_path / "r.csv", [{"text": "a", "label": "b"}, {"text": "c", "label": "d"}] * 3)
+        recipe = self.recipe(tmp_path, **{"model.name": str(name)})
+        with pytest.raises(ConfigError, match=r"another kind of labels[\s\S]*single_label"):
+            load_model(recipe, "pt", prepare(recipe))
+        fixed = {"model.config": {"problem_type": "single_label_classification"}}
+        recipe = recipe.replace(**fixed)
+        assert load_model(recipe, "pt", prepare(recipe)).config.problem_type == (
+            "single_label_classification"
+        )
+
+    @pytest.mark.parametrize("kinds", [(SEVERAL, {}), ({}, SEVERAL)])
+    def test_a_teacher_of_another_kind(self, kinds):
+        student, teacher = (config_for("sequence-classification", **kind) for kind in kinds)
+        settings = DistillationSection(alpha_cos=0.0)
+        check_pair(student, student, settings)
+        with pytest.raises(ConfigError, match="differ in problem_type"):
+            check_pair(student, teacher, settings)
+        check_pair(student, teacher, DistillationSection(alpha_cos=0.0, alpha_ce=0.0))
+
+
+@pytest.mark.tf
+def test_keras_takes_the_loss_of_the_model():
+    from distil.tf import TFDistilBertForSequenceClassification
+
+    model = TFDistilBertForSequenceClassification(config_for("sequence-classification", **SEVERAL))
+    ids = np.arange(12).reshape(3, 4)
+    labels = np.array([[0, 1, 1], [0, 0, 0], [1, 0, 0]], np.float32)
+    logits = model(ids).logits.numpy()
+    model.compile()
+    expected = (np.logaddexp(0, logits) - labels * logits).mean()
+    assert model.evaluate(ids, labels, verbose=0) == pytest.approx(expected, rel=1e-5)
