@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from distil.common.config import DistilBertConfig
-from distil.errors import CheckpointError, ConfigError
+from distil.errors import CheckpointError, ConfigError, InputError
 
 # What config.json of distilbert-base-uncased on the hub says.
 HUB = {
@@ -219,10 +219,26 @@ def test_numbers_that_json_does_not_have(tmp_path, number):
         config.save_pretrained(tmp_path / "target")
 
 
+def test_one_argument_by_two_names(tmp_path):
+    DistilBertConfig().save_pretrained(tmp_path)
+    same = DistilBertConfig.from_pretrained(tmp_path, dtype="float16", torch_dtype="float16")
+    assert same.dtype == "float16"
+    for options in (
+        {"dtype": "float32", "torch_dtype": "float16"},
+        {"token": "hf_SECRET", "use_auth_token": "hf_OTHER"},
+    ):
+        with pytest.raises(InputError, match="two names for one argument") as caught:
+            DistilBertConfig.from_pretrained(tmp_path, **options)
+        assert caught.value.where in options
+        assert "hf_" not in str(caught.value)
+
+
 def test_what_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="configuration cannot be written"):
         DistilBertConfig().save_pretrained(tmp_path / "file")
+    with pytest.raises(CheckpointError, match="configuration cannot be written"):
+        DistilBertConfig().save_pretrained(tmp_path / ("long" * 100))
     (tmp_path / "folder" / "config.json").mkdir(parents=True)
     with pytest.raises(CheckpointError, match="cannot be saved"):
         DistilBertConfig().save_pretrained(tmp_path / "folder")

@@ -10,7 +10,7 @@ from distil.common import bert
 from distil.common.rules import check_plain
 from distil.errors import CheckpointError, ConfigError, shown
 from distil.storage import hub
-from distil.storage.files import read_json, read_yaml, write_json
+from distil.storage.files import read_json, read_yaml, refusals, write_json
 from distil.storage.paths import is_file
 from distil.storage.pending import current_config
 
@@ -66,10 +66,10 @@ def write(folder: Path, table: Mapping[str, Any]) -> None:
         CheckpointError: It cannot be written.
     """
     check_plain(table, ConfigError, levels=_DEEPEST)
+    problem = "configuration cannot be written"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / FILE_NAME, table)
-    except (FileExistsError, NotADirectoryError, PermissionError, UnicodeEncodeError) as error:
-        raise CheckpointError(
-            "configuration cannot be written", found=error, where=folder
-        ) from None
+        with refusals(problem, folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / FILE_NAME, table)
+    except UnicodeEncodeError as error:  # a name that no file can have
+        raise CheckpointError(problem, found=error, where=folder) from None

@@ -94,8 +94,8 @@ def loading(options: Mapping[str, Any]) -> dict[str, Any]:
         InputError: One is refused, or given twice.
     """
     rest = without(options, _LOADS_ALIKE, _LOADING)
-    rest = _renamed(rest, "torch_dtype", "dtype")
-    return _renamed(rest, "use_auth_token", "token")
+    rest = renamed(rest, "torch_dtype", "dtype")
+    return renamed(rest, "use_auth_token", "token")
 
 
 def saving(options: Mapping[str, Any]) -> None:
@@ -205,8 +205,18 @@ def check_unknown(names: Iterable[str], fields: Iterable[str] = ()) -> None:
         )  # fmt: skip
 
 
-def _renamed(options: dict[str, Any], old: str, new: str) -> dict[str, Any]:
-    value = options.pop(old, None)
-    if value is not None and options.get(new) is None:
-        options[new] = value
-    return options
+def renamed(options: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+    """`options` with an argument under its present name, where the older one was used.
+
+    Raises:
+        InputError: Both names are used, for different values.
+    """
+    rest = {name: value for name, value in options.items() if name != old}
+    value = options.get(old)
+    if value is None:
+        return rest
+    if rest.get(new) not in (None, value):
+        raise InputError(
+            f"{old} and {new} are two names for one argument", where=old, fix=f"pass {new} alone"
+        )
+    return rest | {new: value}

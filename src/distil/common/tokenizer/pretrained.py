@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from distil.common.compatibility.keywords import Refused, without
+from distil.common.compatibility.keywords import Refused, renamed, without
 from distil.common.tokenizer import files, persistence
 from distil.common.tokenizer.base import TokenizerBase
 from distil.common.tokenizer.inputs import Side
@@ -98,11 +98,8 @@ class Pretrained(TokenizerBase):
         """
         if "max_len" in options:
             options.setdefault("model_max_length", options.pop("max_len"))
-        old_token = options.pop("use_auth_token", None)
-        if old_token is not None and token is not None:
-            raise InputError(
-                "token and use_auth_token are two names of one option", fix="pass token alone"
-            )
+        options = renamed({**options, "token": token}, "use_auth_token", "token")
+        token = options.pop("token")
         if "config" in options:
             options["tokenizer_type"] = getattr(options.pop("config"), "model_type", None)
         use_fast = Refused(
@@ -116,7 +113,7 @@ class Pretrained(TokenizerBase):
             revision=revision,
             cache_dir=cache_dir,
             local_files_only=local_files_only,
-            token=old_token if token is None else token,
+            token=token,
         )
         stored, other = persistence.read_folder(folder)
         tokenizer = cls(**{**stored, **options})
