@@ -1,5 +1,6 @@
 """`distil.convert`, and the command: what arrives is what was there, or nothing is changed."""
 
+import dataclasses
 import gc
 import io
 import json
@@ -15,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import distil
-from distil.checkpoints import FORMATS, open_checkpoint
+from distil.checkpoints import FORMATS, open_checkpoint, transfer
 from distil.checkpoints.matching import match_weights
 from distil.cli import main
 from distil.common import spec
@@ -217,6 +218,19 @@ class TestTypes:
         summed = positions + arrays["embeddings.token_type_embeddings.weight"][0]
         found = weights_in(tmp_path / "there")["embeddings.position_embeddings.weight"]
         assert found.tobytes() == summed.astype(np.float16).tobytes()
+
+    def test_a_sum_that_does_not_fit(self, tmp_path):
+        """Each of the two is finite, and in the type that is written."""
+        make_bert(tmp_path / "bert")
+        arrays = load_file(tmp_path / "bert" / "model.safetensors")
+        arrays = {name: array.astype(np.float16) for name, array in arrays.items()}
+        for name in ("position_embeddings", "token_type_embeddings"):
+            arrays[f"embeddings.{name}.weight"][:] = 6e4
+        save_file(arrays, tmp_path / "bert" / "model.safetensors")
+        with pytest.raises(WeightsError, match="too large for float16") as caught:
+            distil.convert(tmp_path / "bert", tmp_path / "there")
+        assert "position_embeddings" in caught.value.problem
+        distil.convert(tmp_path / "bert", tmp_path / "there", dtype="float32")
 
     def test_several_types_stay_as_they_are(self, tmp_path):
         source = make_folder(tmp_path / "source", TASK)
@@ -439,6 +453,21 @@ class TestFailing:
         with pytest.raises(CheckpointError, match="not what is read back") as caught:
             distil.convert(source, target, force=True)
         assert caught.value.found == "classifier.weight"
+        assert files_in(target) == before
+
+    def test_more_than_was_written(self, folders, monkeypatch):
+        source, target, before = folders
+        match = transfer.match_weights
+
+        def with_a_stranger(checkpoint, config, task):
+            stranger = next(iter(checkpoint.tensors.values()))
+            tensors = {**checkpoint.tensors, "stranger": stranger}
+            return match(dataclasses.replace(checkpoint, tensors=tensors), config, task)
+
+        monkeypatch.setattr(transfer, "match_weights", with_a_stranger)
+        with pytest.raises(CheckpointError, match="not what is read back") as caught:
+            distil.convert(source, target, force=True)
+        assert caught.value.found == "stranger"
         assert files_in(target) == before
 
     def test_interrupted(self, folders):

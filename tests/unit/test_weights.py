@@ -333,6 +333,14 @@ def test_token_types_that_cannot_be_added(tmp_path: Path, shape: tuple[int, ...]
         load(tmp_path, tiny_config(), "base")
 
 
+def test_token_types_that_are_no_numbers_with_a_point(tmp_path: Path) -> None:
+    stored, _ = bert_weights(tiny_config())
+    stored["bert.embeddings.token_type_embeddings.weight"] = np.zeros((2, 8), np.int64)
+    write(tmp_path, stored)
+    with pytest.raises(WeightsError, match="token_type_embeddings.weight does not hold"):
+        load(tmp_path, tiny_config(), "base")
+
+
 def test_bert_without_token_types(tmp_path: Path) -> None:
     stored, _ = bert_weights(tiny_config())
     del stored["bert.embeddings.token_type_embeddings.weight"]

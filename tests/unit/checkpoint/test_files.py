@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from distil.checkpoints import open_checkpoint, save_checkpoint
+from distil.checkpoints import open_checkpoint, opening, save_checkpoint
 from distil.common.config import DistilBertConfig
 from distil.errors import CheckpointError, CheckpointNotFoundError, UnsafeCheckpointError
 from distil.storage import opened, pending
@@ -188,6 +188,25 @@ def test_one_error_when_nothing_can_be_written(
         with pytest.raises(CheckpointError, match="Read-only file system"):
             new.save_pretrained(tmp_path)
     assert_same_bits(load(tmp_path, config)[0], saved)
+
+
+def denied(*_: Any) -> Any:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_the_system_does_not_let_be_read(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, tiny_config())
+    if what == "folder":
+        monkeypatch.setattr(os, "listdir", denied)
+    else:
+        monkeypatch.setattr(opening, "_READERS", {".safetensors": denied})
+    with pytest.raises(CheckpointError, match=f"{what} cannot be read") as raised:
+        open_checkpoint(tmp_path)
+    assert not isinstance(raised.value, CheckpointNotFoundError)
+    assert raised.value.where == (tmp_path if what == "folder" else tmp_path / "model.safetensors")
 
 
 def test_an_error_of_the_block_is_not_hidden(
