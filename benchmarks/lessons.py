@@ -35,6 +35,7 @@ STUDENTS = {
     BEST: USUAL,
     **{f"{loss} alone": {loss} for loss in LOSSES},
     **{f"{BEST}, {loss}": {*USUAL, loss} for loss in LOSSES if loss not in USUAL},
+    "labels and L_cos": {"labels", "L_cos"},
     "all five": set(LOSSES),
 }
 
@@ -134,7 +135,7 @@ def report(results):
 def read_teacher(text):
     """TASK=FOLDER."""
     name, _, folder = text.partition("=")
-    if name not in TASKS or not (Path(folder) / "training.json").is_file():
+    if name not in TASKS or not folder:
         raise argparse.ArgumentTypeError(
             f"expected TASK=FOLDER, one of {', '.join(TASKS)} and what `distil train` gave: {text}"
         )

@@ -254,8 +254,6 @@ def check_pytest(words):
 def test_command_can_be_parsed(words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path)
-    (tmp_path / "trained/sst2-teacher").mkdir(parents=True)
-    (tmp_path / "trained/sst2-teacher/training.json").write_text("{}")
     program, *rest = words
     while "&&" in rest:  # the last one is what is shown; those before it prepare
         (check_distil if program == "distil" else check_pip)(rest[: rest.index("&&")])
