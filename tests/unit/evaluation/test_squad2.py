@@ -8,6 +8,7 @@ import string
 import numpy as np
 import pytest
 
+from distil.cli import main, make_parser, predict
 from distil.errors import InputError
 from distil.evaluation import evaluate
 from distil.measures.answers import (
@@ -20,7 +21,7 @@ from distil.measures.answers import (
 from distil.measures.statistics import wilson
 from distil.measures.table import Table, compare, estimates, values
 from distil.pipelines import PIPELINES
-from support.folders import make_tokenizer
+from support.folders import make_folder, make_tokenizer
 from support.inference import FakeModel
 
 # What the official script calls each metric, in percent.
@@ -292,3 +293,32 @@ def test_from_anywhere(kind, tmp_path):
                 )
     asked = pipe(handle_impossible_answer=True)
     assert evaluate(asked, data).metrics == evaluate(asked, rows).metrics
+
+
+OPTIONS = ["--stride", "4", "--handle-impossible-answer", "--null-score-diff-threshold", "-1.5"]
+
+
+@pytest.mark.parametrize(
+    ("task", "stride"), [("question-answering", "doc_stride"), ("masked-lm", "stride")]
+)
+def test_options_of_the_commands(task, stride, tmp_path, monkeypatch):
+    given = {}
+
+    def stopped(*_, **options):
+        given.update(options)
+        raise InputError("that is all")
+
+    monkeypatch.setattr("distil.evaluation.evaluate", stopped)
+    folder = str(make_folder(tmp_path / "model", task))
+    expected = {stride: 4, "handle_impossible_answer": True, "null_score_diff_threshold": -1.5}
+    for named in ([], ["--task", task]):
+        given.clear()
+        assert main(["evaluate", folder, "rows.jsonl", *named, *OPTIONS]) == 2
+        assert {name: given.get(name) for name in expected} == expected
+    given.clear()
+    assert main(["evaluate", folder, "rows.jsonl"]) == 2
+    assert not given.keys() & {*expected, "stride"}
+    asked = PIPELINES[task](FakeModel(task), make_tokenizer())
+    arguments = make_parser().parse_args(["predict", folder, *OPTIONS])
+    assert predict._options(arguments, asked) == expected
+    assert predict._options(make_parser().parse_args(["predict", folder]), asked) == {}
