@@ -159,7 +159,7 @@ def _without_config(folder: Path, error: CheckpointNotFoundError) -> CheckpointN
 
 
 def _nothing() -> None:
-    """What has to be closed."""
+    """Close nothing: there is no file."""
 
 
 def locate(

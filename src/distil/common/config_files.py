@@ -1,4 +1,4 @@
-"""config.json as a file: found, read, brought to a DistilBERT's fields, and written."""
+"""config.json as a file: found, read, turned into a DistilBERT's fields, and written."""
 
 from __future__ import annotations
 

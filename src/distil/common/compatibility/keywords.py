@@ -99,7 +99,7 @@ def loading(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def saving(options: Mapping[str, Any]) -> None:
-    """See that save_pretrained is asked for nothing else.
+    """Refuse arguments of save_pretrained that ask for what is not done here.
 
     Raises:
         InputError: It is.
