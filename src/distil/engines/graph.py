@@ -138,6 +138,29 @@ class Operators(ABC, Generic[Value]):
     ) -> Value:
         """Attention of (n r a) over (n s a), in a row (1 n*r a), as `reader` takes it."""
 
+    def attend_scored(
+        self, read: Value, scored: Value, modules: Sequence[str], inputs: Mapping[str, Value],
+        heads: int, head_dim: int, readers: tuple[str, str],
+    ) -> Value:  # fmt: skip
+        """Attention of the tokens to be scored (1 m d) over all of them (1 t d): (1 m a).
+
+        Args:
+            read: All tokens, as the linear layers `modules` take them.
+            scored: Those to be scored, likewise.
+            modules: Canonical names of the layers for queries, keys and values.
+            inputs: Of the graph, by name.
+            heads: How many.
+            head_dim: Width of each.
+            readers: Of `read` and of what is given, as in `ranges`.
+        """
+        query, *others = modules
+        every = self.linear(read, others, readers[0])  # 1 t 2a
+        asked = self.linear(scored, [query], readers[0])  # 1 m a
+        [queries] = self.lay_out(asked, inputs["asked"], 1)  # n r a
+        keys, values = self.lay_out(every, inputs["laid_out"], 2)  # n s a each
+        context = self.attend(queries, keys, values, inputs[MASK], heads, head_dim, readers[1])
+        return self.take(context, inputs["answered"])
+
 
 def build(ops: Operators[Value], config: DistilBertConfig, task: str) -> Value:
     """The scores (1 m l) of a model, of the inputs in `INDEXES` and `MASK`.
@@ -157,18 +180,18 @@ def build(ops: Operators[Value], config: DistilBertConfig, task: str) -> Value:
         reader, out, lin1, lin2 = (
             row.at(layer) for row in (spec.QUERY, spec.ATTENTION_OUT, spec.FFN_IN, spec.FFN_OUT)
         )
-        q, k, v = (root + row.at(layer) for row in (spec.QUERY, spec.KEY, spec.VALUE))
+        modules = [root + row.at(layer) for row in (spec.QUERY, spec.KEY, spec.VALUE)]
+        heads, head_dim = config.attention_width(layer) // config.head_dim, config.head_dim
         if last:
-            keys_values = ops.linear(read, [k, v], reader)  # 1 t 2a
-            x, read = ops.take(x, inputs["scored"]), ops.take(read, inputs["scored"])  # 1 m d
-            [queries] = ops.lay_out(ops.linear(read, [q], reader), inputs["asked"], 1)  # n r a
-            keys, values = ops.lay_out(keys_values, inputs["laid_out"], 2)  # n s a each
+            x, scored = ops.take(x, inputs["scored"]), ops.take(read, inputs["scored"])  # 1 m d
+            context = ops.attend_scored(
+                read, scored, modules, inputs, heads, head_dim, (reader, out)
+            )  # 1 m a
         else:
-            every = ops.linear(read, [q, k, v], reader)  # 1 t 3a
+            every = ops.linear(read, modules, reader)  # 1 t 3a
             queries, keys, values = ops.lay_out(every, inputs["laid_out"], 3)  # n s a each
-        heads = config.attention_width(layer) // config.head_dim
-        context = ops.attend(queries, keys, values, inputs[MASK], heads, config.head_dim, out)
-        context = ops.take(context, inputs["answered" if last else "taken_back"])  # 1 t a
+            context = ops.attend(queries, keys, values, inputs[MASK], heads, head_dim, out)
+            context = ops.take(context, inputs["taken_back"])  # 1 t a
         attended = ops.add(ops.linear(context, [root + out], out), x)
         x, read = ops.norm(attended, root + spec.ATTENTION_NORM.at(layer), lin1)
         hidden = ops.activate(ops.linear(read, [root + lin1], lin1), config.activation)

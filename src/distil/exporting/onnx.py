@@ -119,6 +119,41 @@ class FileOperators(ONNXOperators):
         bias = self.constant(f"{VOCAB_PROJECTOR}.bias", self.weights[f"{VOCAB_PROJECTOR}.bias"])
         return self.node("Gemm", x, weight, bias, transB=1)
 
+    def attend_scored(
+        self, read: str, scored: str, modules: Sequence[str], inputs: Mapping[str, str],
+        heads: int, head_dim: int, readers: tuple[str, str],
+    ) -> str:  # fmt: skip
+        """As in every engine; where one token of a row asks, without keys and values of the others.
+
+        A score is q (K x + c), which is (q K) x and a number that is the same for all tokens: no
+        weight depends on it.  So for each head the query goes through K, rather than every token;
+        and so does the sum of tokens through V, rather than every token before they are summed.
+        """
+        if self.ranges is not None or not self._source.reads_first:
+            return super().attend_scored(read, scored, modules, inputs, heads, head_dim, readers)
+        query, key, value = modules
+        by_head = self._ints(heads, head_dim, -1)
+        keys, values = (
+            self.node("Reshape", self._weight(f"{module}.weight"), by_head)
+            for module in (key, value)
+        )  # h e d each
+        scale = self.constant("scale of scores", np.float32(head_dim**-0.5))
+        asked = self.node("Mul", self.linear(scored, [query]), scale)
+        split = self.node("Reshape", asked, self._ints(-1, heads, head_dim))  # n h e
+        own = self.node("MatMul", self.node("Transpose", split, perm=[1, 0, 2]), keys)  # h n d
+        tokens = self.node("Gather", read, inputs["laid_out"])  # n s d
+        scores = self.node(
+            "MatMul", self.node("Transpose", own, perm=[1, 0, 2]),
+            self.node("Transpose", tokens, perm=[0, 2, 1]),
+        )  # fmt: skip
+        hidden = self.constant("hidden", HIDDEN)
+        shown = self.node("Unsqueeze", self._shown, self._ints(1))  # n 1 s
+        weights = self.node("Softmax", self.node("Where", shown, scores, hidden), axis=-1)  # n h s
+        sums = self.node("Transpose", self.node("MatMul", weights, tokens), perm=[1, 2, 0])  # h d n
+        context = self.node("Transpose", self.node("MatMul", values, sums), perm=[2, 0, 1])  # n h e
+        row = self.node("Reshape", context, self._ints(-1, heads * head_dim))
+        return self.node("Add", row, self._weight(f"{value}.bias"))
+
     def _by_row(self, module: str) -> tuple[str, str]:
         """A matrix in bytes, and the factors of its rows, as constants."""
         values, factor = quantized(self.weights[f"{module}.weight"])
