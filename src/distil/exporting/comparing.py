@@ -40,10 +40,11 @@ class Limits:
     labels: float
 
 
-# float32 is rounding, see `distil.parity.judging`; float16 rounds weights, to 2^-11 of their size.
-# In int8 single numbers may be far off where a model is undecided, labels and the mean may not.
-# Now and then a whole piece of text is such a case: of 4,000 embeddings of 1 to 32 tokens, 1 in 130
-# was off by more than 0.25, with either engine, and no batch of the grid by 0.4.  Zeros are by 1.
+# float32 allows for rounding, see `distil.parity.judging`; float16 for weights rounded to 2^-11 of
+# their size.  int8 may be far off in single numbers where the model is undecided, but not in labels
+# or on average.  A short piece of text as a whole can be such a case: of 4,000 embeddings of 1 to
+# 32 tokens, 1 in 130 was off by more than 0.25, with either engine; no batch of the grid reached
+# 0.4.  An export that gives zeros is off by 1.
 LIMITS: Mapping[str, Limits] = {
     "float32": Limits(largest=2e-5, typical=1e-5, pieces=1e-5, labels=0.999),
     "float16": Limits(largest=2e-2, typical=5e-3, pieces=5e-3, labels=0.99),

@@ -1,8 +1,8 @@
 """ExecuTorch: one .pte for phones and small devices, computed by XNNPACK.
 
-Its memory is planned when it is written, for so many rows of the model's length at the most.
-In int8 matrices are stored in bytes, and what they are multiplied with is laid over bytes anew in
-each call, so that nothing is calibrated.
+Memory is planned when the file is written, for a fixed maximum of rows of the model's full length.
+int8 stores matrices in bytes and quantizes activations in each call, so there is nothing to
+calibrate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from distil.exporting.source import Source
 from distil.frameworks import part
 
 _MOST_ROWS = 8
-_NAMES = "output_names"  # a method besides "forward", which gives these with spaces between
+_NAMES = "output_names"  # a second method, which returns the names separated by spaces
 
 
 def write(source: Source, folder: Path, dtype: str) -> Path:
@@ -28,7 +28,7 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
     from executorch.exir import to_edge_transform_and_lower  # noqa: PLC0415
 
     exported, model = part("pt", "inference.exported"), source.model("pt")
-    if dtype == "int8":  # the quantizer leaves the operator that looks them up as it is
+    if dtype == "int8":  # the quantizer does not touch lookups
         exported.store_embeddings_in_bytes(model)
     program = exported.traced(
         model, source.encoding, most_rows=_MOST_ROWS,
@@ -44,7 +44,7 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
 
 
 def _in_bytes(module: Any, example: tuple[Any, ...]) -> Any:
-    """A graph whose linear layers XNNPACK computes in bytes."""
+    """A graph whose linear layers XNNPACK computes in int8."""
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (  # noqa: PLC0415
         XNNPACKQuantizer,
         get_symmetric_quantization_config,
@@ -56,7 +56,7 @@ def _in_bytes(module: Any, example: tuple[Any, ...]) -> Any:
 
     options = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
     prepared = prepare_pt2e(module, XNNPACKQuantizer().set_global(options))
-    prepared(*example)  # shows it the weights
+    prepared(*example)  # the observers see the weights
     return convert_pt2e(prepared)
 
 

@@ -26,12 +26,12 @@ def digest(path: Path) -> str:
 
 
 def types_there(target: Path, identity: Mapping[str, Any], dtype: str) -> Mapping[str, Any]:
-    """What export.json of the target says of each type that was exported there before.
+    """What the target's export.json says of each type that is already there.
 
     Args:
         target: The folder to write to.
-        identity: What of export.json must be the same for another type to join.
-        dtype: The type that is to be written.
+        identity: The part of export.json that must match for another type to join.
+        dtype: The type to be written.
 
     Raises:
         CheckpointError: The target is no folder, holds something else, or this type already.
@@ -57,14 +57,14 @@ def types_there(target: Path, identity: Mapping[str, Any], dtype: str) -> Mappin
     if dtype in types:
         raise CheckpointError(
             "the folder holds this export already", expected="another type, or another folder",
-            found=dtype, where=target, fix="remove the folder to write it anew",
+            found=dtype, where=target, fix="remove the folder to write it again",
         )  # fmt: skip
     return types
 
 
 @contextmanager
 def scratch(target: Path) -> Iterator[Path]:
-    """A new folder near the target, which `place` moves there; what is left of it is removed.
+    """A new folder near the target, which `place` moves there; it is removed if it was not.
 
     Raises:
         CheckpointError: The system refuses to write.

@@ -30,12 +30,12 @@ class Form:
         name: What it is called in `distil.export`, and its module in this package.
         title: What it is called in text.
         dtypes: The types it is written in.
-        packages: What writes it, and then what runs it, by the names that are imported.
-        runtime: The one of them that the proof names.
+        packages: What writes and runs it, by the names that are imported.
+        runtime: The one of them that runs it.
         extra: The extra of distil that brings them.
         framework: The framework whose model it is made from; None where none is needed.
         alone: Whether a folder holds one type only.
-        calibrates: Whether int8 lays what goes into layers over a range measured before.
+        calibrates: Whether int8 needs ranges of activations that are measured beforehand.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Form:
 
 @cache
 def _distribution(package: str) -> str:
-    """What brings a package: another name than its own, say tensorflow-cpu, or onnxruntime-gpu."""
+    """The distribution that brings a package; its name may differ, as in onnxruntime-gpu."""
     return packages_distributions()[package][0]
 
 

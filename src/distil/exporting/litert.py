@@ -1,7 +1,7 @@
 """LiteRT, once called TensorFlow Lite: one .tflite for phones, run by ai-edge-litert.
 
-In float16 and int8 matrices are stored so; in int8 what they are multiplied with is laid over bytes
-anew in each call, so that nothing is calibrated.
+float16 and int8 are the types that matrices are stored in.  int8 quantizes activations in each
+call, so there is nothing to calibrate.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
     import tensorflow as tf  # noqa: PLC0415 - its runtime needs none of it
 
     exported, model = part("tf", "inference.exported"), source.model("tf")
-    if dtype == "int8":  # the quantizer leaves the operator that looks them up as it is
+    if dtype == "int8":  # the quantizer does not touch lookups
         exported.store_embeddings_in_bytes(model)
     module = exported.frozen(model, source.encoding)
-    with TemporaryDirectory() as saved:  # of a function alone, names are lost
+    with TemporaryDirectory() as saved:  # a function alone would lose the names
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         serve = module.serve.get_concrete_function()
         tf.saved_model.save(module, saved, signatures=serve, options=options)
@@ -43,10 +43,10 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
 
 
 def _in_bytes(content: bytes) -> bytes:
-    """A model with its matrices in bytes; the converter's own way has one factor for each whole."""
+    """A model with its matrices in int8; the converter itself would use one scale a matrix."""
     from ai_edge_quantizer import quantizer, recipe  # noqa: PLC0415 - for int8 alone
 
-    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # it reports on both
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # it prints to both
         made = quantizer.Quantizer(bytearray(content), recipe.dynamic_wi8_afp32()).quantize()
     return bytes(made.quantized_model)
 

@@ -1,12 +1,12 @@
 """ONNX, written by hand over the engine's operators: no framework, nothing traced.
 
-The file takes input_ids and attention_mask as models do, and removes the padding by itself: a
-prologue makes of the mask the indexes that the graph of `distil.engines.graph` works by.
+The file takes input_ids and attention_mask, as models do, and removes the padding itself: a
+prologue turns the mask into the indexes that the graph of `distil.engines.graph` works with.
 
 In float16, matrices are stored in half and computed with in float32.  In int8, the encoder's linear
 layers are computed in bytes, embeddings are stored in bytes with a factor for each row, and the
 head's matrices as in float16.  A row whose mask is all 0 is read whole: it must give numbers, and
-none of another row's.
+not those of another row.
 
 Shapes: n rows, s length, t tokens that are shown, m tokens to score, d dim, l labels.
 """
@@ -51,7 +51,7 @@ class FileOperators(ONNXOperators):
         self._prologue()
 
     def _prologue(self) -> None:
-        """What `build` asks for, of input_ids and attention_mask."""
+        """Derive what `build` asks for from input_ids and attention_mask."""
         ids, mask = INPUTS
         flat, zero, one = self._ints(-1), self._int(0), self._int(1)
         if self._source.task.has_choices:  # each choice is a row

@@ -42,7 +42,7 @@ class FileOperators(OpenVINOOperators):
         self._prologue()
 
     def _prologue(self) -> None:
-        """What `build` asks for, of input_ids and attention_mask."""
+        """Derive what `build` asks for from input_ids and attention_mask."""
         ids, mask = (op.convert(node, np.int32) for node in self.parameters)
         if self._source.task.has_choices:  # each choice is a row
             length = op.gather(op.shape_of(mask, "i64"), _ints(2), _int(0))

@@ -1,7 +1,7 @@
 """The proof of an export: its own runtime, in a process of its own, against the plain model.
 
-Batches are padded as models get them: a grid of sizes, cut from one stream of text, and real texts.
-What they are compared with is the plain model in float64, which knows nothing of the export.
+Batches are padded, as models get them: a grid of sizes cut from one stream of text, then real
+texts.  The reference is the plain model in float64.
 
 Shapes: b rows, s length; of multiple choice (b, choices, s).
 """
@@ -57,7 +57,7 @@ class Proof:
 
 
 class Runner:
-    """The side of the process of its own; asked by way of `distil.benchmarking.workers`.
+    """What runs in the separate process, asked through `distil.benchmarking.workers`.
 
     Args:
         form: Name of the form.
@@ -68,7 +68,7 @@ class Runner:
         self._run = FORMS[form].module.open_runtime(Path(path))
 
     def run(self, given: str, found: str) -> None:
-        """Run a file of inputs; its outputs go into another."""
+        """Run the inputs in one file; write the outputs to another."""
         with np.load(given) as arrays:
             outputs = self._run(*(arrays[name] for name in INPUTS))
         answers: dict[str, Any] = {name: np.asarray(array) for name, array in outputs.items()}

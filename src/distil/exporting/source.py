@@ -1,4 +1,4 @@
-"""What is exported: a checkpoint, the task it is exported for, and what its files take and give."""
+"""What is exported: a checkpoint, its task, and the inputs and outputs of the files."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from distil.frameworks import choose_form
 INPUTS = ("input_ids", "attention_mask")  # int64, (batch, length); multiple choice: (b, choices, s)
 EMBEDDING = "sentence_embedding"
 
-# Scores at padding: 0, but where the largest of a text is looked for it must not be one of these.
+# Scores at padding.  They are 0, except where the largest score of a text is searched for.
 NOTHING = {"question-answering": -10_000.0}
-# A vector of zeros has no direction; it stays one.
+# The least length to divide by: a vector of zeros has no direction, and stays as it is.
 SHORTEST = 1e-12
 
 
@@ -97,7 +97,7 @@ class Source:
         return None if self.encoding is None else self.encoding.pooling
 
     def ranges(self, engine: str) -> ActivationRanges:
-        """What int8 needs to know besides the weights, measured by an engine.
+        """The ranges of activations that int8 needs, measured by an engine.
 
         Raises:
             InputError: There is nothing to calibrate on.

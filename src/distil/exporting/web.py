@@ -29,14 +29,14 @@ _BUILD = "build.json"
 
 open_runtime = onnx.open_runtime
 
-# What the page asks of the browser before it trusts it: so many numbers of what some tokens give,
-# this close, relative to the largest of them.  A GPU rounds otherwise, and so do other bytes.
+# What the page checks before it trusts a browser: the first outputs for a few tokens, to within a
+# tolerance relative to the largest.  GPUs round differently, and so do other int8 kernels.
 _TOKENS, _NUMBERS = 16, 256
 _TOLERANCES = {"float32": 1e-3, "float16": 1e-3, "int8": 0.05}
 
 
 class PageOperators(onnx.FileOperators):
-    """The operators of a page: attention on WebGPU takes no mask of keys, but what is added."""
+    """The operators of a page: attention on WebGPU takes a bias to be added, not a key mask."""
 
     def attend(  # noqa: D102
         self, q: str, k: str, v: str, mask: str, heads: int, head_dim: int, reader: str
@@ -63,7 +63,7 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
     """
     if source.task.name == "base" and source.pooling is None:
         raise InputError(
-            "a page shows nothing of hidden states", expected="a task, or sentence embeddings",
+            "a page cannot show hidden states", expected="a task, or sentence embeddings",
             found="the encoder alone", where="task", fix="pass task='sentence-embeddings'",
         )  # fmt: skip
     if not tokenizer_files(source.found.folder):
@@ -73,7 +73,7 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
         )  # fmt: skip
     path = onnx.write(source, folder, dtype, PageOperators)
     shutil.copytree(PAGE, folder, ignore=shutil.ignore_patterns(_BUILD), dirs_exist_ok=True)
-    # Written, not copied: what files of other programs leave open is settled then.
+    # Written anew, not copied: this settles what other programs' files leave open.
     tokenizer = api.load_tokenizer(source.found.folder)
     tokenizer.save_pretrained(folder)
     source.config.replace(architectures=[source.task.class_name]).save_pretrained(folder)
@@ -97,7 +97,7 @@ def write(source: Source, folder: Path, dtype: str) -> Path:
 
 
 def _reading(source: Source) -> dict[str, Any] | None:
-    """What happens to a text before it is embedded; nothing where texts are not."""
+    """What is done to a text before it is embedded; None for other tasks."""
     encoding = source.encoding
     if encoding is None:
         return None
@@ -109,7 +109,7 @@ def _reading(source: Source) -> dict[str, Any] | None:
 
 
 def _check(source: Source, path: Path, tokenizer: Any, tolerance: float) -> dict[str, Any]:
-    """Some tokens, and what ONNX Runtime gives for them here."""
+    """A few tokens, and what ONNX Runtime computes for them here."""
     sample = tokenizer(sample_texts()[0], truncation=True, max_length=_TOKENS)["input_ids"]
     rows = [sample, sample[::-1]] if source.task.has_choices else [sample]
     ids = np.array(rows, np.int64)
