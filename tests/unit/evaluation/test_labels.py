@@ -77,6 +77,9 @@ def test_the_figures_are_those_of_scikit_learn(threshold):
     ])  # fmt: skip
     assert found.calibration.nll == pytest.approx(loss)
     assert sum(rows for *_, rows in found.calibration.bins) == expected.size
+    bins = np.array_split(np.argsort(probabilities, axis=None, kind="stable"), 15)
+    gaps = [abs((probabilities.ravel()[some] - expected.ravel()[some]).sum()) for some in bins]
+    assert found.calibration.ece == pytest.approx(sum(gaps) / expected.size)
 
 
 def test_a_single_label_is_a_matrix_as_well():
@@ -88,6 +91,16 @@ def test_a_single_label_is_a_matrix_as_well():
     found = estimates(table, LABELS, seed=0)
     wanted = scores.f1_score(expected[:, 0], predicted[:, 0])
     assert found["f1_micro"].value == found["f1_macro"].value == pytest.approx(wanted)
+
+
+def test_a_label_that_no_row_has_counts_as_0():
+    random = np.random.default_rng(0)
+    expected, predicted = random.integers(0, 2, (2, 30, 3)).astype(float)
+    expected[:, 2] = predicted[:, 2] = 0
+    table = Table.of({"expected": expected, "predicted": predicted,
+                      "score": (expected == predicted).all(axis=1)})  # fmt: skip
+    wanted = scores.f1_score(expected, predicted, average="macro", zero_division=0)
+    assert estimates(table, LABELS, seed=0)["f1_macro"].value == pytest.approx(wanted)
 
 
 def test_a_label_that_a_resample_lacks_does_not_count_there():
