@@ -84,15 +84,16 @@ def mean(by_seed):
     return statistics.mean(by_seed.values())
 
 
-def difference(one, other, tasks):
-    """By how much the first is better, in the mean over tasks."""
+def difference(one, other, tasks, digits=1):
+    """By how much the first is better, in the mean over tasks, with its standard error."""
     seeds = [set(model.get(task, ())) for model in (one, other) for task in tasks]
     both = sorted(set.intersection(*seeds))
     if not both or one is other:
         return ""
     values = [statistics.mean(one[task][s] - other[task][s] for task in tasks) for s in both]
-    error = f" ± {statistics.stdev(values) / len(both) ** 0.5:.1f}" if len(both) > 1 else ""
-    return f"{statistics.mean(values):+.1f}{error}"
+    error = statistics.stdev(values) / len(both) ** 0.5 if len(both) > 1 else None
+    shown = "" if error is None else f" ± {error:.{digits}f}"
+    return f"{statistics.mean(values):+.{digits}f}{shown}"
 
 
 def spread(values):
