@@ -34,16 +34,25 @@ def test_a_log_is_gone_on_with_from_a_step(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.pt
+@pytest.mark.filterwarnings("ignore::distil.CheckpointWarning")
 def test_tensorboard_gets_every_point(tmp_path):
     pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
-    log = Log(tmp_path, step=0, judged=True, tensorboard=True)
-    log.write({"step": 7, "loss": 0.25})
-    log.close()
-    (path,) = (tmp_path / "tensorboard").iterdir()
-    events = [event for event in EventFileLoader(str(path)).Load() if event.step == 7]
-    assert [value.tag for value in events[0].summary.value] == ["loss"]
+    settings = {"log.tensorboard": True, "log.every": 1, "schedule.steps": 3}
+    recipe = make_recipe(tmp_path, "sequence-classification", "pt")
+    folder = train(recipe, **settings).folder
+    (path,) = (folder / "tensorboard").iterdir()
+    found = {}
+    for event in LegacyEventFileLoader(str(path)).Load():
+        for value in event.summary.value:
+            found[event.step, value.tag] = value.simple_value
+    points = [(point.pop("step"), point) for point in read_log(folder)]
+    expected = {(step, name): number for step, one in points for name, number in one.items()}
+    assert {step for step, _ in expected} == {1, 2, 3}
+    assert (3, "dev_accuracy") in expected
+    assert found == pytest.approx(expected)
 
 
 def test_curves_of_two_trainings(tmp_path):

@@ -246,8 +246,8 @@ def check_packages(recipe: Recipe) -> None:
             )
     if recipe.log.tensorboard and find_spec("tensorboard") is None:
         raise not_installed(
-            "tensorboard", where="log.tensorboard",
-            fix="pip install tensorboard, or set log.tensorboard to false",
+            "tensorboard", where="log.tensorboard", use="write its event files",
+            fix='pip install "distil[tensorboard]", or set log.tensorboard to false',
         )  # fmt: skip
 
 

@@ -174,7 +174,7 @@ class LogSection(Section):
 
     Attributes:
         every: Steps that are averaged to one point of the curve.
-        tensorboard: Write event files for TensorBoard as well, which must be installed.
+        tensorboard: Write event files for TensorBoard as well; needs the extra "tensorboard".
     """
 
     every: int = setting(COUNT, 10)
