@@ -433,7 +433,7 @@ class TestQuestionsWithoutAnAnswer:
     ("build", "values", "labels", "problem"),
     [
         (features.classification, {"text": "it"}, ("a",), "row has no 'label'"),
-        (features.classification, {"text": None, "label": "a"}, ("a",), "row has no 'text'"),
+        (features.classification, {"text": None, "label": "a"}, ("a",), "nothing in 'text'"),
         (features.classification, {"text": 3, "label": "a"}, ("a",), "text is not a text"),
         (features.classification, {"text": "it", "label": "b"}, ("a",), "label is unknown"),
         (features.classification, {"text": "it", "label": 1}, ("a",), "label is unknown"),
@@ -493,6 +493,8 @@ def test_labels_in_the_data(tokenizer):
 
     assert found("pos", "neg", "pos") == [("neg", 1), ("pos", 2)]
     assert found("10", "2") == [("2", 1), ("10", 1)]
+    with pytest.raises(InputError, match="empty label"):  # a cell of a table
+        found("pos", "neg", "")
     tags = [Row({"tags": ["O", "B-X"]}, "file:1", 1)]
     assert examples.labels_of(tags, reader(tokenizer), "tags") == {"B-X": 1, "O": 1}
 

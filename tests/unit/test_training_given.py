@@ -129,6 +129,20 @@ def test_missing_values_are_missing_and_others_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (None, r"no 'text'[\s\S]*'review', 'stars', 'n'"),
+        ({"text": "revue"}, "no 'revue'"),
+        ({"label": "n"}, "no 'text'"),
+        ({"label": ["stars", "n"]}, "no 'text'"),
+    ],
+)
+def test_columns_that_are_missing_are_named_beside_those_that_are_there(columns, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        given(tmp_path, ROWS, columns=columns)
+
+
+@pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
         ({}, ConfigError, "nothing to train"),

@@ -77,7 +77,12 @@ class Reader:
         column = self.data.columns.get(need, need)
         names = (column,) if isinstance(column, str) else column
         for name in names:
-            if row.values.get(name) is None:
+            if name in row.values and row.values[name] is None:
+                raise row.problem(
+                    f"row has nothing in {name!r}", expected=f"a value for {need!r}",
+                    fix="fill it in, or leave the row out",
+                )  # fmt: skip
+            if name not in row.values:
                 raise row.problem(
                     f"row has no {name!r}",
                     expected=f"a column for {need!r}", found=", ".join(map(str, row.values)),
@@ -246,6 +251,8 @@ def labels_of(rows: Iterable[Row], reader: Reader, column: str) -> dict[str, int
 
 def _classes_in(row: Row, reader: Reader, column: str) -> list[str]:
     value = reader.value(row, column)
+    if value == "":  # an empty cell of a table
+        raise row.problem("row has an empty label", fix="fill it in, or leave the row out")
     if not isinstance(value, list):
         return [str(value)]
     if column == "label":

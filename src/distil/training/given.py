@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from distil.common.labels import BINARY
 from distil.common.rules import as_table
 from distil.common.steps.recipe import EMBEDDINGS, Recipe, read_recipe
 from distil.common.tasks import find_task, task_of_checkpoint
-from distil.errors import ConfigError, TrainingError
-from distil.reading import RowFile, rows_from
+from distil.errors import ConfigError, TrainingError, shown
+from distil.reading import Row, RowFile, rows_from
 from distil.storage.files import atomic_write
 from distil.storage.paths import check_name
 from distil.training import checkpoints
@@ -193,10 +193,13 @@ def lines_of(table: Any, recipe: Recipe) -> Iterator[bytes]:
         recipe: Of the training.
 
     Raises:
-        InputError: A value cannot be written as JSON.
+        InputError: The rows have no column for the task, or not those that the recipe names; or a
+            value cannot be written as JSON.
     """
     wanted = recipe.data.columns_read
-    for row in rows_from(table):
+    for number, row in enumerate(rows_from(table)):
+        if number == 0:  # later ones are checked where they are read
+            _check_columns(row, recipe)
         values = {name: _plain(x) for name, x in row.values.items() if name in wanted}
         try:
             yield json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"
@@ -204,6 +207,29 @@ def lines_of(table: Any, recipe: Recipe) -> Iterator[bytes]:
             raise row.problem(
                 "row cannot be kept", expected="texts, numbers, and lists of them", found=error
             ) from None
+
+
+def _check_columns(row: Row, recipe: Recipe) -> None:
+    """See that a row has columns to learn from, while all of its columns are known."""
+    if recipe.task == EMBEDDINGS:  # whose dev rows have other columns
+        return
+    data, label = recipe.data, recipe.model_task.class_column
+    named = {field: _names(column) for field, column in data.columns.items()}
+    missing = sorted(set().union(*named.values()) - row.values.keys())
+    classes = named.get(label, {label}) if label is not None else set()
+    if not missing and not (data.columns_read & row.values.keys()) - classes:
+        missing = ["words" if label == "tags" else "text"]
+    if missing:
+        raise row.problem(
+            f"row has no {missing[0]!r}", expected="a column of this name",
+            found=", ".join(map(shown, row.values)),
+            fix="name the columns to read with columns (on the command line --text-column, ...)",
+        )  # fmt: skip
+
+
+def _names(column: str | Sequence[str]) -> set[str]:
+    """A field's column; or several, where each label has its own."""
+    return {column} if isinstance(column, str) else {*column}
 
 
 def _is_section(data: Any) -> bool:
