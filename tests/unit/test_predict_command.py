@@ -298,7 +298,7 @@ class TestCommand:
         ("line", "words"),
         [
             ("--file rows.csv --keep nonsense --json", "no such column"),
-            ("--file rows.csv --keep row --json", "called unlike those of results"),
+            ("--file rows.csv --keep row --json", "not that of a result's field"),
             ("--file rows.csv --keep text", "--output FILE or --json"),
             ("it --keep text --json", "--file FILE"),
         ],
@@ -379,7 +379,7 @@ class TestNothingIsLost:
         force = " --force" * (kind != "itself")
         status, _, err = run(f"--file lines.txt --output {other}{force}")
         assert status == 2
-        assert "results would replace the texts" in err
+        assert "results would overwrite the texts" in err
         assert Path("lines.txt").read_bytes() == before
 
     def test_a_source_that_the_output_turns_into_is_not_emptied(self, run, monkeypatch):

@@ -666,6 +666,6 @@ class TestFunctionAndCommand:
         with monkeypatch.context() as patch:
             patch.setattr(FakeModel, "score", interrupted)
             assert self.run(line) == 128 + signal.SIGTERM
-        assert "the same command goes on" in capsys.readouterr().err
+        assert "the same command continues" in capsys.readouterr().err
         assert self.run(line) == 0
         assert "25 rows in 3 parts in out/, 15 of them new" in capsys.readouterr().out

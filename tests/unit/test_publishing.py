@@ -155,7 +155,7 @@ def test_the_command_lists_what_goes_up_first(hub, folder, capsys, monkeypatch):
     assert main(["push", str(folder), "me/model", "--dry-run"]) == 0
     listed = capsys.readouterr().out
     assert "model.safetensors" in listed
-    assert "Stays here: .cache, .env, .lock" in listed
+    assert "Not uploaded: .cache, .env, .lock" in listed
     assert hub.repositories == {}
     assert main(["push", str(folder), "me/model"]) == 0
     out = capsys.readouterr().out

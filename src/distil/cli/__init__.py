@@ -1,7 +1,7 @@
-"""The command `distil`: each subcommand a thin call of the public function of the same name.
+"""The command `distil`: each subcommand is a thin call of the public function of the same name.
 
-Exit status: 0 what was asked for is true; 1 a check failed; 2 it could not be done (wrong usage,
-or an error); 130 interrupted by Ctrl-C, 143 by SIGTERM; 141 if nobody reads the output.
+Exit status: 0 success; 1 a check failed; 2 wrong usage, or an error; 130 interrupted by Ctrl-C, 143
+by SIGTERM; 141 the reader of the output has gone.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ import distil
 from distil.cli import _output
 from distil.errors import DistilError, Interrupted
 
-# What each command is for.  A command is a module of this package with DESCRIPTION, EXAMPLES,
-# add_arguments(parser) and run(arguments), which gives the exit status; it is imported when it is
-# asked for, so that no command makes another one start later.
+# The commands and their summaries.  A command is a module of this package with DESCRIPTION,
+# EXAMPLES, add_arguments(parser) and run(arguments), which returns the exit status.  It is imported
+# only when it is used, so that no command delays the start of another.
 COMMANDS = {
     "info": "show what a checkpoint holds, and which tasks it loads for in each framework",
     "predict": "classify, tag, embed or complete texts, or answer questions, with a model",
     "parity": "check that a checkpoint gives the same numbers in PyTorch and TensorFlow",
     "convert": "write a checkpoint in another format, for the other framework",
-    "evaluate": "measure a model on rows with right answers; compare it with another",
-    "export": "write a model in a form that devices and servers run, and prove it",
+    "evaluate": "measure a model on labelled rows, or compare it with another",
+    "export": "write a model in a form that devices and servers run, and verify it",
     "serve": "serve models over HTTP",
     "bench": "measure which framework, engine and type is fastest for a model on this machine",
     "train": "train a model on your rows, in either framework",
     "distill": "teach a smaller model what a larger one knows",
-    "push": "put a model on the hub",
+    "push": "upload a model to the hub",
 }
 
 _FAILED = 2
 _INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
-_NOBODY_READS = 141  # likewise for a pipe that was closed at its other end
+_NOBODY_READS = 141  # likewise for a pipe whose reader has gone
 
 
 def main(argv: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - each way to end
     """Run a command line.
 
     Args:
-        argv: Its arguments, without the name of the program; None takes those of the process.
+        argv: Its arguments, without the program's name; None takes those of the process.
 
     Returns:
         The exit status.
@@ -78,12 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - each way 
         return _NOBODY_READS
     except OSError as error:
         _drop_output()
-        _output.print_error(f"output cannot be written, or a file not be read\n  found:    {error}")
+        _output.print_error(f"a file cannot be read or written\n  found:    {error}")
         return _FAILED
 
 
 def _drop_output() -> None:
-    """Let Python not try to write the rest once more when it ends."""
+    """Keep Python from trying to write the rest again when it exits."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -105,9 +105,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 class _Command(argparse.ArgumentParser):
-    """A command's parser, which is completed by the command's module when it is used.
+    """A command's parser, completed by the command's module when it is used.
 
-    It takes options before, between and after texts: argparse by itself takes them only after.
+    It takes options before, between and after texts; argparse by itself does not.
     """
 
     _inner = False

@@ -7,13 +7,13 @@ from typing import Any
 
 from distil.errors import InputError
 
-# What holds a row's fields: option, field, and what the help says.
+# Options for the columns of a row's fields: option, field, help.
 _COLUMNS = (
     ("--text-column", "text", "column of the text, question or prompt"),
     ("--pair-column", "text_pair", "column of the second text"),
     ("--context-column", "context", "column of the context"),
     ("--choices-column", "choices", "column of the list of choices"),
-    ("--label-column", "label", "column of the label, by its name or number"),
+    ("--label-column", "label", "column of the label (a name or a number)"),
 )
 
 
@@ -22,7 +22,7 @@ def add_columns(parser: argparse.ArgumentParser, *fields: str) -> None:
 
     Args:
         parser: Of the command.
-        *fields: Those that it reads.
+        *fields: The fields it reads.
     """
     for option, field, words in _COLUMNS:
         if field in fields:
@@ -30,7 +30,7 @@ def add_columns(parser: argparse.ArgumentParser, *fields: str) -> None:
 
 
 def add_other_columns(parser: argparse.ArgumentParser) -> None:
-    """The option for columns that have none of their own."""
+    """The option for columns that have no option of their own."""
     parser.add_argument(
         "--columns", nargs="+", default=[], metavar="FIELD=NAME",
         help="columns of other fields: choices, words, tags, question, context, answers, ...; "
@@ -39,7 +39,7 @@ def add_other_columns(parser: argparse.ArgumentParser) -> None:
 
 
 def columns_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """The columns that options of their own name, by field."""
+    """The columns that are named by an option of their own, by field."""
     found = {}
     for option, field, _ in _COLUMNS:
         column = getattr(arguments, option[2:].replace("-", "_"), None)
@@ -67,12 +67,12 @@ def every_column_of(arguments: argparse.Namespace) -> dict[str, str | list[str]]
 def add_form(
     parser: argparse.ArgumentParser, *frameworks: str, dtype: str | None = "float32"
 ) -> None:
-    """The options that say what computes.
+    """The options for framework, engine and type.
 
     Args:
         parser: Of the command.
-        *frameworks: What else --framework takes, beside "pt" and "tf".
-        dtype: What is usual; None where that is for the function to say.
+        *frameworks: Further values of --framework, besides "pt" and "tf".
+        dtype: The default; None leaves it to the function.
     """
     both = ", or both compared" if "both" in frameworks else ""
     parser.add_argument(
@@ -87,7 +87,7 @@ def add_form(
     parser.add_argument(
         "--engine",
         choices=("packed", "openvino", "onnxruntime"),
-        help="what computes (packed: the framework itself)",
+        help="inference engine (packed: the framework itself)",
     )
 
 

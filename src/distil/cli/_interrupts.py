@@ -1,4 +1,4 @@
-"""Ctrl-C, and the signal by which systems end a process."""
+"""Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def interrupts() -> Iterator[None]:
-    """Raise `Interrupted` for the first of these signals; the second ends the process at once."""
-    if threading.current_thread() is not threading.main_thread():  # which alone may do this
+    """Raise `Interrupted` on the first Ctrl-C or SIGTERM; the second ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():  # only it may set handlers
         yield
         return
 

@@ -1,6 +1,6 @@
-"""What the commands have in common: arguments, tables, JSON, errors and warnings.
+"""What all commands share: arguments, tables, JSON, errors and warnings.
 
-rich is imported when something is printed, so that `distil --help` stays quick.
+rich is imported only when something is printed, so that `distil --help` stays quick.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-# What a program at the other end of a pipe gets: every row on one line, however long.
+# For a program at the other end of a pipe: every row on one line, however long.
 _WIDTH_WHEN_PIPED = 10_000
 
-# Characters that a table shows of a text; --json has all of them.
+# Characters of a text that a table shows; --json has all of them.
 _LONGEST_CELL = 1000
 
 GOOD, BAD, UNSURE, FAINT, HEADING = "green", "bold red", "yellow", "dim", "bold"
 
 
 def add_name(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    """The argument NAME, and where on the hub it is looked for."""
+    """The argument NAME, and its revision on the hub."""
     parser.add_argument(
         "name",
         nargs="?" if optional else None,
@@ -51,7 +51,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def examples_text(examples: Sequence[tuple[str, str]]) -> str:
-    """The end of a command's help: pairs of what for, and command line."""
+    """The end of a command's help, from pairs of purpose and command line."""
     lines = [f"  # {purpose}\n  {command}" for purpose, command in examples]
     return "examples:\n" + "\n\n".join(lines)
 
@@ -72,7 +72,7 @@ def console(*, stderr: bool = False) -> Console:
 
     class Pipe(Console):
         def on_broken_pipe(self) -> None:
-            """Leave it to `main`; rich would end the process with the status of a failed check."""
+            """Leave it to `main`; rich would exit with the status of a failed check."""
             raise BrokenPipeError
 
     stream = sys.stderr if stderr else sys.stdout
@@ -82,7 +82,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def text(value: object, style: str = "") -> Text:
-    """`value` to be printed as it is, brackets and all, in a style; nothing in it acts."""
+    """`value` to be printed literally, brackets and all; control characters are masked."""
     from rich.text import Text  # noqa: PLC0415 - see above
 
     return Text(printable(str(value)), style=style)
@@ -105,9 +105,9 @@ def print_table(
     """Print a table.
 
     Args:
-        columns: Their headings; all empty for a table without.
-        rows: A cell a column: a string, a number, None for an empty one, or a `text`.
-        right: The columns to align at the right.
+        columns: Headings of the columns; all empty for a table without headings.
+        rows: One cell per column: a string, a number, None for an empty cell, or a `text`.
+        right: The columns to right-align.
         title: A line above.
     """
     from rich import box  # noqa: PLC0415 - see above
@@ -141,7 +141,7 @@ def _cut(cell: object) -> str:
 
 
 def print_fields(fields: Mapping[str, Any], *, title: str | None = None) -> None:
-    """Print names and what they stand for, a line each."""
+    """Print names and values, one pair a line; None is left out."""
     rows = [(text(name, FAINT), value) for name, value in fields.items() if value is not None]
     print_table(("", ""), rows, title=title)
 
@@ -157,7 +157,7 @@ def print_error(problem: str) -> None:
 
 
 def print_warning(message: str) -> None:
-    """Print on stderr what was not as expected."""
+    """Print a warning on stderr."""
     _print_to_stderr("warning: ", UNSURE, message.strip())
 
 
@@ -168,11 +168,11 @@ def _print_to_stderr(kind: str, style: str, message: str) -> None:
 
 
 def as_command(message: str, options: Mapping[str, str]) -> str:
-    """A message that names arguments of Python functions, with the options of a command instead.
+    """A message with a command's options in place of the arguments of Python functions.
 
     Args:
-        message: As "stride=... reads all of it".
-        options: What the command has for an argument, as {"stride": "--stride"}.
+        message: For example "stride=... reads all of it".
+        options: The command's options, by argument: {"stride": "--stride"}.
     """
 
     def option(found: re.Match[str]) -> str:
@@ -186,7 +186,7 @@ def as_command(message: str, options: Mapping[str, str]) -> str:
 
 @contextmanager
 def plain_warnings(options: Mapping[str, str]) -> Iterator[None]:
-    """Show each warning once on stderr, in the words of a command, without the place in the code.
+    """Show each warning once on stderr, in a command's terms and without its place in the code.
 
     Args:
         options: As in `as_command`.
@@ -196,7 +196,7 @@ def plain_warnings(options: Mapping[str, str]) -> Iterator[None]:
         print_warning(as_command(str(message), options))
 
     with warnings.catch_warnings():
-        # What is for programmers (deprecations, say) does not help who types commands.
+        # Warnings for programmers (deprecations, say) do not help users of the command line.
         warnings.simplefilter("ignore")
         warnings.simplefilter("once", UserWarning)
         warnings.showwarning = show
@@ -205,7 +205,7 @@ def plain_warnings(options: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def stderr_kept_back() -> Iterator[None]:
-    """Keep what is written to stderr, by C++ too, and print it only if the block fails."""
+    """Hold back what is written to stderr, also by C++, and print it only if the block fails."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:
         own = os.dup(2)
@@ -225,7 +225,7 @@ def stderr_kept_back() -> Iterator[None]:
 
 @contextmanager
 def doing() -> Iterator[Callable[[str], None]]:
-    """A function that shows, on a terminal, what is being done; a line that the next replaces."""
+    """A function that shows what is being done, on a terminal; each line replaces the last."""
     out = console(stderr=True)
     if not out.is_terminal:
         yield lambda what: None
@@ -235,9 +235,9 @@ def doing() -> Iterator[Callable[[str], None]]:
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow, if it is there, without the notes that it prints in doing so.
+    """Import TensorFlow, if it is installed, without the messages it prints on import.
 
-    Some of them (on oneDNN, and on GPUs that are not there) no setting turns off.
+    Some of them (on oneDNN, and on missing GPUs) cannot be turned off.
     """
     if "tensorflow" not in sys.modules and find_spec("tensorflow") is not None:
         with stderr_kept_back():

@@ -1,4 +1,4 @@
-"""`distil predict` into a folder: which command lines mean that, and what they say in the end."""
+"""`distil predict --output FOLDER/`: which command lines mean that, and what they print."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from distil.cli._interrupts import interrupts
 from distil.cli._progress import progress
 from distil.errors import InputError, Interrupted
 
-# Options that say what computes, as a worker of Ray's is told them.
+# Options of the pipeline, which Ray's workers are given.
 _FORM = ("task", "framework", "dtype", "engine", "threads", "revision", "top_k")
 
 
@@ -24,7 +24,7 @@ def goes_into_folder(arguments: Namespace) -> bool:
     """Whether results are to be written as parts in a folder.
 
     Raises:
-        InputError: They are, and something else that is asked for has no place there.
+        InputError: They are, and another option does not go with that.
     """
     file, output = arguments.file, arguments.output
     is_folder = output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
@@ -63,12 +63,12 @@ def goes_into_folder(arguments: Namespace) -> bool:
 
 
 def predict_parts(arguments: Namespace, pipe: Any, options: Mapping[str, Any]) -> int:
-    """Compute the parts that are missing; the exit status.
+    """Compute the parts that are missing, and return the exit status.
 
     Args:
         arguments: Of the command.
-        pipe: Predicts.
-        options: Of the pipeline, which has them.
+        pipe: The pipeline.
+        options: Of the pipeline, set in it already.
     """
     from distil.prediction.files import PART_ROWS, weights_of, write_parts  # noqa: PLC0415
     from distil.storage.hub import HubOptions  # noqa: PLC0415
@@ -104,14 +104,14 @@ def predict_parts(arguments: Namespace, pipe: Any, options: Mapping[str, Any]) -
                 )  # fmt: skip
         except Interrupted as interrupt:
             raise Interrupted(
-                interrupt.number, "interrupted; the same command goes on where it was"
+                interrupt.number, "interrupted; the same command continues from there"
             ) from None
     _print_parts(arguments, found)
     return 0
 
 
 def _print_parts(arguments: Namespace, found: Any) -> None:
-    """Say what there is now."""
+    """Print what is in the folder now."""
     found.sound()
     if arguments.json:
         _output.print_json(found.to_dict())

@@ -1,4 +1,4 @@
-"""The rows of `distil predict`, one after the other, and where their results go."""
+"""`distil predict` without a folder: rows one after the other, and their results."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from distil.errors import InputError
 from distil.prediction.rows import describe
 from distil.reading import RowFile
 
-# Rows of one table on a terminal.
+# Rows per table on a terminal.
 _ROWS_OF_A_TABLE = 200
 
 
 def predict_rows(
     arguments: Namespace, pipe: Any, file: RowFile | None, output: ResultsFile | None
 ) -> list[dict[str, Any]]:
-    """Predict all rows of `distil predict`; write or print results as they are there.
+    """Predict all rows, and write or print the results as they come.
 
     Args:
         arguments: Of the command.
-        pipe: Predicts.
-        file: Of rows, beside the texts of the command line.
-        output: Takes the results, if anything but the terminal does.
+        pipe: The pipeline.
+        file: Of rows that follow the texts of the command line.
+        output: The file for the results; None for the terminal.
 
     Returns:
-        What is still to be printed as JSON.
+        Results that are still to be printed as JSON.
 
     Raises:
-        InputError: A row is bad, or all of them are; or a result cannot be written.
-        Interrupted: Somebody or something stopped it.
+        InputError: A row is bad, or all are skipped; or a result cannot be written.
+        Interrupted: By Ctrl-C or SIGTERM.
     """
     source = Rows(pipe.task, arguments, file)
 
@@ -56,7 +56,7 @@ def predict_rows(
         quiet = output is not None or arguments.json or not sys.stdout.isatty()
         tell = stack.enter_context(progress("predicting", wanted=quiet))
         if output is None and not arguments.json:
-            # What is there is printed even if a later row is bad.
+            # Print the results so far even if a later row is bad.
             stack.callback(lambda: print_results(pipe.task, results) if results else None)
         stream = pipe.stream(
             source, place=source.place, skip_bad_rows=arguments.skip_bad_rows, on_bad_row=report
@@ -93,5 +93,5 @@ def _to_json(line: dict[str, Any], place: str) -> str:
     except ValueError:
         raise InputError(
             "the model's scores are not finite", where=place,
-            fix="see whether the checkpoint's weights are: distil info NAME",
+            fix="check the checkpoint's weights: distil info NAME",
         ) from None  # fmt: skip

@@ -1,4 +1,4 @@
-"""How far something is: a bar on a terminal, a line now and then where there is none."""
+"""Progress: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 from distil.cli import _output
 
-# What is told how much is done, of how much (None where that is not known), and what else there
-# is to say: "1,024 rows".
+# Called with how much is done, of how much (None if unknown), and a text such as "1,024 rows".
 Tell = Callable[[float, float | None, str], None]
 
 # Seconds between two lines.
@@ -19,14 +18,14 @@ _PAUSE = 30.0
 
 @contextmanager
 def progress(what: str, *, wanted: bool = True) -> Iterator[Tell]:
-    """Show on stderr how far something is.
+    """Show the progress of something on stderr.
 
     Args:
         what: What is being done.
         wanted: Whether to show it at all.
 
     Yields:
-        What is to be told of it.
+        A function to be called with the progress.
     """
     if not (wanted and sys.stderr.isatty()):
         yield _lines(what) if wanted else lambda done, total, more: None
@@ -46,7 +45,7 @@ def progress(what: str, *, wanted: bool = True) -> Iterator[Tell]:
 
 
 def _lines(what: str) -> Tell:
-    """What prints a line of every so many seconds."""
+    """A function that prints a line, but not more often than every so many seconds."""
     last = time.monotonic()
 
     def tell(done: float, total: float | None, more: str) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 from distil.cli import _output
 from distil.cli._output import FAINT, GOOD
 
-# A matrix of more texts than this fits on no terminal.
+# A larger matrix of similarities does not fit on a terminal.
 _MOST_COMPARED = 30
 
 
 def print_results(task: str, results: Sequence[Mapping[str, Any]]) -> None:
-    """Print what a pipeline of a task said of some rows.
+    """Print the results of a task's pipeline for some rows.
 
     Args:
         task: Of the pipeline.
@@ -107,7 +107,7 @@ def _print_embeddings(results: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _cosines(results: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-    """How similar each is to each, from -1 to 1; vectors have length one."""
+    """Cosines of all pairs; the vectors have length one."""
     import numpy as np  # noqa: PLC0415 - `distil --help` needs none
 
     vectors = np.array([one["result"] for one in results])

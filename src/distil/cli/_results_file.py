@@ -1,4 +1,4 @@
-"""The file of results of `distil predict`: written row by row, and never over something else."""
+"""The results file of `distil predict`: written row by row, never over another file."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from distil.errors import InputError
 
 
 class ResultsFile:
-    """A file of results, a line each, which is opened for the first of them.
+    """A file with one result a line, created when the first is written.
 
     Args:
         path: The file.
-        source: The file that is read meanwhile, if any.
-        force: Whether a file that is there already may be replaced.
+        source: The file that the rows are read from, if any.
+        force: Whether an existing file may be replaced.
 
     Attributes:
-        written: How many lines are safe.
-        last: The place of the row of the last one.
+        written: Number of lines written.
+        last: The place of the last line's row.
 
     Raises:
-        InputError: It is the source itself, or is there already.
+        InputError: The file is the source itself, or exists already.
     """
 
     def __init__(self, path: Path, source: Path | None, *, force: bool) -> None:
@@ -40,11 +40,11 @@ class ResultsFile:
         self._check(found)
 
     def _check(self, found: os.stat_result) -> None:
-        """Refuse to write over what is there; a pipe or a terminal has nothing to lose."""
+        """Refuse to overwrite a file; pipes and terminals have nothing to lose."""
         source = None if self._source is None else self._source.stat()
         if source is not None and os.path.samestat(found, source):
             raise InputError(
-                "results would replace the texts", expected="a file of its own", where=self._path,
+                "results would overwrite the texts", expected="another file", where=self._path,
                 found=f"the same file as {self._source}", fix="write them to another file",
             )  # fmt: skip
         if stat.S_ISREG(found.st_mode) and not self._force:
@@ -57,23 +57,23 @@ class ResultsFile:
         """Add a result.
 
         Args:
-            line: As JSON.
+            line: The result as JSON.
             place: The name of its row.
 
         Raises:
-            InputError: The file cannot be opened, or not be written any more.
+            InputError: The file cannot be opened or written.
         """
         try:
             if self._file is None:
                 self._file = self._open()
-            # Line by line: what is written stays written.
+            # Line-buffered: what is written stays written.
             self._file.write(line + "\n")
         except OSError as error:
             raise self._problem(error) from None
         self.written, self.last = self.written + 1, place
 
     def _open(self) -> TextIO:
-        """The file, emptied only once it is known to be another than the source."""
+        """The file, emptied only once it is known not to be the source."""
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0))
         found = os.fstat(descriptor)
         try:
@@ -87,7 +87,7 @@ class ResultsFile:
         return open(descriptor, "w", encoding="utf-8", buffering=1)  # noqa: PTH123 - of a number
 
     def close(self) -> None:
-        """Close it; it is on disk then.
+        """Flush it to disk and close it.
 
         Raises:
             InputError: The disk is full.
@@ -103,5 +103,5 @@ class ResultsFile:
             raise self._problem(error) from None
 
     def _problem(self, error: Exception) -> InputError:
-        kept = f"the first {self.written:,} are there, up to {self.last}" if self.written else None
+        kept = f"the first {self.written:,} are safe, up to {self.last}" if self.written else None
         return InputError("results cannot be written", found=error, where=self._path, fix=kept)

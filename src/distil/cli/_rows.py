@@ -1,4 +1,4 @@
-"""The rows of `distil predict`: those of the command line, then those of a file."""
+"""The rows of `distil predict`: the texts of the command line, then the rows of a file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from distil.reading import Row, RowFile, rows_of, table_of, to_input
 
 
 class Rows:
-    """Numbers and rows, to be iterated over once; remembers rows until they are predicted.
+    """Numbered rows, to be iterated over once; each is remembered until it is predicted.
 
-    Numbers count texts of the command line from 0, then go on by the rows of the file: in every
-    format its first row is 1, whatever line it is on.
+    Texts of the command line are numbered from 0; the rows of the file follow.  `count` numbers
+    both from 1, whatever line a row is on.
 
     Args:
         task: Of the pipeline.
@@ -24,7 +24,7 @@ class Rows:
         file: Where further texts come from, if anywhere.
 
     Attributes:
-        kept: Columns of the row that `next_predicted` gave last, to be repeated beside its result.
+        kept: Columns that --keep names, of the row that `next_predicted` returned last.
     """
 
     def __init__(self, task: str, arguments: Namespace, file: RowFile | None) -> None:
@@ -42,7 +42,7 @@ class Rows:
             yield number, row
 
     def next_predicted(self) -> Any:
-        """The first row that was not given by this yet."""
+        """The next row, in the order of predictions."""
         self._predicted += 1
         self._places.pop(self._number, None)
         self._number, row, self.kept = self._pending.popleft()
@@ -50,20 +50,20 @@ class Rows:
 
     @property
     def total(self) -> int | None:
-        """What `position` will be at the end; None if that is not known."""
+        """The final value of `position`; None if that is unknown."""
         return self._first if self._file is None else self._file.size
 
     @property
     def position(self) -> int:
-        """How far it is: rows predicted; with a file, bytes read."""
+        """Progress: rows predicted; with a file, bytes read."""
         return self._predicted if self._file is None else self._file.position
 
     def place(self, number: int) -> str:
-        """The name of a row that was predicted last, or is still to be: of a file, its line."""
+        """The name of a row that was not predicted before the last one: in a file, its line."""
         return self._places.get(number, f"texts[{number}]")
 
     def count(self, number: int) -> int:
-        """The number of a row as people count: on the command line, or in the file, from 1."""
+        """A row's number on the command line, or in the file, from 1."""
         return number + 1 if number < self._first else number - self._first
 
     def _read(self) -> Iterator[tuple[int, Any, Mapping[str, Any]]]:
@@ -103,7 +103,7 @@ class Rows:
         """The columns that --keep names.
 
         Raises:
-            InputError: A result has something else of that name.
+            InputError: Results have a field of that name themselves.
         """
         names = [] if self._arguments.keep is None else self._arguments.keep.split(",")
         own = {"row", "result"} | {
@@ -113,16 +113,16 @@ class Rows:
             if not name or name in own:
                 raise InputError(
                     "column cannot be kept", found=repr(name), where="--keep",
-                    expected="a column of the file that is called unlike those of results",
+                    expected="a column whose name is not that of a result's field",
                 )  # fmt: skip
         return names
 
 
 def kept_value(row: Row, name: str) -> Any:
-    """What a row has in a column.
+    """A row's value in a column.
 
     Raises:
-        InputError: It has no such column.
+        InputError: There is no such column.
     """
     if name not in row.values:
         raise row.problem(

@@ -1,4 +1,4 @@
-"""What `distil train` and `distil distill` have in common: arguments, progress, what is shown."""
+"""What `distil train` and `distil distill` share: arguments, progress, and what is printed."""
 
 from __future__ import annotations
 
@@ -26,28 +26,31 @@ _FAILED = 2  # see `distil.cli`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments."""
     parser.add_argument(
-        "recipe", nargs="?", metavar="RECIPE", help="a YAML file; none where options say it all"
+        "recipe",
+        nargs="?",
+        metavar="RECIPE",
+        help="a YAML file; not needed if options say everything",
     )
     parser.add_argument(
         "assignments",
         nargs="*",
         metavar="KEY=VALUE",
-        help="settings to change, such as batch.examples=16",
+        help="settings of the recipe, such as batch.examples=16",
     )
     parser.add_argument("--task", help="task to train for")
-    parser.add_argument("--model", metavar="NAME", help="model to begin with")
-    parser.add_argument("--data", metavar="FILE", help="rows to learn from")
+    parser.add_argument("--model", metavar="NAME", help="model to start from")
+    parser.add_argument("--data", metavar="FILE", help="training rows")
     parser.add_argument(
-        "--dev", metavar="FILE", help="rows to judge by (a tenth of the others, held out)"
+        "--dev", metavar="FILE", help="rows to evaluate on (default: a tenth of the training rows)"
     )
     parser.add_argument("--output", metavar="FOLDER", help="folder for the model")
     _arguments.add_columns(parser, "text", "text_pair", "context", "choices", "label")
     _arguments.add_other_columns(parser)
-    parser.add_argument("--framework", choices=("pt", "tf"), help="to train in")
+    parser.add_argument("--framework", choices=("pt", "tf"), help="framework to train in")
     parser.add_argument(
-        "--seeds", type=int, metavar="N", help="train with N seeds: mean and deviation"
+        "--seeds", type=int, metavar="N", help="train with N seeds; print mean and deviation"
     )
     parser.add_argument(
         "--force", action="store_true", help="write into an output folder that holds something else"
@@ -56,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
-    """Train by `train`, and show what it came to; gives the exit status."""
+    """Train by `train`, print the result, and return the exit status."""
     from distil.frameworks import find_framework  # noqa: PLC0415 - after --help
     from distil.training import train_seeds  # noqa: PLC0415
     from distil.training.session import open_workers  # noqa: PLC0415
@@ -77,7 +80,7 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
             if workers.is_first or not error.shared:
                 _output.print_error(str(error))
             if error.shared:
-                # What starts workers ends all of them as soon as one has ended.
+                # Launchers end all workers as soon as one has ended.
                 workers.gather(None)
             return _FAILED
         except Interrupted as interrupt:
@@ -90,7 +93,7 @@ def run(arguments: argparse.Namespace, train: Callable[..., Any]) -> int:
 
 
 def recipe_of_command(arguments: argparse.Namespace) -> Recipe:
-    """The recipe that a command line comes to."""
+    """The recipe that a command line amounts to."""
     from distil.common.steps.recipe_rules import read_assignments  # noqa: PLC0415 - after --help
     from distil.training.given import recipe_of  # noqa: PLC0415
 
@@ -108,13 +111,13 @@ def recipe_of_command(arguments: argparse.Namespace) -> Recipe:
 
 
 def _keep_freed_memory() -> None:
-    from distil.pt.training.freed_memory import keep_freed_memory  # noqa: PLC0415 - which loads PyTorch
+    from distil.pt.training.freed_memory import keep_freed_memory  # noqa: PLC0415 - loads PyTorch
 
     keep_freed_memory()
 
 
 def _train(train: Callable[..., Any], recipe: Recipe, workers: Workers) -> Any:
-    """Train; the first worker shows how far it is, and says the warnings."""
+    """Train; the first worker shows progress and warnings."""
     if workers.is_first:
         with _notes(), progress("training") as tell:
             return train(recipe, listener=partial(_say, tell), workers=workers)
@@ -125,7 +128,7 @@ def _train(train: Callable[..., Any], recipe: Recipe, workers: Workers) -> Any:
 
 @contextmanager
 def _notes() -> Iterator[None]:
-    """Show on stderr what training says of itself: the classes that it found, say."""
+    """Show on stderr what training logs, such as the classes it found."""
     logger, shown = logging.getLogger("distil.training"), logging.StreamHandler()
     before = logger.level
     logger.addHandler(shown)
@@ -138,7 +141,7 @@ def _notes() -> Iterator[None]:
 
 
 def _show(result: TrainingResult, *, as_json: bool) -> None:
-    """Print what training came to."""
+    """Print the result of a training."""
     if as_json:
         _output.print_json(result.to_dict())
         return
@@ -164,7 +167,7 @@ def _show(result: TrainingResult, *, as_json: bool) -> None:
 
 
 def _show_seeds(found: SeedResults, *, as_json: bool) -> None:
-    """Print what several seeds came to."""
+    """Print the results of several seeds."""
     if as_json:
         _output.print_json(found.to_dict())
         return

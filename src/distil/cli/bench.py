@@ -1,4 +1,4 @@
-"""`distil bench`: which framework, engine and type is fastest here."""
+"""`distil bench`: which framework, engine and type is fastest on this machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from distil.reading import RowFile, rows_of, table_of, to_input
 DESCRIPTION = """\
 Run a model in every way that is installed (PyTorch, TensorFlow, OpenVINO, ONNX
 Runtime; float32, bfloat16, int8), each in a separate process, taking turns.
-Print, for each, the speed relative to the plain padded model, the time for one
-text and until the first answer, the memory, and how many answers are the plain
+Print, for each, its speed relative to the plain padded model, the time for one
+text and to the first answer, the memory, and how many answers equal the plain
 model's; with labels, how many are right.
 
-Without a file, texts are made up.  Use texts like your own: speed depends on
-their length."""
+Without a file, texts are made up.  Better use texts like your own: speed depends
+on their length."""
 EXAMPLES = (
     ("on made-up texts", "distil bench distilbert/distilbert-base-uncased-finetuned-sst-2-english"),
     (
@@ -33,12 +33,10 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments."""
     _output.add_name(parser)
-    parser.add_argument("--task", help="task to load it for (its own)")
-    parser.add_argument(
-        "--file", type=Path, help="texts to measure on: lines, .jsonl, .csv, .tsv, ..."
-    )
+    parser.add_argument("--task", help="task to load the model for (its own)")
+    parser.add_argument("--file", type=Path, help="texts to run on: lines, .jsonl, .csv, .tsv, ...")
     _arguments.add_columns(parser, "text", "label")
     parser.add_argument(
         "--rows", type=int, default=256, metavar="N", help="use the first N rows (256)"
@@ -55,13 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=3,
         metavar="N",
-        help="rounds, in which each takes one turn (3)",
+        help="number of rounds; each way takes one turn a round (3)",
     )
     _output.add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; 1 if nothing is as good as the plain model."""
+    """Do it; return 1 if nothing answers as well as the plain model."""
     from distil.benchmarking import bench  # noqa: PLC0415 - after --help is out of the way
 
     rows, labels = _rows(arguments)

@@ -17,10 +17,10 @@ format.  Any format is read, with or without a head, sharded or not; a BERT
 becomes a DistilBERT.  No framework is needed (except for a .bin), and no more
 memory than the largest weight takes.
 
-What was written is read back and compared with the source, bit for bit, before
-it replaces anything.  Weights that are missing, or not finite, are an error.
-Exit status 0 on success; 1 if --check finds that the frameworks do not agree on
-the result."""
+The result is read back and compared with the source, bit for bit, before it
+replaces anything.  Missing weights, or weights that are not finite, are an error.
+Exit status: 0 on success; 1 if --check finds that the frameworks disagree on the
+result."""
 EXAMPLES = (
     ("for TensorFlow, as tf_model.h5", "distil convert ./my-model my-model-tf --to tf"),
     (
@@ -36,7 +36,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments."""
     parser.add_argument(
         "source", metavar="SOURCE", help="a folder, a bundled checkpoint, or a name on the hub"
     )
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(also called h5); tf-safetensors: model.safetensors with TensorFlow's names; "
         "bin: pytorch_model.bin",
     )
-    parser.add_argument("--task", help="task to convert it for (its own); base drops the head")
+    parser.add_argument(
+        "--task", help="task to convert the model for (its own); base drops the head"
+    )
     parser.add_argument(
         "--dtype",
         choices=("float32", "float16", "bfloat16"),
@@ -67,13 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; 1 if the frameworks do not agree on the result."""
+    """Do it; return 1 if the frameworks disagree on the result."""
     from distil.conversion import convert  # noqa: PLC0415 - after --help is out of the way
 
     if arguments.check:
         _output.start_tensorflow()
     with progress("writing, then reading back") as tell, warnings.catch_warnings():
-        # What is left out stands in what is printed.
+        # What is left out is printed anyway.
         warnings.simplefilter("ignore", CheckpointWarning)
         conversion = convert(
             arguments.source,
@@ -130,5 +132,5 @@ def _print(conversion: Any) -> None:
 
 
 def _shown(names: tuple[str, ...], ending: str = "", *, style: str = "") -> Any:
-    """A few of the names, None for none."""
+    """The first few names; None if there are none."""
     return _output.text(listed(names) + ending, style) if names else None

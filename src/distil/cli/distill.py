@@ -1,4 +1,4 @@
-"""`distil distill`: a student trained by a recipe that names its teacher."""
+"""`distil distill`: train a student to answer as its teacher does."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from distil.cli import _training
 
 DESCRIPTION = """\
 Train a student to answer as its teacher does, on a file of rows or by a recipe.
-The student begins as the model that is named (--model, or `model.name`); without one
-it is made of half the teacher's layers, the first and the last included, unless
+The student starts from a model (--model, or `model.name`).  Without one, it is made
+of half the teacher's layers, the first and the last included, unless
 `teacher.layers` lists them, or is auto, which finds them by trial.
 
 The student learns the teacher's predictions (loss_ce), the labels (loss_task)
@@ -43,7 +43,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments."""
     _training.add_arguments(parser)
     parser.add_argument("--teacher", metavar="NAME", help="model to learn from")
 

@@ -1,4 +1,4 @@
-"""`distil evaluate`: how good a model is on rows with right answers, and how sure that is."""
+"""`distil evaluate`: a model's metrics on labelled rows, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from distil.cli._output import BAD, FAINT, GOOD
 from distil.cli._progress import progress
 
 DESCRIPTION = """\
-Answer every row of a file and compare with the right answers: the metrics of
-the task, each with its 95% interval, calibration, a confusion matrix, speed.
+Run a model on labelled rows, and print the task's metrics with 95% confidence
+intervals, calibration, a confusion matrix, and speed.
 
-With --against another model, or another form of the same model ("int8",
-"openvino bfloat16", "tf"), answers the same rows: how much better the first
-one is, whether that can be chance (exact McNemar test, paired bootstrap), and
-how many rows they answer differently."""
+With --against, another model, or another form of the same model ("int8",
+"openvino bfloat16", "tf"), runs on the same rows: how much better the first one
+is, whether that could be chance (McNemar's exact test or a paired bootstrap),
+and how many rows they answer differently."""
 EXAMPLES = (
     ("a sentiment model on SST-2", "distil evaluate sst2-small data/sst2/dev.tsv"),
     ("is int8 as good?", "distil evaluate sst2-small data/sst2/dev.tsv --against int8"),
     (
-        "on your own rows, by the length of texts, as a page with plots",
+        "on your own rows, also by length of text, with a report as an HTML page",
         "distil evaluate ./my-model reviews.csv --text-column review --slices length "
         "--report report.html",
     ),
     (
-        "long reviews as a whole, in windows that share 64 tokens",
+        "whole long reviews, in windows that overlap by 64 tokens",
         "distil evaluate ./my-model reviews.csv --text-column review --stride 64",
     ),
     (
@@ -35,7 +35,7 @@ EXAMPLES = (
         "distil evaluate ./my-squad2 data/squad/dev-v2.0.json --handle-impossible-answer",
     ),
     (
-        "sentence embeddings on pairs with a score, for a program",
+        "sentence embeddings, on pairs with scores, for a program",
         "distil evaluate distilbert-base-uncased data/stsb/dev.csv --task sentence-embeddings "
         "--columns text=sentence1 text_pair=sentence2 label=score --json",
     ),
@@ -50,20 +50,20 @@ ALIASES = {"doc_stride": "--stride"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments."""
     _output.add_name(parser)
     parser.add_argument("file", metavar="FILE", help=".csv, .tsv, .jsonl, .parquet, .conll, ...")
     parser.add_argument("--task", help="task to load the model for (its own)")
     _arguments.add_columns(parser, "text", "text_pair", "label")
     _arguments.add_other_columns(parser)
     parser.add_argument(
-        "--against", metavar="OTHER", help="a second model, or another form of this one: int8, ..."
+        "--against", metavar="OTHER", help="another model, or another form of this one: int8, ..."
     )
     _arguments.add_form(parser, dtype=None)
     _arguments.add_long_texts(parser)
     parser.add_argument(
         "--slices", nargs="+", default=[], metavar="NAME",
-        help='measure parts of the rows separately: "length", or columns',
+        help='also measure parts of the rows: by "length", or by columns',
     )  # fmt: skip
     parser.add_argument(
         "--threshold", type=float, metavar="P",
@@ -74,9 +74,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="seed of the resampling for intervals (0)"
     )
     parser.add_argument("--skip-bad-rows", action="store_true", help="count bad rows and skip them")
-    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a page with plots")
     parser.add_argument(
-        "--predictions", type=Path, metavar="FILE", help="write each answer: .csv, .jsonl, .parquet"
+        "--report", type=Path, metavar="FILE.html", help="write a report with plots"
+    )
+    parser.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="FILE",
+        help="write all answers: .csv, .jsonl or .parquet",
     )
     _output.add_json(parser)
 
@@ -85,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do it."""
     from distil.evaluation import evaluate  # noqa: PLC0415 - after --help is out of the way
 
-    with progress("judging") as tell:
+    with progress("evaluating") as tell:
         found = evaluate(
             arguments.name,
             arguments.file,
@@ -149,8 +154,9 @@ def _print(found: Any) -> None:
     if against is not None:
         gain = against.differences[found.main]
         _output.print_line(
-            f"{against.changed:,} rows are answered differently; this many rows would show a "
-            f"difference of {gain.detectable:.4f} in {found.main} four times in five.",
+            f"{against.changed:,} rows are answered differently.  With this many rows, a "
+            f"difference of {gain.detectable:.4f} in {found.main} would be detected "
+            "four times in five.",
             FAINT,
         )
     if found.calibration is not None:
@@ -159,8 +165,8 @@ def _print(found: Any) -> None:
             f"calibration: ECE {one.ece:.4f}, Brier {one.brier:.4f}, NLL {one.nll:.4f}", FAINT
         )
     _output.print_line(
-        f"{found.speed.tokens_per_second:,.0f} tokens/s; a row alone {found.speed.p50:.1f} ms "
-        f"(p50), {found.speed.p99:.1f} ms (p99)",
+        f"{found.speed.tokens_per_second:,.0f} tokens/s; one row at a time: "
+        f"{found.speed.p50:.1f} ms (p50), {found.speed.p99:.1f} ms (p99)",
         FAINT,
     )
     _print_confusion(found.confusion)
@@ -175,7 +181,7 @@ def _print(found: Any) -> None:
                 for one in found.slices
             ],
             right=("rows", found.main, "95% interval", "p"),
-            title="slices, each against the rest",
+            title="slices, each against all other rows",
         )  # fmt: skip
 
 
@@ -207,5 +213,5 @@ def _print_confusion(confusion: Any) -> None:
         ("label", *labels),
         [(right, *(f"{line[one]:,}" for one in labels)) for right, line in confusion.items()],
         right=labels,
-        title="confusion: right labels down, predicted labels across",
+        title="confusion matrix: expected labels down, predicted labels across",
     )

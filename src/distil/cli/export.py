@@ -1,4 +1,4 @@
-"""`distil export`: a model in a form that devices and servers run, proven by its own runtime."""
+"""`distil export`: a model in a form that devices and servers run, verified by its runtime."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from distil.reading import RowFile, rows_of, table_of, to_input
 
 DESCRIPTION = """\
 Write a model, its configuration and its tokenizer to a folder, in a form that
-other programs run; then run it there, by that form's own runtime in a separate
-process, over batches of many sizes and over texts, and compare with the plain
-model in float64.  What was found is printed, and kept in export.json.
+other programs run.  Then run it with that form's own runtime, in a separate
+process, on batches of many sizes and on texts, and compare with the plain model
+in float64.  The findings are printed, and kept in export.json.
 
 Forms:
   onnx        ONNX Runtime, OpenVINO, onnxruntime-web, and transformers.js, which
@@ -31,12 +31,12 @@ Forms:
   web         a page for any static host, which runs the model in the browser,
               offline too (float32, float16, int8)
 
-Exit status 0 if the export gives what the plain model gives, as closely as its
-type admits; 1 if it does not, and then nothing is left of it."""
+Exit status: 0 if the export gives the plain model's results, as closely as its type
+allows; 1 if it does not, and then it is deleted."""
 EXAMPLES = (
     ("for ONNX Runtime", "distil export sst2-small sentiment-onnx"),
     (
-        "a quarter as large, proven on your texts",
+        "a quarter as large, verified on your texts",
         "distil export sst2-small sentiment-int8 --to onnx --dtype int8 --texts reviews.txt",
     ),
     (
@@ -44,7 +44,7 @@ EXAMPLES = (
         "distil export sst2-small site --to web",
     ),
     (
-        "sentence embeddings, pooled and of length one, for a program",
+        "sentence embeddings, pooled and of unit length, for a program",
         "distil export sentence-transformers/all-MiniLM-L6-v2 embedder "
         "--task sentence-embeddings --json",
     ),
@@ -52,36 +52,37 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments."""
     _output.add_name(parser)
     parser.add_argument("folder", metavar="FOLDER", help="the folder to write")
     parser.add_argument("--to", default="onnx", metavar="FORM", help="see above (onnx)")
     parser.add_argument("--dtype", default="float32", help="float32, float16 or int8 (float32)")
     parser.add_argument(
-        "--task", help="task to export it for (its own); sentence-embeddings gives a vector a text"
+        "--task",
+        help="task to export it for (its own); sentence-embeddings gives a vector per text",
     )
     parser.add_argument(
-        "--pooling", help="of sentence embeddings: mean, cls, max or mean_sqrt_len (mean)"
+        "--pooling", help="for sentence embeddings: mean, cls, max or mean_sqrt_len (mean)"
     )
     parser.add_argument(
         "--texts", type=Path, metavar="FILE",
-        help="texts to prove it on: lines, .jsonl, .csv, .tsv, ... (a sample)",
+        help="texts to verify it on: lines, .jsonl, .csv, .tsv, ... (a sample)",
     )  # fmt: skip
     parser.add_argument(
         "--calibration", type=Path, metavar="FILE",
-        help="texts like those to come, for int8 (a sample)",
+        help="typical texts, to calibrate int8 (a sample)",
     )  # fmt: skip
     parser.add_argument(
         "--text-column", metavar="NAME", help="column of the texts in these files (text)"
     )
     parser.add_argument(
-        "--no-check", action="store_true", help="do not run it; export.json says so"
+        "--no-check", action="store_true", help="do not verify it; export.json says so"
     )
     _output.add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; 1 if the export falls short."""
+    """Do it; return 1 if the export falls short."""
     from distil.exporting import FORMS, export  # noqa: PLC0415 - after --help is out of the way
 
     texts, calibration = (

@@ -1,4 +1,4 @@
-"""`distil info`: what a checkpoint holds, and what loads where."""
+"""`distil info`: what a checkpoint holds, and what it loads for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_LABELS = 12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments."""
     _output.add_name(parser)
     _output.add_json(parser)
 
@@ -51,7 +51,7 @@ def _print(found: Any) -> None:
             "checkpoint": found.name,
             "folder": found.folder if found.folder != found.name else None,
             "class": ", ".join(found.architectures) or "not given",
-            "task": found.task or "unknown; say what to load it for with task=",
+            "task": found.task or "unknown; name one with task= when loading",
             "model type": found.model_type + folded,
             "layers": f"{sizes['n_layers']} of {sizes['n_heads']} heads, dim {sizes['dim']}, "
             f"hidden {sizes['hidden_dim']}, {sizes['activation']}",

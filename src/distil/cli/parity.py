@@ -1,4 +1,4 @@
-"""`distil parity`: a checkpoint in both frameworks, layer by layer."""
+"""`distil parity`: compare a checkpoint in both frameworks, layer by layer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Load one checkpoint in PyTorch and in TensorFlow, run the same padded texts
 through both, and compare hidden states, attention weights, logits, the loss
 and the gradient of every weight, layer by layer.
 
-Differences are relative to the largest value of the tensor; those of gradients
-to the largest gradient of the module.  Exit status 0 if every difference is
-within the tolerance, 1 if one is not: made for CI."""
+Differences are relative to the largest value of the tensor, or, for gradients, to
+the largest gradient of the module.  Exit status, for use in CI: 0 if every
+difference is within the tolerance, 1 if one is not."""
 EXAMPLES = (
     (
         "as the model is used, in float32",
@@ -39,16 +39,16 @@ _TITLES = {"output": "outputs", "padding": "at padding", "gradient": "gradients"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments."""
     _output.add_name(parser)
-    parser.add_argument("--task", help="task to load it for (its own)")
+    parser.add_argument("--task", help="task to load the model for (its own)")
     parser.add_argument(
         "--dtype",
         default="float32",
         choices=("float32", "float64"),
         help="type to compute in (float32)",
     )
-    parser.add_argument("--texts", type=Path, metavar="FILE", help="texts to run on, one a line")
+    parser.add_argument("--texts", type=Path, metavar="FILE", help="texts to run on, one per line")
     parser.add_argument(
         "--rows", type=int, metavar="N", help="use only the first N texts (12 of a file)"
     )
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; 1 if the frameworks do not agree."""
+    """Do it; return 1 if the frameworks disagree."""
     from distil.parity import TEXTS, compare  # noqa: PLC0415 - after --help is out of the way
 
     texts, rows = None, arguments.rows
@@ -126,7 +126,7 @@ def _print(comparison: Any) -> None:
 
 
 def _row(comparison: Any, part: str) -> Sequence[Any]:
-    """A line of the table: the largest difference of each kind, and the worst of them by name."""
+    """A line of the table: the largest difference of each kind, and the name of the worst."""
     found = {kind: comparison.worst(kind, part) for kind in _TITLES}
     cells = [
         _output.text(f"{one.relative:.1e}", "" if one.agrees else BAD) if one else ""

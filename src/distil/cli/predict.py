@@ -69,7 +69,7 @@ EXAMPLES = (
         "--file reviews.csv --text-column review --keep id,label --output results.jsonl",
     ),
     (
-        "words for a mask",
+        "words for [MASK]",
         'distil predict distilbert/distilbert-base-uncased "Paris is the [MASK] of France." '
         "--top-k 3",
     ),
@@ -105,7 +105,7 @@ ALIASES = {"aggregation_strategy": "--aggregation", "doc_stride": "--stride"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments."""
     _output.add_name(parser, optional=True)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text, question or prompt")
     parser.add_argument("--task", help="task to load the model for (its own)")
@@ -157,7 +157,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         "--context",
         nargs="+",
         metavar="TEXT",
-        help="texts that hold the answers: one for each question, or one for all",
+        help="texts that contain the answers: one for each question, or one for all",
     )
     parser.add_argument("--choices", nargs="+", metavar="TEXT", help="choices for each prompt")
 
@@ -169,7 +169,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         help="the model, instead of NAME; every other argument is then a text",
     )
     _arguments.add_form(parser, "both")
-    parser.add_argument("--threads", type=int, metavar="N", help="of an engine (one a core)")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of an engine (one per core)"
+    )
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""`distil push`: a model on the hub."""
+"""`distil push`: upload a model to the hub."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from distil.cli import _output
 from distil.cli._output import FAINT, GOOD
 
 DESCRIPTION = """\
-Put the model in a folder on the hub: weights, configuration, tokenizer, card,
-curves and recipe, as one commit.  What goes up is listed first.  Data, checkpoints
-and logs of its training stay here.
+Upload the model in a folder to the hub: weights, configuration, tokenizer, card,
+curves and recipe, as one commit.  The files are listed first.  Training data,
+checkpoints and logs are not uploaded.
 
-A repository that is not there yet is made, and is private unless --public is given.
-The token is that of `hf auth login`, or of the variable HF_TOKEN."""
+A repository that does not exist is created, private unless --public is given.  The
+token is that of `hf auth login`, or of the variable HF_TOKEN."""
 EXAMPLES = (
-    ("what would go up", "distil push ./reviews me/reviews --dry-run"),
-    ("for everybody", "distil push ./reviews me/reviews --public"),
+    ("what would be uploaded", "distil push ./reviews me/reviews --dry-run"),
+    ("into a public repository", "distil push ./reviews me/reviews --public"),
     ("to a branch, for a program", "distil push ./reviews me/reviews --revision next --json"),
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments."""
     parser.add_argument("folder", metavar="FOLDER", help="folder of a model")
     parser.add_argument("name", metavar="NAME", help="name on the hub: owner/model")
-    parser.add_argument("--public", action="store_true", help="let everybody see a new repository")
+    parser.add_argument("--public", action="store_true", help="make a new repository public")
     parser.add_argument("--revision", metavar="BRANCH", help="branch to commit to (main)")
-    parser.add_argument("--message", default="Model trained by distil", help="of the commit")
-    parser.add_argument("--dry-run", action="store_true", help="list what would go up, no more")
+    parser.add_argument(
+        "--message", default="Model trained by distil", help="message of the commit"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only list what would be uploaded")
     _output.add_json(parser)
 
 
@@ -64,4 +66,4 @@ def _show(found: Any) -> None:
     title = f"to {found.name}, {_output.size(sum(found.files.values()))}"
     _output.print_table(("file", "size"), rows, right=("size",), title=title)
     if found.left_out:
-        _output.print_line("Stays here: " + ", ".join(found.left_out), FAINT)
+        _output.print_line("Not uploaded: " + ", ".join(found.left_out), FAINT)

@@ -1,4 +1,4 @@
-"""`distil train`: a model trained by a recipe."""
+"""`distil train`: train a model by a recipe, or on a file of rows."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from distil.cli import _training
 DESCRIPTION = """\
 Train a model for one of five tasks on a file of rows, or by a recipe: a YAML file
 that names the model, the data and every setting.  The same recipe gives the same
-batches and the same curve in both frameworks.  Without dev rows a tenth of the
-training rows is held out to judge the model by.
+batches and the same curve in both frameworks.  Without dev rows, a tenth of the
+training rows is held out to evaluate the model on.
 
 The output folder gets the model, which `distil.load` and `distil predict` take,
-its card (README.md), its curves (curves.png), its log (log.jsonl), and the recipe
-that all this came to (recipe.yaml).  After an
-interruption, even a kill, the same command continues.  Ctrl-C finishes the step
-and saves a checkpoint; a second Ctrl-C ends at once."""
+its card (README.md), curves (curves.png), log (log.jsonl), and the recipe with
+every default written out (recipe.yaml).  After an interruption, even a kill, the
+same command continues.  Ctrl-C finishes the step and saves a checkpoint; a second
+Ctrl-C stops at once."""
 EXAMPLES = (
     (
-        "a classifier of your own table",
+        "a classifier, from your own table",
         "distil train --task sequence-classification --model distilbert-base-uncased "
         "--data reviews.csv --text-column review --output reviews",
     ),

@@ -1,10 +1,10 @@
-"""`evaluate`: how good a model is on rows with right answers, and how sure that figure is.
+"""`evaluate`: a model's metrics on labelled rows, with confidence intervals.
 
     found = distil.evaluate("my-model", "dev.tsv", slices=("length",))
     found.metrics["accuracy"]                    # Estimate(value=0.884, low=0.861, high=0.904)
 
-Rows are read, answered and judged one after another, by the pipeline of the task; what is kept of
-each is a few numbers.
+Rows are streamed through the task's pipeline and judged one by one; only a few numbers about each
+are kept.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
 
 _RETRIEVAL = "retrieval"
 
-# What names a form of the model that is evaluated, rather than another model.
+# Words that name another form of the evaluated model, rather than another model.
 _FORMS = {
     "pt": "framework", "tf": "framework", "packed": "engine", "openvino": "engine",
     "onnxruntime": "engine", "float32": "dtype", "bfloat16": "dtype", "int8": "dtype",
@@ -69,41 +69,38 @@ def evaluate(
     progress: Callable[[int], None] = lambda rows: None,
     **options: Any,
 ) -> Evaluation:
-    """Measure a model on rows with right answers.
+    """Measure a model on labelled rows.
 
     Args:
         model: A name as in `distil.load`, or a pipeline.
         data: A file of rows (see `distil.reading`), a list of dicts, a pandas or polars frame, an
             Arrow table or a data set of the package `datasets`.
-        task: As in `distil.pipeline`; "sentence-embeddings" judges how well cosines of pairs go
-            with a score, "retrieval" whether the second text of each pair is found by the first.
-        against: A second model to compare with; or another form of the first, by the names of a
-            framework, engine or type, as "int8" or "openvino bfloat16".
-        framework: As in `distil.pipeline`, like all options that are not named here.
-        engine: Likewise.
-        dtype: Likewise; None for "float32".
-        columns: Columns of the data, by what the task reads: "text", "text_pair", "label",
-            "prompt", "choices", "words", "tags", "question", "context", "answers",
-            "is_impossible".  Where a text may have several labels, "label" may be a list: a
-            column of 0 and 1 for each.
-        threshold: Of a model that gives a text several labels: those with a probability above it
-            are predicted; None for 0.5.
-        slices: "length" and names of columns, by which rows are told apart.
+        task: As in `distil.pipeline`.  "sentence-embeddings" correlates the cosine of each pair
+            with its score; "retrieval" searches for the second text of each pair by the first.
+        against: A second model to compare with; or another form of the same model, named by
+            framework, engine or type: "int8", "openvino bfloat16".
+        framework: As in `distil.pipeline`, like `engine`, `dtype` and `options`.
+        engine: As in `distil.pipeline`.
+        dtype: As in `distil.pipeline`; None means "float32".
+        columns: Names of columns in the data, by field, where they differ from the field's:
+            "text", "text_pair", "label", "prompt", "choices", "words", "tags", "question",
+            "context", "answers", "is_impossible".  Where a text may have several labels, "label"
+            may be a list of columns of 0 and 1, one per label.
+        threshold: For models that give a text several labels: those whose probability is above it
+            are predicted; None means 0.5.
+        slices: "length" or names of columns; the metric is also given for each group of rows.
         seed: Of the resamples for intervals.
-        max_rows: Rows to read at most.
-        skip_bad_rows: Count rows that cannot be read or answered and go on.
-        report: A file to write a page of HTML to.
-        predictions: A .csv, .jsonl or .parquet file to write every row's answer to.
-        progress: Told the number of rows judged so far.
-        **options: Of `distil.pipeline`, as `stride=32`.  With `handle_impossible_answer=True`
-            answers are judged by the rules of SQuAD 2.
-
-    Returns:
-        What was found.
+        max_rows: Read at most so many rows.
+        skip_bad_rows: Count and skip rows that cannot be read or answered.
+        report: An HTML file to write a report to.
+        predictions: A .csv, .jsonl or .parquet file to write the model's answers to.
+        progress: Called with the number of rows judged so far.
+        **options: As in `distil.pipeline`, such as `stride=32`.  With
+            `handle_impossible_answer=True` answers are judged by the rules of SQuAD 2.
 
     Raises:
         InputError: There are no rows, a row is bad, a column is missing, the two models have
-            different labels, or what is written would replace the rows.
+            different labels, or an output file would replace the rows.
         FrameworkError: A package is missing: metrics need the extra "train".
         DistilError: The model cannot be loaded.
     """
@@ -139,7 +136,7 @@ def evaluate(
     _check_packages(judge, report)
     found = Findings(judge, tuple(slices), compared=second is not None)
     counted = Counted(first.model)
-    first = copy(first)  # the caller's own stays as it is
+    first = copy(first)  # the caller's own is left alone
     first.model = counted
     with ExitStack() as stack:
         writer = None
@@ -196,19 +193,24 @@ def figures(
 
 
 def _check_output(data: Any, files: Mapping[str, Path | None]) -> None:
-    """Refuse to write over the rows, before anything is computed."""
+    """Refuse to overwrite the rows, or a folder that is missing, before anything is computed."""
+    for where, path in files.items():
+        if path is not None and not path.parent.is_dir():
+            raise InputError(
+                "there is no such folder", found=path.parent, where=where, fix="create it first"
+            )
     if not (isinstance(data, str | Path) and is_file(data)):
         return
     for where, path in files.items():
         if path is not None and path.exists() and path.samefile(data):
             raise InputError(
-                "results would replace the rows", expected="a file of its own",
+                "results would overwrite the rows", expected="another file",
                 found=f"the same file as {data}", where=where, fix="write them to another file",
             )  # fmt: skip
 
 
 def _check_packages(judge: Judge, report: str | Path | None) -> None:
-    """Say what is missing before anything is computed."""
+    """Name a missing package before anything is computed."""
     needs = {"scipy": "test differences", **judge.needs}
     if report is not None:
         needs["matplotlib"] = "draw plots"
@@ -222,7 +224,7 @@ def _name(model: str | Path | Pipeline) -> str:
 
 
 def _check_unused(given: Mapping[str, Any], task: str | None, model: Pipeline) -> None:
-    """Refuse what would have no effect on a pipeline that is there already."""
+    """Refuse options that have no effect on an existing pipeline."""
     check_unused(given)
     if task is not None and find_task(task).name != model.task:
         raise InputError(
@@ -250,8 +252,8 @@ def _other(
     if words and all(word in _FORMS for word in words):
         if isinstance(model, Pipeline):
             raise InputError(
-                "another form of a pipeline cannot be made", expected="the name of a model, or a "
-                "second pipeline", found=repr(against), where="against",
+                "a pipeline has no other forms", expected="a model's name, or a second pipeline",
+                 found=repr(against), where="against",
             )  # fmt: skip
         form = {"framework": None, "engine": None, "dtype": "float32"}
         form |= {_FORMS[word]: word for word in words}
@@ -266,7 +268,7 @@ def _other(
 
 
 def _check_labels(model: Pipeline, against: Pipeline) -> None:
-    """See that the answers of two classifiers can be compared, in whatever order labels are."""
+    """See that two classifiers have the same labels, in whatever order."""
     ours, theirs = (sorted(one.model.config.label2id) for one in (model, against))
     if ours != theirs:
         raise InputError(
@@ -282,14 +284,14 @@ def _check_labels(model: Pipeline, against: Pipeline) -> None:
 
 
 def _numbered(rows: Iterator[Row]) -> Iterator[Row]:
-    """Rows by their place among all rows, from 1, in every format; their names say the line."""
+    """Rows numbered from 1 whatever the format; `place` still names the line."""
     return (replace(row, number=number) for number, row in enumerate(rows, start=1))
 
 
 def _judged(
     judge: Judge, first: Pipeline, second: Pipeline | None, rows: Iterator[Row]
 ) -> Iterator[tuple[Row, Any, Any, Any]]:
-    """Each row as read and as asked, what the first model makes of it, and the second."""
+    """Each row, what was asked of it, and how each model's answer was judged."""
 
     def ask(row: Row) -> Asked | InputError:
         if row.error is not None:

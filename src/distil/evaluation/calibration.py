@@ -1,4 +1,4 @@
-"""Whether a model is as often right as its probabilities say."""
+"""Calibration: whether a model is right as often as its probabilities say."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ BINS = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How good the probabilities of answers are.
+    """How well calibrated a model's probabilities are.
 
     Attributes:
-        ece: Expected calibration error: how far confidence and accuracy lie apart, the mean of
-            bins with equally many rows (Nguyen and O'Connor 2015).  Where a text may have several
-            labels, every label of every text counts as a row, and its probability as confidence.
-        brier: The mean squared distance of the probabilities from the right answer (Brier 1950,
-            the sum over all classes).
-        nll: The mean negative log-likelihood of the right answer, in nats.
-        bins: Of each bin the mean confidence, the accuracy, and the number of rows.
+        ece: Expected calibration error: the mean gap between confidence and accuracy over bins of
+            equal size (Nguyen and O'Connor 2015).  Where a text may have several labels, every
+            label of every text counts as a row, with its probability as the confidence.
+        brier: Brier score (1950): the mean squared error of the probabilities, summed over classes.
+        nll: Mean negative log-likelihood of the right answer, in nats.
+        bins: Mean confidence, accuracy and number of rows of each bin.
     """
 
     ece: float
@@ -33,7 +32,7 @@ class Calibration:
 
 
 def calibration(table: Table) -> Calibration | None:
-    """That of answers with probabilities; None where the task gives none."""
+    """The calibration of judged rows; None if the task gives no probabilities."""
     if "confidence" not in table:
         return None
     confidence = table["confidence"]

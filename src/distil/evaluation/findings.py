@@ -1,4 +1,4 @@
-"""What is known of the rows that were judged so far, and what follows from it."""
+"""What is kept of the rows judged so far, and the evaluation that follows from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from distil.measures.metrics import LABEL
 from distil.measures.table import Table, compare, estimates, had_by
 from distil.reading import Row
 
-# Rows shown of the worst, and of those that two models answer differently.
+# Of the worst rows, and of those that two models answer differently.
 _ROWS_SHOWN = 20
 _CLASSES_SHOWN = 50
 _TEXT_SHOWN = 300
@@ -23,7 +23,7 @@ _QUESTIONS_TIMED = 100
 
 
 class Findings:
-    """What is known of the rows so far."""
+    """What is kept of the rows judged so far."""
 
     def __init__(self, judge: Judge, slices: tuple[str, ...], *, compared: bool) -> None:
         self.judge = judge
@@ -36,7 +36,7 @@ class Findings:
         self.confusion: dict[str, dict[str, int]] = {}
 
     def add(self, row: Row, asked: Asked, judged: Judged, other: Judged | None) -> None:
-        """Add a row."""
+        """Add a judged row."""
         self.table.add(judged.numbers, judged.lists)
         self.slicer.add(row.values, asked.text)
         self.questions += asked.questions[: max(0, _QUESTIONS_TIMED - len(self.questions))]
@@ -71,7 +71,7 @@ class Findings:
     def result(
         self, *, model: str, task: str, against: str | None, speed: Speed, seed: int
     ) -> Evaluation:
-        """All that follows from the rows."""
+        """The evaluation of all rows added."""
         judge = self.judge
         classes = judge.config.label2id
         confusion = None

@@ -1,4 +1,4 @@
-"""Every row's answer in a file, beside what would have been right."""
+"""A file of predictions: each row's right answer, and the model's."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _ROWS_AT_ONCE = 4096
 
 @contextmanager
 def open_predictions(path: Path) -> Iterator[Writer]:
-    """What writes a row each time it is called; the file is in place when all are written.
+    """A function that writes a row; the file appears once all rows are written.
 
     Args:
-        path: Ends in .csv, .jsonl or .parquet.
+        path: A .csv, .jsonl or .parquet file.
 
     Raises:
-        InputError: It ends in something else.
-        FrameworkError: It is a parquet file, and pyarrow is not installed.
+        InputError: The path has another suffix.
+        FrameworkError: The file is parquet, and pyarrow is not installed.
     """
     writers = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
     if path.suffix not in writers:
         raise InputError(
-            "predictions cannot be written in this format", expected=" or ".join(writers),
+            "unknown format for predictions", expected=" or ".join(writers),
             found=path.name, where="predictions",
         )  # fmt: skip
     with atomic_write(path) as temporary, writers[path.suffix](temporary) as write:
@@ -93,5 +93,5 @@ def _parquet(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 def _cell(value: Any) -> Any:
-    """A value as a cell: text as it is, anything else as JSON."""
+    """A cell's value: strings as they are, anything else as JSON."""
     return value if value is None or isinstance(value, str) else json.dumps(value)

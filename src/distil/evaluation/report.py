@@ -1,4 +1,4 @@
-"""An evaluation as one page of HTML that needs no other file."""
+"""An evaluation as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def write_report(result: Evaluation, path: Path) -> None:
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{result.rows:,} rows judged"
-        + (f", {result.skipped:,} passed over" if result.skipped else "")
-        + f".  {result.speed.tokens_per_second:,.0f} tokens/s; a row alone takes "
+        + (f", {result.skipped:,} skipped" if result.skipped else "")
+        + f".  {result.speed.tokens_per_second:,.0f} tokens/s; one row at a time takes "
         f"{result.speed.p50:.1f} ms (p50), {result.speed.p99:.1f} ms (p99).</p>",
         "<h2>Metrics</h2>", _metrics(result),
     ]  # fmt: skip
@@ -65,7 +65,7 @@ def write_report(result: Evaluation, path: Path) -> None:
 
 
 def _table(header: list[str], rows: list[list[Any]], caption: str = "") -> str:
-    """A table; numbers stand to the right."""
+    """A table, with columns of numbers right-aligned."""
 
     def cells(tag: str, values: list[Any]) -> str:
         return "".join(
@@ -108,7 +108,7 @@ def _calibration(found: Calibration) -> str:
 def _confusion(confusion: Any) -> str:
     labels = list(confusion)
     rows = [[right, *(f"{confusion[right][one]:,}" for one in labels)] for right in labels]
-    return _table(["right \\ predicted", *labels], rows)
+    return _table(["expected \\ predicted", *labels], rows)
 
 
 def _labels(result: Evaluation) -> str:
@@ -130,7 +130,7 @@ def _slices(result: Evaluation) -> str:
         for one in result.slices
     ]  # fmt: skip
     header = ["by", "slice", "rows", result.main, "95% interval", "p"]
-    return _table(header, rows, "p: against the rest, corrected by Holm's method")
+    return _table(header, rows, "p: against all other rows, corrected by Holm's method")
 
 
 def _rows(rows: tuple[JudgedRow, ...], *, other: bool) -> str:
@@ -148,7 +148,7 @@ def _answer(value: Any) -> str:
 
 
 def _figure(draw: Any, what: Any) -> str:
-    """A drawing as SVG within the page."""
+    """A plot as inline SVG."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - optional
 
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")

@@ -1,4 +1,4 @@
-"""What `evaluate` gives."""
+"""What `evaluate` returns."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from distil.measures.statistics import Difference, Estimate
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedRow:
-    """A row that people may want to see.
+    """One row, to be shown.
 
     Attributes:
-        row: Its number.
+        row: Its number, from 1.
         text: What was asked.
         expected: The right answer.
-        predicted: The model's.
-        other: That of the model it is compared with, else None.
-        score: How right it is, see `judges.Judged`.
+        predicted: The model's answer.
+        other: The answer of the model it is compared with, if any.
+        score: How good the answer is, see `judges.Judged`.
     """
 
     row: int
@@ -55,11 +55,11 @@ class Against:
     """A second model on the same rows.
 
     Attributes:
-        model: Its name, or what form of the first it is.
+        model: Its name, or the form of the first model that it is.
         metrics: Its metrics.
-        differences: By metric, how much better the first model is.
-        changed: Number of rows that the two answer differently.
-        rows: Some of these.
+        differences: How much better the first model is, by metric.
+        changed: Number of rows that the two models answer differently.
+        rows: The first few of these.
     """
 
     model: str
@@ -71,23 +71,23 @@ class Against:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What `evaluate` found.
+    """How good a model is.
 
     Attributes:
         model: The model.
         task: Its task.
         rows: Number of rows judged.
         skipped: Number of rows that could not be read or answered.
-        main: The metric that counts most.
-        metrics: By name, each with its 95% interval.
-        calibration: How good probabilities are; None where the task gives none.
-        confusion: By right label, how often each label was predicted; None where the task has no
+        main: Name of the main metric.
+        metrics: All metrics by name, with 95% intervals.
+        calibration: Of the probabilities; None if the task gives none.
+        confusion: How often each label was predicted, by right label; None if the task has no
             classes, or more than 50.
-        labels: By label, its own figures, where a text may have several; else None.
-        slices: Parts of the rows.
-        worst: The rows that are most wrong.
-        against: The model it was compared with.
-        speed: How fast the answers came.
+        labels: Each label's own figures, where a text may have several labels; else None.
+        slices: The main metric of parts of the rows.
+        worst: The rows with the worst answers.
+        against: The comparison with a second model, if there was one.
+        speed: How fast the model answered.
         seed: Of the resamples.
     """
 
@@ -107,7 +107,7 @@ class Evaluation:
     seed: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as tables, lists and numbers; of `against` the main difference by itself."""
+        """Everything as plain data; `against` also has the main metric's difference by itself."""
         table = asdict(self)
         if self.against is not None:
             table["against"] |= asdict(self.against.differences[self.main])

@@ -1,4 +1,4 @@
-"""Parts of the rows, and whether a model does worse in one of them than in the rest."""
+"""Slices: parts of the rows, and whether a model does worse on one than on all other rows."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Slice:
     Attributes:
         by: "length", or the column.
         value: What its rows have in common.
-        rows: How many.
-        metric: The main metric of these rows.
-        p: How likely rows of this part would be as far from the rest by chance, corrected for the
-            number of slices (Holm 1979).
+        rows: How many there are.
+        metric: The main metric on these rows.
+        p: p value of the test against all other rows, corrected for the number of slices (Holm
+            1979).
     """
 
     by: str
@@ -42,10 +42,10 @@ class Slice:
 
 
 class Slicer:
-    """Remembers of each row which slices it is in.
+    """Remembers which slices each row belongs to.
 
     Args:
-        names: "length" for quarters by the number of words, or columns.
+        names: "length", for quartiles of the number of words, or names of columns.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
@@ -71,12 +71,12 @@ class Slicer:
             codes.append(known.setdefault(str(values[name]), len(known)))
             if len(known) > _MOST_VALUES:
                 raise InputError(
-                    "a column has too many values for slices", expected=f"at most {_MOST_VALUES}",
+                    "the column has too many values for slices", expected=f"at most {_MOST_VALUES}",
                     found=shown(name), where="slices",
                 )  # fmt: skip
 
     def slices(self, table: Table, metric: Metric, *, seed: int) -> tuple[Slice, ...]:
-        """Each slice with the metric of its rows, in the order of the names."""
+        """Each slice with the metric of its rows, in the order of `names`."""
         parts = [(by, value, which) for by in self._codes for value, which in self._parts(by)]
         found = [(by, value, which, _p(table["score"], which)) for by, value, which in parts]
         corrected = holm([p for *_, p in found])
@@ -96,14 +96,14 @@ class Slicer:
         if self._values[by]:
             return [(value, codes == code) for value, code in sorted(self._values[by].items())]
         edges = np.unique(np.quantile(codes, np.linspace(0, 1, _QUARTERS + 1)).astype(np.int64))
-        # The last quarter has its upper edge in it.
+        # The last quartile includes its upper edge.
         number = np.clip(np.searchsorted(edges, codes, side="right") - 1, 0, max(0, len(edges) - 2))
         parts = [(number == one, codes[number == one]) for one in np.unique(number)]
         return [(f"{of.min()} to {of.max()} words", which) for which, of in parts]
 
 
 def _p(score: Array, which: Array) -> float:
-    """How likely the rows of a slice and the rest differ as much by chance, two-sided."""
+    """Two-sided p value of a slice against all other rows."""
     inside, outside = score[which], score[~which]
     if min(len(inside), len(outside)) < 2:
         return 1.0

@@ -1,4 +1,4 @@
-"""How fast answers come: all of them together, and one at a time."""
+"""How fast a model answers: over all rows, and one row at a time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Speed:
     """How fast a model answered.
 
     Attributes:
-        seconds: Computing all rows, without reading and tokenizing them.
+        seconds: Time spent computing all rows, without reading and tokenizing.
         tokens: Number of tokens computed; equal texts are computed once.
-        tokens_per_second: Of these.
-        p50: Median milliseconds of a row alone, from text to answer.
-        p99: The milliseconds that 99 of 100 rows alone stay below.
+        tokens_per_second: `tokens` over `seconds`.
+        p50: Median time for one row by itself, from text to answer, in milliseconds.
+        p99: The 99th percentile of that, in milliseconds.
     """
 
     seconds: float
@@ -34,7 +34,7 @@ class Speed:
 
 
 class Counted(InferenceModel):
-    """A model that counts the tokens it computes and the time it takes."""
+    """A model that counts the tokens it computes and the time that takes."""
 
     def __init__(self, model: InferenceModel) -> None:
         self._model = model
@@ -49,7 +49,7 @@ class Counted(InferenceModel):
         positions: Sequence[Any] | None = None,
         wanted: Sequence[Any] | None = None,
     ) -> list[Array]:
-        """As that of the model."""
+        """As the model's own."""
         begin = time.perf_counter()
         scores = self._model.score(sequences, positions=positions, wanted=wanted)
         self.seconds += time.perf_counter() - begin
@@ -58,7 +58,7 @@ class Counted(InferenceModel):
 
 
 def measure(pipeline: Pipeline, counted: Counted, questions: Sequence[Any]) -> Speed:
-    """The speed of what was computed so far, and of some questions one at a time."""
+    """The speed of everything computed so far, and of some questions one at a time."""
     seconds, tokens = counted.seconds, counted.tokens
     times = []
     for question in questions:
@@ -74,4 +74,4 @@ def measure(pipeline: Pipeline, counted: Counted, questions: Sequence[Any]) -> S
 
 
 def _ignored(number: int, problem: Exception) -> None:
-    """The row was judged before, or passed over."""
+    """The row was judged or skipped before."""

@@ -1,1 +1,1 @@
-"""How good answers are: metrics over weighted rows, their intervals, and tests of differences."""
+"""Metrics over weighted rows, their confidence intervals, and tests of differences."""

@@ -1,8 +1,8 @@
-"""Metrics of a task as functions of weighted rows, so that a bootstrap is a product of matrices.
+"""A task's metrics as functions of weighted rows, so that a bootstrap is a matrix product.
 
-Every function takes what is known of each row, by name, and weights (r, n): how often each row is
-in each resample.  It gives the metric of every resample (r).  With weights of 1 these are the
-values of scikit-learn, scipy, seqeval and SQuAD's scripts, as the tests compare.
+Each function takes columns with a number per row, and weights (r, n): how often each row occurs in
+each resample.  It returns the metric of each resample (r).  With weights of 1 the values are those
+of scikit-learn, scipy, seqeval and SQuAD's scripts; the tests compare them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Metric:
     """One metric.
 
     Attributes:
-        columns: What has to be known of each row.
-        of: Makes, of these columns, the function from weights (r, n) to values (r).
-        is_share: Whether it is the share of rows whose only column is 1: such a metric has
-            Wilson's interval.
-        among: A column; only rows count where it is not 0.
+        columns: The columns it is computed from.
+        of: Takes these columns; returns the function from weights (r, n) to values (r).
+        is_share: Whether it is a proportion, the share of rows whose one column is 1.  Proportions
+            get a Wilson interval.
+        among: A column; only rows where it is not 0 count.
     """
 
     columns: tuple[str, ...]
@@ -37,7 +37,7 @@ class Metric:
 
 
 def share(column: str, *, among: str | None = None) -> Metric:
-    """The share of rows for which a column is 1."""
+    """The proportion of rows in which a column is 1."""
     return Metric(columns=(column,), of=_mean_of(column), is_share=True, among=among)
 
 
@@ -56,7 +56,7 @@ def ratio(above: str, below: str) -> Metric:
 
 
 def f1_of_sums(right: str, predicted: str, expected: str) -> Metric:
-    """F1 of sums over rows: found and right, found, and to be found (micro-averaged)."""
+    """Micro-averaged F1, from columns that count correct, predicted and expected items."""
 
     def of(columns: Columns) -> Callable[[Array], Array]:
         return lambda weights: quotient(
@@ -67,7 +67,7 @@ def f1_of_sums(right: str, predicted: str, expected: str) -> Metric:
 
 
 def f1_of_classes() -> Metric:
-    """F1 of class 1 where there are two classes, else the mean of all classes (macro)."""
+    """F1 of class 1 if there are two classes, else macro-averaged F1."""
 
     def of(columns: Columns) -> Callable[[Array], Array]:
         classes = _classes(columns)
@@ -77,7 +77,7 @@ def f1_of_classes() -> Metric:
             scores = quotient(2 * right, predicted + expected)
             if len(classes) <= 2 and set(classes.tolist()) <= {0, 1}:
                 return scores[:, list(classes).index(1)] if 1 in classes else scores[:, 0] * 0
-            # A class that is neither found nor expected in a resample does not count there.
+            # A class that is neither predicted nor expected in a resample is left out of its mean.
             return quotient(scores.sum(axis=1), (predicted + expected > 0).sum(axis=1))
 
         return f1
@@ -113,7 +113,7 @@ def f1_of_labels(*, average: str) -> Metric:
 
 
 def matthews() -> Metric:
-    """Matthews' correlation (Gorodkin 2004 for several classes); 0 for one class alone."""
+    """Matthews correlation (Gorodkin 2004 for several classes); 0 if there is only one class."""
 
     def of(columns: Columns) -> Callable[[Array], Array]:
         classes = _classes(columns)
@@ -131,7 +131,7 @@ def matthews() -> Metric:
 
 
 def pearson() -> Metric:
-    """Pearson's correlation of what was predicted with what was expected."""
+    """Pearson correlation of predicted and expected numbers."""
 
     def of(columns: Columns) -> Callable[[Array], Array]:
         return lambda weights: correlation(columns["predicted"], columns["expected"], weights)
@@ -140,7 +140,7 @@ def pearson() -> Metric:
 
 
 def spearman() -> Metric:
-    """Spearman's: that of ranks, worked out anew in each resample."""
+    """Spearman correlation; ranks are computed afresh in each resample."""
 
     def of(columns: Columns) -> Callable[[Array], Array]:
         predicted = weighted_ranks(columns["predicted"])
@@ -151,12 +151,12 @@ def spearman() -> Metric:
 
 
 def perplexity() -> Metric:
-    """The exponential of the mean loss of a word."""
+    """The exponential of the mean loss per word."""
 
     def of(columns: Columns) -> Callable[[Array], Array]:
         def value(weights: Array) -> Array:
             loss = quotient(weights @ columns["loss"], weights @ columns["words"])
-            # e^700 is about the largest number there is.
+            # float64 overflows above e^709.
             return np.exp(np.minimum(loss, 700))
 
         return value
@@ -176,21 +176,21 @@ def _classes(columns: Columns) -> Array:
 
 
 def _counts(columns: Columns, classes: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """Of each class (r, classes): found and right, found, expected."""
+    """Correct, predicted and expected rows of each class, each (r, classes)."""
     found = (columns["predicted"][:, None] == classes).astype(np.float64)
     expected = (columns["expected"][:, None] == classes).astype(np.float64)
     return weights @ (found * expected), weights @ found, weights @ expected
 
 
 def quotient(above: Array, below: Array) -> Array:
-    """Quotients, 0 where there is nothing to divide by."""
+    """Quotients; 0 where the divisor is 0."""
     quotients: Array = np.divide(
         above, below, out=np.zeros(np.shape(above), np.float64), where=below != 0
     )
     return quotients
 
 
-# What each kind of answer is measured by, over these columns.
+# The metrics of each kind of answer.
 CLASSES: Mapping[str, Metric] = {
     "accuracy": share("score"),
     "f1": f1_of_classes(),

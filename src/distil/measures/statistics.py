@@ -1,12 +1,12 @@
-"""How far a figure measured on some rows can be trusted, and whether two of them differ.
+"""Confidence intervals of metrics, and tests of whether two models differ.
 
-- Shares have Wilson's interval (Wilson 1927).
-- Everything else has the percentile interval of a bootstrap over rows (Efron and Tibshirani 1993):
-  each resample is a weight for every row, so that a metric made of sums over rows is one product
-  of matrices, and ranks are cumulative sums.
-- Two models that answered the same rows are compared by the exact test of McNemar (1947) where an
-  answer is right or wrong, else by a paired bootstrap.
-- Where several tests are made at once, p values are corrected by Holm's method (1979).
+- Proportions get a Wilson interval (Wilson 1927).
+- All other metrics get a percentile interval from a bootstrap over rows (Efron and Tibshirani
+  1993).  A resample is a weight per row, so a metric made of sums over rows is one matrix product,
+  and ranks are cumulative sums.
+- Two models on the same rows are compared by McNemar's exact test (1947) if an answer is either
+  right or wrong, else by a paired bootstrap.
+- p values of several tests are corrected by Holm's method (1979).
 
 Equal seeds give equal intervals.  Shapes: n rows, r resamples.
 """
@@ -32,10 +32,10 @@ _WEIGHTS_AT_ONCE = 8 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A figure and the interval that 95% of such intervals hold the true figure in.
+    """A metric with its 95% confidence interval.
 
     Attributes:
-        value: As measured on all rows.
+        value: The metric on all rows.
         low: Lower end of the interval.
         high: Upper end.
     """
@@ -50,11 +50,12 @@ class Difference:
     """How much better a second model did on the same rows.
 
     Attributes:
-        difference: Its figure less that of the first.
-        low: Lower end of the interval of the difference.
+        difference: Its metric minus that of the first.
+        low: Lower end of the difference's 95% confidence interval.
         high: Upper end.
-        p: How likely a difference at least as large is where there is none.
-        detectable: The smallest difference that this many rows would show four times in five.
+        p: Two-sided p value: how likely a difference this large is if there is none.
+        detectable: The smallest difference that this many rows would detect four times in five
+            (80% power).
     """
 
     difference: float
@@ -65,28 +66,28 @@ class Difference:
 
 
 def wilson(successes: int, n: int) -> Estimate:
-    """A share with Wilson's interval.
+    """A proportion with its Wilson interval.
 
     Args:
-        successes: Number of rows that count.
-        n: Number of rows, at least 1.
+        successes: Number of rows counted.
+        n: Number of all rows, at least 1.
     """
     z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
     share = successes / n
     scale = 1 + z * z / n
     middle = (share + z * z / (2 * n)) / scale
     half = z / scale * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # Rounding must not put the share outside of its own interval.
+    # Rounding must not put the share outside its own interval.
     return Estimate(value=share, low=min(share, middle - half), high=max(share, middle + half))
 
 
 def weights_of(counts: Array, *, seed: int, resamples: int = RESAMPLES) -> Iterator[Array]:
-    """How often each different row is in each resample, some resamples (r, m) at a time.
+    """How often each distinct row occurs in each resample, in batches of resamples (r, m).
 
     Args:
-        counts: How often each different row is among all rows (m).
+        counts: How often each distinct row occurs among all rows (m).
         seed: Equal seeds and counts give equal weights.
-        resamples: How many.
+        resamples: Number of resamples.
     """
     random = np.random.default_rng(seed)
     n = int(counts.sum())
@@ -96,7 +97,7 @@ def weights_of(counts: Array, *, seed: int, resamples: int = RESAMPLES) -> Itera
         if n > len(counts):
             yield random.multinomial(n, counts / n, size=size).astype(np.float64)
             continue
-        # The same, and faster where no row is like another.
+        # The same, but faster if all rows are distinct.
         drawn = random.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
         yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
 
@@ -108,13 +109,13 @@ def bootstrap(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Array:
-    """Values of a metric in resamples of the rows, in order (r).
+    """A metric's value in each resample of the rows (r).
 
     Args:
-        metric: Gives the values (r) for weights of the rows (r, m); NaN where it is undefined.
-        counts: How often each different row is among all rows (m).
+        metric: Returns values (r) for weights of the rows (r, m), NaN where it is undefined.
+        counts: How often each distinct row occurs among all rows (m).
         seed: Of the resamples.
-        resamples: How many.
+        resamples: Number of resamples.
     """
     return np.concatenate(
         [metric(weights) for weights in weights_of(counts, seed=seed, resamples=resamples)]
@@ -122,19 +123,19 @@ def bootstrap(
 
 
 def interval(value: float, resampled: Array) -> Estimate:
-    """A figure with the percentile interval of its resamples (r), undefined ones left out."""
+    """A metric with the percentile interval of its resamples (r); NaNs are ignored."""
     low, high = _percentiles(resampled)
     return Estimate(value=value, low=min(value, low), high=max(value, high))
 
 
 def difference(value: float, resampled: Array, *, p: float | None = None) -> Difference:
-    """A difference of two figures of the same rows.
+    """A difference between two models on the same rows.
 
     Args:
         value: The difference on all rows.
-        resampled: The difference in resamples (r).
-        p: Of a test of its own; None takes that of the bootstrap, from the share of resamples
-            that lie on the other side of 0.
+        resampled: The difference in each resample (r); NaNs are ignored.
+        p: The p value of another test; None computes the bootstrap's, twice the share of
+            resamples on the other side of 0.
     """
     low, high = _percentiles(resampled)
     found = resampled[~np.isnan(resampled)]
@@ -150,11 +151,11 @@ def difference(value: float, resampled: Array, *, p: float | None = None) -> Dif
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """The p value of McNemar's exact test, two-sided.
+    """The two-sided p value of McNemar's exact test.
 
     Args:
-        first_only: Rows that only the first model got right.
-        second_only: Rows that only the second did.
+        first_only: Number of rows that only the first model got right.
+        second_only: Number of rows that only the second did.
     """
     from scipy.stats import binomtest  # noqa: PLC0415 - takes a second to import
 
@@ -163,7 +164,7 @@ def mcnemar(first_only: int, second_only: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P values corrected for being that many, in the order given."""
+    """P values, corrected for multiple testing, in the order given."""
     order = np.argsort(p_values, kind="stable")
     factors = len(p_values) - np.arange(len(p_values))
     corrected = np.minimum(1, np.maximum.accumulate(np.asarray(p_values)[order] * factors))
@@ -173,10 +174,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def weighted_ranks(values: Array) -> Callable[[Array], Array]:
-    """A function from weights (r, n) to the mean ranks (r, n) of the rows in each resample.
+    """A function from weights (r, n) to the rows' mean ranks in each resample (r, n).
 
-    The order of the values is worked out once; in a resample a rank is the weight of all rows
-    with smaller values and half the weight of those with the same.
+    The values are sorted once.  In a resample, a row's rank is the total weight of the smaller
+    values plus half the weight of the equal ones.
     """
     _, group = np.unique(values, return_inverse=True)
     order = np.argsort(group, kind="stable")
@@ -191,10 +192,10 @@ def weighted_ranks(values: Array) -> Callable[[Array], Array]:
 
 
 def correlation(x: Array, y: Array, weights: Array) -> Array:
-    """Pearson's correlation in each resample (r), NaN where one of the two is constant.
+    """Pearson correlation in each resample (r), NaN where x or y is constant.
 
     Args:
-        x: Numbers (n), or of each resample (r, n).
+        x: Numbers (n), or different ones in each resample (r, n).
         y: Likewise.
         weights: Of the rows (r, n).
     """

@@ -1,4 +1,4 @@
-"""What is known of every row that was judged, and the figures that follow from it."""
+"""A few numbers about every judged row, and the metrics computed from them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from distil.measures.statistics import (
 
 
 class Table:
-    """Numbers of each row by the name of their column; eight bytes a number.
+    """Named columns with a number per row, in eight bytes each.
 
-    A column may have a list of numbers for every row, all of one length.
+    A column may also have a list of numbers per row, all of one length.
     """
 
     def __init__(self) -> None:
@@ -65,12 +65,12 @@ class Table:
         return column in self._columns
 
     def rows(self, which: Array) -> Table:
-        """A table of some of the rows (n) bool."""
+        """The rows that a mask (n) selects, as a table."""
         return Table.of({name: self[name][which] for name in self._columns})
 
 
 def estimate(table: Table, metric: Metric, *, seed: int) -> Estimate:
-    """A metric of all rows with its 95% interval."""
+    """A metric over all rows, with its 95% interval."""
     table = _counted(table, metric)
     if metric.is_share:
         return wilson(int(table[metric.columns[0]].sum()), len(table))
@@ -81,7 +81,7 @@ def estimate(table: Table, metric: Metric, *, seed: int) -> Estimate:
 
 
 def compare(first: Table, second: Table, metric: Metric, *, seed: int) -> Difference:
-    """How much better the second model did by a metric; both have the same rows in order."""
+    """How much better the second model did by a metric; both tables have the same rows in order."""
     first, second = (_counted(table, metric) for table in (first, second))
     both = [table[name] for table in (first, second) for name in metric.columns]
     columns, counts = _cells(both)
@@ -132,7 +132,7 @@ def _counted(table: Table, metric: Metric) -> Table:
 
 
 def _cells(columns: Sequence[Array]) -> tuple[list[Array], Array]:
-    """Rows that are alike taken together: each different one once, and how often it is there."""
+    """Equal rows grouped: the columns of the distinct rows, and how often each occurs."""
     parts = [column.reshape(len(column), -1) for column in columns]
     cells, counts = np.unique(np.concatenate(parts, axis=1), axis=0, return_counts=True)
     split = np.split(cells, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)

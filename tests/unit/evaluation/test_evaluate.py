@@ -148,9 +148,16 @@ def test_the_rows_are_never_replaced(tmp_path, option):
     before = rows.read_text()
     (tmp_path / "link.jsonl").symlink_to(rows)
     for path in (rows, tmp_path / "link.jsonl"):
-        with pytest.raises(InputError, match="would replace the rows"):
+        with pytest.raises(InputError, match="would overwrite the rows"):
             evaluate(fake("sequence-classification", num_labels=2), str(rows), **{option: path})
     assert rows.read_text() == before
+
+
+@pytest.mark.parametrize("option", ["predictions", "report"])
+def test_a_folder_that_is_missing_is_said_first(tmp_path, option):
+    model = fake("sequence-classification", num_labels=2)
+    with pytest.raises(InputError, match=rf"no such folder[\s\S]*{option}"):
+        evaluate(model, [], **{option: tmp_path / "nowhere" / "x.csv"})
 
 
 def test_against_another_model_rows_that_differ_are_counted():

@@ -1,7 +1,7 @@
-"""What a row of each task is asked, what the right answer is, and what is known once it is judged.
+"""Judges: how rows of each task are asked, and how answers become numbers.
 
-A judge reads a row of data, gives the pipeline its questions, and turns the answers into numbers
-of a `Table`.  Sums of these numbers make the metrics of the task; see `distil.measures.metrics`.
+A judge reads a row of data, hands its questions to the pipeline, and turns the answers into a row
+of a `Table`, from whose columns the task's metrics are computed (`distil.measures.metrics`).
 """
 
 from __future__ import annotations

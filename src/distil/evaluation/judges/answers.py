@@ -20,7 +20,7 @@ from distil.reading import right_answers
 
 
 class Answers(Judge):
-    """Question answering, by the rules of SQuAD 1.1; figures are shares, not percent."""
+    """Question answering, by the rules of SQuAD 1.1; metrics are from 0 to 1, not percent."""
 
     fields = ("question", "context", "answers")
     optional = ("is_impossible",)

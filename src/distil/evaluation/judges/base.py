@@ -1,4 +1,4 @@
-"""What a judge is: it asks a row, and turns the answers into numbers."""
+"""What all judges have in common."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from distil.pipelines.base import Pipeline
 # A field's column; or several, where each label has its own.
 Column = str | Sequence[str]
 
-# A probability is no smaller in a loss: what is computed in float32 may be 0.
+# The smallest probability in a loss: float32 may round to 0.
 LEAST = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A row, as it is asked and judged.
+    """A row, ready to be asked.
 
     Attributes:
-        questions: What the pipeline is given.
+        questions: Inputs of the pipeline.
         expected: The right answer.
-        text: What people are shown of it.
+        text: The row as it is shown to people.
     """
 
     questions: tuple[Any, ...]
@@ -38,14 +38,14 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A row and what came of it.
+    """A row and its judged answer.
 
     Attributes:
         expected: The right answer, as people read it.
-        predicted: The model's.
-        numbers: Of the table: those that metrics need, and "score", how right it is: 0 to 1, or
-            less than 0 by as much as it is off.
-        lists: Of the table, too: numbers of every label, where a text may have several.
+        predicted: The model's answer, likewise.
+        numbers: The row of the table: what the metrics need, and "score", from 0 (wrong) to 1
+            (right), or minus the error where the answer is a number.
+        lists: More of that row: a number per label, where a text may have several labels.
     """
 
     expected: Any
@@ -59,7 +59,7 @@ class Judge(ABC):
 
     Args:
         config: Of the model.
-        columns: The column of each field, where it is not called like the field.
+        columns: The column of each field, where their names differ.
     """
 
     fields: ClassVar[tuple[str, ...]]
@@ -69,7 +69,7 @@ class Judge(ABC):
     main: ClassVar[str]
     has_classes: ClassVar[bool] = False
     of_columns: ClassVar[tuple[str, ...]] = ()  # fields that may have several columns
-    needs: ClassVar[Mapping[str, str]] = {}  # packages, and what for
+    needs: ClassVar[Mapping[str, str]] = {}  # packages, and what they are for
 
     def __init__(self, config: DistilBertConfig, columns: Mapping[str, Column]) -> None:
         self.config = config
@@ -90,7 +90,7 @@ class Judge(ABC):
         self.columns |= {field: columns[field] for field in self.optional if field in columns}
 
     def ask(self, values: Mapping[str, Any]) -> Asked:
-        """A row of data as questions.
+        """The questions of a row of data.
 
         Raises:
             InputError: A column is missing, or its value is not what the task reads.
@@ -108,7 +108,7 @@ class Judge(ABC):
                 continue
             column = named
             if field == self.fields[0] and not self._first_is_named and named not in values:
-                # Where only one column is left, it is the text, whatever it is called.
+                # If only one column is left, it is the text, whatever its name.
                 column = others[0] if len(others) == 1 else named
             if column not in values:
                 raise InputError(
@@ -122,11 +122,11 @@ class Judge(ABC):
     def stream(
         self, pipeline: Pipeline, rows: Iterable[tuple[int, Asked | InputError]]
     ) -> Iterator[tuple[int, Judged | InputError]]:
-        """What came of each row, in order.
+        """Judge rows, in order.
 
         Args:
-            pipeline: Answers.
-            rows: Numbers and rows, or what is wrong with them.
+            pipeline: Answers the questions.
+            rows: Numbered rows, or what is wrong with them.
         """
         waiting: deque[Asked] = deque()
         problems: dict[int, InputError] = {}
@@ -153,15 +153,15 @@ class Judge(ABC):
 
     @abstractmethod
     def asked(self, fields: Mapping[str, Any]) -> Asked:
-        """A row by its fields as questions."""
+        """The questions of a row, from its fields."""
 
     @abstractmethod
     def judge(self, asked: Asked, answers: Sequence[Any]) -> Judged:
-        """What came of a row, from what the pipeline answered."""
+        """Judge the pipeline's answers to a row."""
 
 
 def label_of(value: Any, config: DistilBertConfig) -> str:
-    """A label by its name, or by its number.
+    """The name of a label that is given by name or by number.
 
     Raises:
         InputError: The model has no such label.
@@ -179,10 +179,10 @@ def label_of(value: Any, config: DistilBertConfig) -> str:
 
 
 def number_of(value: Any) -> float:
-    """A label that is a number.
+    """A label as a number.
 
     Raises:
-        InputError: It is none.
+        InputError: It is not one.
     """
     try:
         number = float(value)
@@ -194,7 +194,7 @@ def number_of(value: Any) -> float:
 
 
 def joined(texts: Iterable[Any]) -> str:
-    """Texts as people are shown them."""
+    """Texts as they are shown to people."""
     return " | ".join(map(str, texts))
 
 

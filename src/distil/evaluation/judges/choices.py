@@ -18,7 +18,7 @@ from distil.measures.metrics import Metric
 
 
 class Choices(Judge):
-    """Multiple choice; a label is the number of the right choice, from 0, or the choice itself."""
+    """Multiple choice; a label is the number of the right choice, from 0, or that choice itself."""
 
     fields = ("prompt", "choices", "label")
     metrics: ClassVar[Mapping[str, Metric]] = metrics.CHOICES
@@ -27,14 +27,14 @@ class Choices(Judge):
     def asked(self, fields: Mapping[str, Any]) -> Asked:  # noqa: D102
         choices = fields["choices"]
         if not isinstance(choices, list | tuple):
-            raise InputError("choices are not a list", found=shown(choices))
+            raise InputError("the choices are not a list", found=shown(choices))
         names = {str(number): number for number in range(len(choices))}
         label = names.get(str(fields["label"]))
         if label is None and fields["label"] in choices:
             label = choices.index(fields["label"])
         if label is None:
             raise InputError(
-                "label is none of the choices", expected=f"0 to {len(choices) - 1}",
+                "the label is not one of the choices", expected=f"0 to {len(choices) - 1}",
                 found=shown(fields["label"]),
             )  # fmt: skip
         question = {"prompt": fields["prompt"], "choices": choices}

@@ -1,4 +1,4 @@
-"""Texts with one label, or a number, each."""
+"""Texts with a label or a number each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from distil.measures.metrics import Metric
 
 
 class Classes(Judge):
-    """Sequence classification with one label a text."""
+    """Sequence classification with one label per text."""
 
     fields = ("text", "label")
     optional = ("text_pair",)

@@ -1,4 +1,4 @@
-"""Vectors of texts: how alike two are, and whether one is found by the other."""
+"""Sentence embeddings: similarity of pairs, and retrieval."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from distil.measures import metrics
 from distil.measures.metrics import Metric
 from distil.pipelines.base import Pipeline
 
-# Ranks below this count for nothing.
+# Lower ranks score 0.
 _RANKS = 10
 
-# Products of vectors of length one are cosines, whatever the model's own vectors are like.
+# So that dot products are cosines, whatever length the model gives its vectors.
 _COSINES = {"normalize": True}
 
 
 class Similarities(Judge):
-    """Sentence embeddings: how well the cosine of two texts goes with a score of people's."""
+    """Sentence embeddings: how well the cosine of two texts correlates with people's scores."""
 
     fields = ("text", "text_pair", "label")
     options: ClassVar[Mapping[str, Any]] = _COSINES
@@ -48,7 +48,7 @@ class Similarities(Judge):
 
 
 class Retrieval(Judge):
-    """Sentence embeddings: whether the text that belongs to a query is found among all of them.
+    """Sentence embeddings: whether a query finds its text among all texts.
 
     All vectors are kept: 1.5 kB for each row of a model that is 384 wide.
     """
@@ -67,7 +67,7 @@ class Retrieval(Judge):
         return Asked(questions=texts, expected=texts[1], text=str(texts[0]))
 
     def judge(self, asked: Asked, answers: Sequence[Any]) -> Judged:
-        """The two vectors; `stream` puts their rank in their place."""
+        """The two vectors, which `stream` replaces by their rank."""
         return Judged(expected=asked.expected, predicted=np.stack(answers), numbers={"score": 0.0})
 
     def stream(  # noqa: D102
@@ -90,14 +90,13 @@ class Retrieval(Judge):
             else:
                 similarities = documents @ vectors.predicted[0]
                 right = similarities[places[vectors.expected]]
-                # A text that is no more alike than another is not found before it: a model that
-                # gives every text the same vector finds nothing, nor does one that gives NaN.
+                # Ties rank below: a model that embeds all texts alike, or as NaN, finds nothing.
                 rank = int((~(similarities < right)).sum())
                 yield number, _found(vectors.expected, texts[int(similarities.argmax())], rank)
 
 
 def _found(expected: str, predicted: str, rank: int) -> Judged:
-    """What came of a query whose text has this rank, from 1."""
+    """A query whose text has this rank, from 1."""
     within = rank <= _RANKS
     numbers = {"score": within / rank, "at_1": float(rank == 1), "at_10": float(within)}
     return Judged(expected=expected, predicted=predicted, numbers=numbers)

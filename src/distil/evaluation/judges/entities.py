@@ -1,4 +1,4 @@
-"""Tags of words, judged by whole entities."""
+"""Tagged words, judged by entity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from distil.training.metrics import entity_counts
 
 
 class Entities(Judge):
-    """Token classification: words and their tags, judged by whole entities as CoNLL-2003 does."""
+    """Token classification: tagged words, judged by whole entities as in CoNLL-2003."""
 
     fields = ("words", "tags")
     options: ClassVar[Mapping[str, Any]] = {"ignore_labels": ()}
@@ -32,7 +32,7 @@ class Entities(Judge):
         words, tags = (fields[name] for name in self.fields)
         if not (isinstance(words, list) and isinstance(tags, list) and len(words) == len(tags)):
             raise InputError(
-                "words and tags do not belong together", expected="two lists of the same length",
+                "words and tags do not match", expected="two lists of the same length",
                 found=f"{shown(words)} and {shown(tags)}",
             )  # fmt: skip
         labels = [label_of(tag, self.config) for tag in tags]
@@ -43,7 +43,7 @@ class Entities(Judge):
         (tokens,) = answers
         words, labels = asked.expected
         ends = np.cumsum([len(word) + 1 for word in words])
-        # The tag of a word is that of its first token; a word that was cut off is outside.
+        # A word's tag is that of its first token; words that were cut off are outside.
         outside = "O" if "O" in self.config.label2id else self.config.id2label[0]
         predicted: list[str | None] = [None] * len(words)
         for token in tokens:

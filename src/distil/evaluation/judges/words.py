@@ -1,4 +1,4 @@
-"""Hidden words."""
+"""Masked words."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ from distil.pipelines.base import Pipeline
 from distil.pipelines.encoding import Encoded, Encoder
 from distil.pipelines.rows import check_text
 
-# The tokens of a text that are hidden, and how many texts are tokenized, and how many sequences
-# scored for all words, at a time.
+# The share of tokens masked, and how many texts are tokenized or sequences scored at a time.
 _HIDDEN = 0.15
 _AT_ONCE = 32
 
 
 class Words(Judge):
-    """Masked language modelling: some words are hidden, the same ones whatever the model.
+    """Masked language modelling: 15% of each text's tokens are masked.
 
-    Of each text 15% of the tokens are hidden behind the mask, drawn anew for each row from the
-    ids of its tokens, so that equal texts hide equal words.  Of a text that is read in windows
-    each does so among the words that stand most inside it, so that none is hidden twice.
+    They are drawn with the text's token ids as the seed, so that all models with the same tokenizer
+    have to find the same words, and equal texts are masked alike.  In a text that is read in
+    windows, each window masks the words furthest from its edges, so that none is masked twice.
     """
 
     fields = ("text",)
