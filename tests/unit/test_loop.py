@@ -145,6 +145,13 @@ def test_what_each_step_is_asked_for(tmp_path):
     assert end == Position(step=TOTAL, epoch=2, tokens=2 * 55)
 
 
+def test_epochs_end_with_a_step_that_is_full_as_with_one_that_is_not(tmp_path):
+    loop, _ = make_loop(tmp_path, **{"batch.examples": 1, "batch.accumulation": 5})
+    end = loop.run()
+    assert [len(rows) for rows, *_ in loop.step.calls] == [5] * 4
+    assert (end.step, end.epoch, end.batch) == (4, 2, 0)
+
+
 def test_masks_are_drawn_anew_for_every_batch_of_every_epoch(tmp_path):
     draws = []
     for _ in range(2):
