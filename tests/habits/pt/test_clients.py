@@ -25,6 +25,18 @@ def batch():
     return make_tokenizer()(TEXTS, padding=True, return_tensors="pt")
 
 
+def test_gradient_checkpointing_by_its_name_in_transformers_5(model):
+    model.activation_checkpointing_enable({"use_reentrant": False}, every_n_layers=1, offload=False)
+    assert model.is_activation_checkpointing
+    assert model.distilbert.transformer.gradient_checkpointing
+    model.activation_checkpointing_disable()
+    assert not model.is_gradient_checkpointing
+    for option in ({"every_n_layers": 2}, {"offload": True}):
+        with pytest.raises(distil.InputError, match=next(iter(option))):
+            model.activation_checkpointing_enable(**option)
+    assert not model.is_activation_checkpointing
+
+
 class TestLightning:
     @pytest.fixture
     def lightning(self):

@@ -10,6 +10,7 @@ from distil.arrays import Array
 from distil.common.compatibility import keywords
 from distil.common.config import DistilBertConfig
 from distil.common.model import encoder_of
+from distil.errors import InputError
 
 
 class ModelHabits:
@@ -43,6 +44,37 @@ class ModelHabits:
     def can_generate(self) -> bool:
         """Whether the model writes text: no."""
         return False
+
+    def activation_checkpointing_enable(
+        self, activation_checkpointing_kwargs: Any = None, every_n_layers: int = 1,
+        offload: bool = False,
+    ) -> None:  # fmt: skip
+        """`gradient_checkpointing_enable` by its name in transformers 5.
+
+        Args:
+            activation_checkpointing_kwargs: Accepted; there is one way.
+            every_n_layers: Only 1.
+            offload: Only False: activations stay on the device.
+
+        Raises:
+            InputError: Some layers are to be left out, or activations offloaded.
+        """
+        if offload:
+            raise InputError("activations stay on the device", where="offload", expected=False,
+                             found=offload)  # fmt: skip
+        model: Any = self
+        model.gradient_checkpointing_enable(activation_checkpointing_kwargs, every_n_layers)
+
+    def activation_checkpointing_disable(self) -> None:
+        """`gradient_checkpointing_disable` by its name in transformers 5."""
+        model: Any = self
+        model.gradient_checkpointing_disable()
+
+    @property
+    def is_activation_checkpointing(self) -> bool:
+        """`is_gradient_checkpointing` by its name in transformers 5."""
+        model: Any = self
+        return bool(model.is_gradient_checkpointing)
 
     def post_init(self) -> None:
         """Nothing: a model has its weights when it has its layers."""
