@@ -20,7 +20,7 @@ from distil import api
 from distil.checkpoints import FORMATS, save_checkpoint
 from distil.checkpoints.beside import Beside
 from distil.checkpoints.located import Located, locate
-from distil.checkpoints.matching import Match
+from distil.checkpoints.matching import Match, Source
 from distil.checkpoints.trained_head import check_trained
 from distil.checkpoints.transfer import Progress, Transfer
 from distil.checkpoints.writing import weight_files
@@ -35,12 +35,10 @@ from distil.frameworks import FRAMEWORKS, import_framework
 from distil.storage.formats import FORMAT_ALIASES, TOKENIZER_FILES, layout_of
 from distil.storage.hub import HubOptions
 from distil.storage.paths import path_of
-from distil.storage.tensors import FLOATS
+from distil.storage.tensors import INT8, WRITTEN
 
 if TYPE_CHECKING:
     from distil.parity import Comparison
-
-_DTYPES = {dtype.name: dtype for dtype in FLOATS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +66,7 @@ class Conversion:
         task: What the checkpoint is for.
         files: What was written: weights, then config.json, then the tokenizer.
         tensors: Number of tensors, tied ones not counted.
-        dtypes: Number of tensors of each type, as written.
+        dtypes: Number of tensors of each type, as written; scales of int8 are not counted.
         cast: Number of tensors whose type was changed.
         renamed: Number of tensors that have another name now.
         transposed: Number of tensors whose axes were swapped.
@@ -140,8 +138,9 @@ def convert(
             "bin".
         task: What for, as in `distil.load`; None takes the checkpoint's own.  "base" leaves the
             head out.
-        dtype: Type of the weights: "float32", "float16", "bfloat16" or "float64"; None keeps
-            the stored ones.
+        dtype: Type of the weights: "float32", "float16", "bfloat16" or "float64"; "int8" for
+            matrices in signed bytes with a scale for each row, and float32 for all else.  None
+            keeps the stored ones, and makes float32 of int8, which fewer programs read.
         max_shard_size: Largest size of a file, as "500MB"; None writes one file.
         force: Replace the checkpoint that is in the target, whatever its format.
         check: Run what was written in both frameworks, see `distil.compare`.
@@ -191,6 +190,7 @@ def convert(
                 task=chosen.name,
                 format=format_name,
                 max_shard_size=max_shard_size,
+                dtype="int8" if wanted == INT8 else None,
                 verify=lambda files: transfer.verify(files, config, chosen.name),
                 before_switch=lambda: copied.extend(beside.copy(target, dim=config.dim)),
                 write_config=True,
@@ -222,11 +222,11 @@ def _format_called(name: str) -> str:
 
 
 def _dtype_called(name: str | None) -> np.dtype[Any] | None:
-    if name is not None and str(name) not in _DTYPES:
+    if name is not None and str(name) not in WRITTEN:
         raise InputError(
-            "unknown type", expected=", ".join(_DTYPES), found=repr(name), where="dtype"
+            "unknown type", expected=", ".join(WRITTEN), found=repr(name), where="dtype"
         )
-    return None if name is None else _DTYPES[name]
+    return None if name is None else WRITTEN[name]
 
 
 def _check_target(target: Path, *, force: bool) -> None:
@@ -254,7 +254,9 @@ def _check_that_both_run(folder: Path) -> None:
 def _config_of_target(
     config: DistilBertConfig, task: Task, match: Match, dtype: np.dtype[Any] | None
 ) -> DistilBertConfig:
-    stored = {(dtype or one.dtype).name for one in match.sources.values()}
+    # What is stored in int8 is read as float32, which is what the rest is stored in.
+    whole = np.dtype(np.float32) if dtype == INT8 else dtype
+    stored = {(whole or one.dtype).name for one in match.sources.values()}
     return config.replace(
         architectures=[task.class_name],
         # A config can name one type only; without it, readers look at the weights.
@@ -288,11 +290,12 @@ def _changes(
     pairs = [(one, table[one.name]) for one in sources]
     naming = naming_of(checkpoint.tensors, table.values(), checkpoint.layout)
     tolerated = (name for name in naming.tolerated() if name in checkpoint.tensors)
+    written = [_written(one, dtype) for one in sources]
     return {
         "source_format": checkpoint.format,
         "tensors": len(sources),
-        "dtypes": dict(Counter((dtype or one.dtype).name for one in sources)),
-        "cast": sum(dtype is not None and one.dtype != dtype for one in sources),
+        "dtypes": dict(Counter(one.name for one in written)),
+        "cast": sum(one.tensor.stored != own for one, own in zip(sources, written, strict=True)),
         "renamed": sum(
             one.tensor.name != (weight.tf_name() if layout == "tf" else weight.name)
             for one, weight in pairs
@@ -303,6 +306,13 @@ def _changes(
         "folded": tuple(one.added.name for one in sources if one.added is not None),
         "dropped": (*(finding.name for finding in match.report.unexpected), *tolerated),
     }
+
+
+def _written(source: Source, dtype: np.dtype[Any] | None) -> np.dtype[Any]:
+    """The type that a weight is stored in."""
+    if dtype == INT8 and len(source.shape) != 2:
+        return np.dtype(np.float32)
+    return dtype or source.dtype
 
 
 def _compare(target: Path) -> Comparison:

@@ -68,6 +68,8 @@ WHERE = {
     # These are read by PyTorch, and by nothing of TensorFlow.
     "bin": ("open_checkpoint", "load, pt"),
     "finite": ("open_checkpoint, finite",),
+    # What only those see who read the weights.
+    "values": ("open_checkpoint", "load, pt", "load, tf"),
     "tokenizer": ("tokenizer", "Python tokenizer"),
 }
 

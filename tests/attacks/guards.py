@@ -226,6 +226,9 @@ GUARDS: dict[str, tuple[str, Callable[[], None]]] = {
     "type of the model": ("`model_type` is distilbert or bert", _model_type),
     "rules of the fields": ("each field has a type and a range, and they fit together",
                             _config_rules),
+    "kind of quantization": (
+        "weights in int8 are stored in the one way that is read",
+        _set("common.stored_int8", "check_quantization", _nothing)),
     "names of announcements": (
         "only `.config.<sha256>.json` announces a configuration", _announcements),
     "size of what is hashed": (
@@ -236,6 +239,14 @@ GUARDS: dict[str, tuple[str, Callable[[], None]]] = {
         _set("checkpoints.load_report:LoadReport", "check", _nothing)),
     "finite values": (
         "no NaN or infinity (`convert`)", _set("checkpoints.matching", "_check_finite", _nothing)),
+    "bytes with their scales": (
+        "a weight in int8 has a scale for each row",
+        _set("common.stored_int8", "check_pair", _nothing)),
+    "nothing left of int8": (
+        "scales belong to a weight in int8, and there are no zero points",
+        _set("common.stored_int8", "check_alone", _nothing)),
+    "scales": (
+        "scales are finite and above 0", _set("common.stored_int8", "check_scales", _nothing)),
     "length of the header": (
         "a safetensors header fits into the file and 16 MB", _long_header),
     "types in a header": ("a weight has a type that numpy knows", _header_types),

@@ -18,6 +18,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
 from support.folders import make_folder
 
@@ -86,6 +87,20 @@ def poke(value: float) -> Make:
         data = bytearray(path.read_bytes())
         data[-4:] = np.float32(value).tobytes()
         path.write_bytes(data)
+
+    return make
+
+
+def int8(change: Callable[[dict[str, Any]], object]) -> Make:
+    """Weights in int8 of which something was changed."""
+
+    def make(folder: Path) -> None:
+        import distil
+
+        distil.convert(_whole("safetensors", False), folder, dtype="int8")
+        arrays = load_file(folder / SAFETENSORS)
+        change(arrays)
+        save_file(arrays, folder / SAFETENSORS)
 
     return make
 

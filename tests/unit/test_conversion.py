@@ -260,7 +260,7 @@ class TestTypes:
     def test_unknown(self, tmp_path):
         source = make_folder(tmp_path / "source", TASK)
         with pytest.raises(InputError, match="float16") as caught:
-            distil.convert(source, tmp_path / "there", dtype="int8")
+            distil.convert(source, tmp_path / "there", dtype="int4")
         assert caught.value.where == "dtype"
         with pytest.raises(InputError, match="tf-safetensors") as caught:
             distil.convert(source, tmp_path / "there", "onnx")

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from distil.common.spec import BERT_PREFIX, ENCODER_PREFIX, HEADS
+from distil.common.stored_int8 import unpacked_tensors
 from distil.errors import CheckpointError, CheckpointNotFoundError, DistilError, listed, shorten
 from distil.storage.bin_file import read_bin
 from distil.storage.formats import FILE_KINDS, FileKind, Layout, layout_of, preferred
@@ -124,6 +125,8 @@ def open_files(
                 )
             tensors |= found
         found_format, layout = _format_of(kind, tensors)
+        if found_format == "safetensors":
+            tensors = unpacked_tensors(tensors)
         close_all = opened.pop_all().close
     return Checkpoint(
         folder, tuple(files), found_format, layout, MappingProxyType(tensors), close_all

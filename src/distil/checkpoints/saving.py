@@ -19,6 +19,8 @@ from distil.checkpoints.opening import open_files
 from distil.common import spec
 from distil.common.config import DistilBertConfig
 from distil.common.config_files import FILE_NAME
+from distil.common.spec import SCALE
+from distil.common.stored_int8 import QUANTIZATION, QUANTIZATION_KEY, parts
 from distil.common.tasks import TASKS
 from distil.errors import CheckpointError, listed, shorten
 from distil.storage import pending
@@ -26,9 +28,7 @@ from distil.storage.bin_file import BinWriter
 from distil.storage.files import atomic_write, json_text, remove, write_json
 from distil.storage.formats import FORMATS, kinds_of, layout_of
 from distil.storage.safetensors_file import SafetensorsWriter
-from distil.storage.tensors import FLOATS, Checkpoint
-
-_DTYPES = {dtype.name: dtype for dtype in FLOATS}
+from distil.storage.tensors import FLOATS, INT8, WRITTEN, Checkpoint
 
 
 class Writer(Protocol):
@@ -65,13 +65,22 @@ class Saving:
         format_name: str,
         limit: int | None,
         own: Mapping[str, Array],
+        dtype: np.dtype[Any] | None,
     ) -> None:
         if format_name not in FORMATS:
             raise CheckpointError(
                 "unknown checkpoint format", expected=", ".join(FORMATS), found=repr(format_name)
             )
+        if dtype == INT8 and format_name != "safetensors":
+            raise CheckpointError(
+                "this format has no room for int8", expected="safetensors",
+                found=format_name, where="dtype", fix="choose that format, or another type",
+            )  # fmt: skip
         self._folder = folder
-        self._config = config
+        self.config = config
+        if dtype == INT8:
+            self.config = config.replace(extra={**config.extra, QUANTIZATION_KEY: QUANTIZATION})
+        self._dtype = dtype
         self._format = format_name
         (self._kind,) = kinds_of(format_name)
         self._layout = layout_of(format_name)
@@ -89,7 +98,7 @@ class Saving:
         self._temporary: list[Path] = []
         self._announced: Path | None = None
 
-    def add(self, name: str, array: Array, dtype: np.dtype[Any] | None) -> None:
+    def add(self, name: str, array: Array) -> None:
         """Write one weight into the last shard, or into a new one if that is full."""
         weight = self._weights.get(name)
         if weight is not None and weight.tied_to is not None:
@@ -105,12 +114,12 @@ class Saving:
         stored, swapped = name, False
         if self._layout == "tf":
             stored, swapped = weight.tf_name(), weight.stored_leaf("tf").transposed
-        shard = self._write(stored, array, dtype, swapped=swapped)
+        shard = self._write(stored, array, swapped=swapped)
         if isinstance(shard.writer, BinWriter) and name in self._tied:
             shard.writer.tie(self._tied[name], to=name)
             shard.names.append(self._tied[name])
 
-    def add_own(self, dtype: np.dtype[Any] | None) -> None:
+    def add_own(self) -> None:
         """Write the weights of a subclass."""
         for name, array in self._own.items():
             if self._layout == "tf":
@@ -118,22 +127,23 @@ class Saving:
                     "only PyTorch's layout has room for other weights", found=shorten(name),
                     where=self._folder, fix='save it with format="safetensors"',
                 )  # fmt: skip
-            self._write(name, array, dtype, swapped=False)
+            self._write(name, array, swapped=False)
 
-    def _write(
-        self, name: str, array: Array, dtype: np.dtype[Any] | None, *, swapped: bool
-    ) -> Shard:
+    def _write(self, name: str, array: Array, *, swapped: bool) -> Shard:
         if array.dtype not in FLOATS:
             raise CheckpointError(
-                "weight cannot be stored", expected=", ".join(_DTYPES),
+                "weight cannot be stored", expected=", ".join(dtype.name for dtype in FLOATS),
                 found=array.dtype, where=name,
             )  # fmt: skip
-        if dtype is not None:
-            array = array.astype(dtype, copy=False)
-        shard = self._shard_for(array.nbytes)
-        shard.writer.add(name, array.T if swapped else array)
-        shard.names.append(name)
-        shard.size += array.nbytes
+        if self._dtype == INT8:
+            stored = parts(name, array)
+        else:
+            stored = {name: array.astype(self._dtype or array.dtype, copy=False)}
+        shard = self._shard_for(sum(part.nbytes for part in stored.values()))
+        for part, values in stored.items():
+            shard.writer.add(part, values.T if swapped else values)
+            shard.names.append(part)
+            shard.size += values.nbytes
         return shard
 
     def finish(self) -> None:
@@ -187,10 +197,10 @@ class Saving:
 
     def _announce(self, weights: bytes | Path) -> None:
         """Prepare the change of config.json, where there is one to change."""
-        text = json_text(self._config.to_dict())
+        text = json_text(self.config.to_dict())
         config = self._folder / FILE_NAME
         if not config.is_file():
-            self._config.save_pretrained(self._folder)
+            self.config.save_pretrained(self._folder)
         elif config.read_bytes() != text.encode():
             self._announced = pending.announce(self._folder, text, weights)
 
@@ -227,6 +237,8 @@ class Saving:
             for name, weight in self._weights.items()
         ]
         shapes += [(name, array.shape) for name, array in self._own.items()]
+        if self._dtype == INT8:
+            shapes += [(name + SCALE, shape[:1]) for name, shape in shapes]
         return SafetensorsWriter(path, shapes, {"format": self._layout})
 
     def _place(self, shard: Shard, name: str) -> Path:
@@ -266,8 +278,8 @@ def dtype_of(name: str | None) -> np.dtype[Any] | None:
     """
     if name is None:
         return None
-    if name not in _DTYPES:
+    if name not in WRITTEN:
         raise CheckpointError(
-            "type cannot be stored", expected=", ".join(_DTYPES), found=repr(name), where="dtype"
+            "type cannot be stored", expected=", ".join(WRITTEN), found=repr(name), where="dtype"
         )
-    return _DTYPES[name]
+    return WRITTEN[name]

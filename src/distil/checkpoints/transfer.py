@@ -13,8 +13,9 @@ from distil.arrays import Array
 from distil.checkpoints import Checkpoint
 from distil.checkpoints.matching import Source, match_weights
 from distil.common.config import DistilBertConfig
+from distil.common.stored_int8 import as_stored
 from distil.errors import CheckpointError, WeightsError, shorten
-from distil.storage.tensors import not_finite, same_bytes
+from distil.storage.tensors import INT8, not_finite, same_bytes
 
 # Called with the bytes processed and the total; reading back counts, too.
 Progress = Callable[[int, int], None]
@@ -38,7 +39,8 @@ class Transfer:
         progress: Progress | None,
     ) -> None:
         self._sources = sources
-        self._dtype = dtype
+        self._packs = dtype == INT8
+        self._dtype = np.dtype(np.float32) if self._packs else dtype
         self._check_finite = check_finite
         self._progress = progress
         self._done = 0
@@ -81,6 +83,8 @@ class Transfer:
     def _is_same(self, source: Source, copy: Source) -> bool:
         with np.errstate(over="ignore"):
             expected = source.read(dtype=self._dtype)
+        if self._packs:
+            expected = as_stored(expected)
         found = copy.read()
         if (expected.shape, expected.dtype) != (found.shape, found.dtype):
             return False

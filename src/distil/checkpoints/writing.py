@@ -63,7 +63,8 @@ def save_checkpoint(
         max_shard_size: Largest size of a file, in bytes or as "500MB" or "2GiB"; None for a
             single file. A larger weight gets a file of its own.
         dtype: Type to store ("float32", "float64", "float16", "bfloat16"); None keeps each
-            array's own.
+            array's own.  "int8" stores matrices so, see `distil.common.stored_int8`, all else in
+            float32, and adds to the configuration that it does.
         verify: Called with the new checkpoint, opened from its temporary files; raises if it is
             not as it should be, and the old one stays.
         before_switch: Called once, when nothing but renaming is left to do.
@@ -79,14 +80,13 @@ def save_checkpoint(
         FrameworkError: The format is "bin" and PyTorch is not installed.
     """
     folder = Path(folder)
-    saving = Saving(folder, config, task, format, bytes_of(max_shard_size), own)
-    wanted = dtype_of(dtype)
+    saving = Saving(folder, config, task, format, bytes_of(max_shard_size), own, dtype_of(dtype))
     try:
         with refusals("checkpoint cannot be saved", folder):
             folder.mkdir(parents=True, exist_ok=True)
             for name, array in weights:
-                saving.add(name, array, wanted)
-            saving.add_own(wanted)
+                saving.add(name, array)
+            saving.add_own()
             saving.finish()
             if verify is not None:
                 with saving.opened() as checkpoint:
@@ -96,7 +96,7 @@ def save_checkpoint(
                 written = saving.switch(before_switch, write_config=write_config)
                 _remove_others(folder, written)
                 if write_config:
-                    config.save_pretrained(folder)
+                    saving.config.save_pretrained(folder)
                     pending.forget(folder)
     finally:
         saving.clean_up()

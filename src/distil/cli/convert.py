@@ -28,6 +28,10 @@ EXAMPLES = (
         "distil convert sentence-transformers/all-MiniLM-L6-v2 mini-lm --check",
     ),
     (
+        "a quarter of the size, with matrices in int8",
+        "distil convert ./my-model my-model-int8 --dtype int8",
+    ),
+    (
         "the encoder alone, half as large, in shards, for a program",
         "distil convert distilbert/distilbert-base-uncased encoder --task base "
         "--dtype bfloat16 --max-shard-size 100MB --json",
@@ -54,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dtype",
-        choices=("float32", "float16", "bfloat16"),
-        help="type of the weights (default: as stored)",
+        choices=("float32", "float16", "bfloat16", "int8"),
+        help="type of the weights (default: as stored, and float32 for int8)",
     )
     parser.add_argument(
         "--max-shard-size", metavar="SIZE", help="largest size of a file, such as 500MB"

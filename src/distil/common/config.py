@@ -238,7 +238,8 @@ class DistilBertConfig(ConfigHabits):
             **overrides: Fields to set instead.
 
         Raises:
-            ConfigError: A field is wrong, or the model is of another type.
+            ConfigError: A field is wrong, the model is of another type, or its weights are stored
+                in a way that is not read.
         """
         config = cls(**config_files.fields_of(table))
         return config.replace(**overrides) if overrides else config

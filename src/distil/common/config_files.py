@@ -8,6 +8,7 @@ from typing import Any
 
 from distil.common import bert
 from distil.common.rules import check_plain
+from distil.common.stored_int8 import without_quantization
 from distil.errors import CheckpointError, ConfigError, shown
 from distil.storage import hub
 from distil.storage.files import read_json, read_yaml, refusals, write_json
@@ -40,8 +41,10 @@ def fields_of(table: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a DistilBERT that the config.json of a DistilBERT or of a BERT gives.
 
     Raises:
-        ConfigError: The model is of another type, or the table could not be written back.
+        ConfigError: The model is of another type, its weights are stored in a way that is not
+            read, or the table could not be written back.
     """
+    table = without_quantization(table)
     kind = table.get("model_type", MODEL_TYPE)
     if kind == bert.MODEL_TYPE:
         table = bert.to_distilbert(table)

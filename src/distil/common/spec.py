@@ -151,6 +151,10 @@ LEAVES: Mapping[Layout, Mapping[Kind, Mapping[str, Leaf]]] = {
 # PyTorch files written before 2019's renaming call a LayerNorm's leaves as TensorFlow does.
 LEGACY_NORM_LEAVES = {leaf: stored.name for leaf, stored in _TF_NORM.items()}
 
+# How the names of matrices end in PyTorch's files, and what follows it for a matrix in int8: its
+# rows' scales, and zero points, which are not read.  Source: compressed-tensors 0.20.
+WEIGHT, SCALE, ZERO_POINT = ".weight", "_scale", "_zero_point"
+
 
 @dataclass(frozen=True)
 class Weight:

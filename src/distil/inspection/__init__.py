@@ -121,7 +121,7 @@ def _opened(checkpoint: Checkpoint, *, used: bool) -> WeightFiles:
         files=tuple(file.name for file in checkpoint.files),
         bytes=sum(file.stat().st_size for file in checkpoint.files),
         tensors=len(checkpoint.tensors),
-        dtypes=dict(Counter(tensor.dtype.name for tensor in checkpoint.tensors.values())),
+        dtypes=dict(Counter(tensor.stored.name for tensor in checkpoint.tensors.values())),
         used=used,
     )
 

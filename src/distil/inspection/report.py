@@ -15,8 +15,9 @@ class WeightFiles:
         format: As in `distil.checkpoints.FORMATS`.
         files: Names of the files.
         bytes: Their total size.
-        tensors: Number of tensors, None if the files could not be opened.
-        dtypes: Number of tensors of each type.
+        tensors: Number of tensors, None if the files could not be opened; scales of int8 are not
+            counted.
+        dtypes: Number of tensors of each type in the files.
         used: Whether these are what `distil.load` reads.
         problem: Why they could not be opened, or None.
     """

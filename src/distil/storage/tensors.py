@@ -23,6 +23,9 @@ MADV_DONTNEED: int | None = getattr(mmap_module, "MADV_DONTNEED", None)  # Windo
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16), BFLOAT16)
+INT8 = np.dtype(np.int8)
+# The types that weights may be written in, by name.
+WRITTEN: Mapping[str, np.dtype[Any]] = {dtype.name: dtype for dtype in (*FLOATS, INT8)}
 
 # What a reader of one kind of file gives: the tensors by name, and how to let go of the file.
 Opened = tuple[dict[str, "StoredTensor"], Callable[[], None]]
@@ -39,9 +42,10 @@ class StoredTensor:
         name: Its name in the file; a TensorFlow name without the leading name of the model.
         file: The file that holds it.
         shape: Its shape as stored.
-        dtype: Its type as stored.
+        dtype: Its type, as `read` gives it.
         load: Gives the values; `read` is the way to call it.
         let_go: Gives back the memory of what was read; `release` is the way to call it.
+        kept: Its type in the file, where that is another.
     """
 
     name: str
@@ -50,12 +54,18 @@ class StoredTensor:
     dtype: np.dtype[Any]
     load: Callable[[], Array] = field(repr=False, compare=False)
     let_go: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    kept: np.dtype[Any] | None = None
+
+    @property
+    def stored(self) -> np.dtype[Any]:
+        """Its type in the file."""
+        return self.kept or self.dtype
 
     def read(self) -> Array:
         """The values: a view of the file's memory map, copied by the system where written to.
 
         No byte is read before it is used, and the array stays valid after the checkpoint is
-        closed.
+        closed.  Where the file keeps another type, it is an array of its own.
         """
         return self.load()
 

@@ -108,6 +108,17 @@ ATTACKS = (
         ("a field by two names", made.config(hidden_size=64), "twice"),
     ),
     *rows(
+        "config", CONFIG, "kind of quantization",
+        ("weights stored by another library",
+         made.config(quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True}),
+         "in a way that is not read"),
+        ("quantization that is no table", made.config(quantization_config=[8]),
+         "in a way that is not read"),
+        ("quantization that is code",
+         made.config(quantization_config={"quant_method": "__import__('os').system"}),
+         "in a way that is not read"),
+    ),
+    *rows(
         "config", CONFIG, "keys once",
         ("a key twice", made.content(CONFIG, b'{"dim": 32, "dim": 64}'), "a key occurs twice"),
     ),

@@ -13,6 +13,9 @@ from attacks import made
 from attacks.made import H5, SAFETENSORS, Make
 from attacks.table.row import NESTED, put, rows
 
+_MATRIX = "pre_classifier.weight"
+_SCALES = f"{_MATRIX}_scale"
+
 
 def _file_of(header: Any, data: bytes = b"") -> bytes:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
@@ -33,6 +36,28 @@ def _transposed(table: dict[str, Any]) -> None:
 
 def _overlap(table: dict[str, Any]) -> None:
     table["classifier.bias"]["data_offsets"] = [0, 12]
+
+
+def _scales(value: float) -> Make:
+    """Weights in int8 with one scale of another value."""
+
+    def change(arrays: dict[str, Any]) -> None:
+        arrays[_SCALES][0] = value
+
+    return made.int8(change)
+
+
+def _one_scale(arrays: dict[str, Any]) -> None:
+    """A single scale, which would do for all rows."""
+    arrays[_SCALES] = arrays[_SCALES][:1]
+
+
+def _in_float(arrays: dict[str, Any]) -> None:
+    arrays[_MATRIX] = arrays[_MATRIX].astype(np.float32)
+
+
+def _zero_points(arrays: dict[str, Any]) -> None:
+    arrays[f"{_MATRIX}_zero_point"] = np.full_like(arrays[_SCALES], 3, np.int8)
 
 
 def _h5_by_another_name(folder: Path) -> None:
@@ -131,6 +156,24 @@ ATTACKS = (
         ("weights of another model", _file({"a": _entry([1], 0, 4)}, bytes(4)),
          "no weights of the encoder"),
         ("a transposed kernel", made.header(_transposed), "other shapes"),
+    ),
+    *rows(
+        "weights", SAFETENSORS, "bytes with their scales",
+        ("int8 without scales", made.int8(lambda arrays: arrays.pop(_SCALES)),
+         "its rows have no scales"),
+        ("one scale for all rows", made.int8(_one_scale), "its rows have no scales"),
+    ),
+    *rows(
+        "weights", SAFETENSORS, "nothing left of int8",
+        ("scales of a weight in float32", made.int8(_in_float), "belongs to no weight in int8"),
+        ("zero points", made.int8(_zero_points), "belongs to no weight in int8"),
+    ),
+    *rows(
+        "values", SAFETENSORS, "scales",
+        ("a scale that is NaN", _scales(np.nan), "scales that are none"),
+        ("a scale without end", _scales(np.inf), "scales that are none"),
+        ("a scale of 0", _scales(0), "scales that are none"),
+        ("a negative scale", _scales(-1), "scales that are none"),
     ),
     *rows(
         "weights", SAFETENSORS, "own files",

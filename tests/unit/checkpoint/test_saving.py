@@ -223,7 +223,7 @@ def test_weights_that_are_not_the_models(tmp_path: Path, what: str, problem: str
 
 def test_options_that_make_no_sense(tmp_path: Path) -> None:
     for options in (
-        {"format": "gguf"}, {"dtype": "int8"}, {"max_shard_size": 0}, {"max_shard_size": -1},
+        {"format": "gguf"}, {"dtype": "int4"}, {"max_shard_size": 0}, {"max_shard_size": -1},
         {"max_shard_size": "5"}, {"max_shard_size": "GB"}, {"max_shard_size": "-5GB"},
         {"max_shard_size": "5 parsecs"}, {"max_shard_size": 0.5},
     ):  # fmt: skip
