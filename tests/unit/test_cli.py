@@ -400,3 +400,33 @@ class TestWordsOfTheCommand:
         options = {"top_k": "--top-k", "task": "--task", "force": "--force"}
         assert _output.as_command(said, options) == meant
         assert _output.as_command(said, {}) == said
+
+
+class TestExportWithoutAName:
+    """A page of the bundled model; nothing is written where a folder was forgotten."""
+
+    @pytest.mark.parametrize(
+        "words", [["site"], ["sst2-small", "--to", "web"], ["team/model", "--to", "web"],
+                  ["my-checkpoint", "--to", "web"]],
+    )  # fmt: skip
+    def test_a_folder_that_was_forgotten(self, words, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        make_folder(tmp_path / "my-checkpoint", "base")
+        before = sorted(tmp_path.rglob("*"))
+        assert main(["export", *words]) == 2
+        assert "one of the model and the folder is missing" in capsys.readouterr().err
+        assert sorted(tmp_path.rglob("*")) == before
+
+    @pytest.mark.parametrize("place", ["site", "new/site"])
+    def test_the_page_of_the_bundled_model(self, place, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "new").mkdir()
+        given = []
+
+        def export(name, folder, form, **options):
+            given.append((name, folder, form, options["task"]))
+            raise distil.InputError("enough")
+
+        monkeypatch.setattr("distil.exporting.export", export)
+        assert main(["export", "--to", "web", "--task", "embeddings", place]) == 2
+        assert given == [(None, place, "web", "embeddings")]

@@ -26,7 +26,7 @@ from support.models import build, config_for
 ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")),
-    ROOT / "benchmarks/README.md", ROOT / "src/distil/bundled/sst2-small/README.md",
+    ROOT / "benchmarks/README.md", *sorted((ROOT / "src/distil/bundled").glob("*/README.md")),
 ]  # fmt: skip
 # Pages whose commands are run; those of the others need data or GPUs, and are parsed.
 RUN = ("README.md", "docs/start.md", "docs/loading.md", "docs/predicting.md", "docs/parity.md")

@@ -79,6 +79,7 @@ def predict_parts(arguments: Namespace, pipe: Any, options: Mapping[str, Any]) -
         "prefix": arguments.prefix or "",
         "part_rows": PART_ROWS if arguments.part_rows is None else arguments.part_rows,
     }  # fmt: skip
+    hub = HubOptions(revision=arguments.revision)
     with ExitStack() as stack:
         stack.enter_context(interrupts())
         tell = stack.enter_context(progress("predicting"))
@@ -91,7 +92,7 @@ def predict_parts(arguments: Namespace, pipe: Any, options: Mapping[str, Any]) -
                 found = write_parts(
                     pipe, arguments.file, arguments.output, shard=arguments.shard,
                     several=arguments.top_k is not None,
-                    identity=weights_of(arguments.name, HubOptions(revision=arguments.revision)),
+                    identity=weights_of(arguments.name, hub, task=pipe.task),
                     progress=sign, **job,
                 )  # fmt: skip
             else:

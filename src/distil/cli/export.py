@@ -11,8 +11,10 @@ from typing import Any
 from distil.cli import _output
 from distil.cli._interrupts import interrupts
 from distil.cli._output import BAD, FAINT, GOOD, UNSURE
-from distil.errors import ExportError
+from distil.errors import ExportError, InputError
 from distil.reading import RowFile, rows_of, table_of, to_input
+from distil.storage.formats import CONFIG_FILE
+from distil.storage.hub import bundled
 
 DESCRIPTION = """\
 Write a model, its configuration and its tokenizer to a folder, in a form that
@@ -31,6 +33,9 @@ Forms:
   web         a page for any static host, which runs the model in the browser,
               offline too (float32, float16, int8)
 
+A page needs no NAME: without one it runs the bundled sentiment model, or with
+--task sentence-embeddings the bundled sentence encoder.
+
 Exit status: 0 if the export gives the plain model's results, as closely as its type
 allows; 1 if it does not, and then it is deleted."""
 EXAMPLES = (
@@ -44,16 +49,22 @@ EXAMPLES = (
         "distil export sst2-small site --to web",
     ),
     (
+        "a page that finds the nearest sentences, with the bundled encoder",
+        "distil export nearest --to web --task sentence-embeddings",
+    ),
+    (
         "sentence embeddings, pooled and of unit length, for a program",
         "distil export sentence-transformers/all-MiniLM-L6-v2 embedder "
         "--task sentence-embeddings --json",
     ),
 )
 
+_PAGE = "web"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    _output.add_name(parser)
+    _output.add_name(parser, optional=True)
     parser.add_argument("folder", metavar="FOLDER", help="the folder to write")
     parser.add_argument("--to", default="onnx", metavar="FORM", help="see above (onnx)")
     parser.add_argument("--dtype", default="float32", help="float32, float16 or int8 (float32)")
@@ -85,6 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Do it; return 1 if the export falls short."""
     from distil.exporting import FORMS, export  # noqa: PLC0415 - after --help is out of the way
 
+    if arguments.name is None and (arguments.to != _PAGE or _names_a_model(arguments.folder)):
+        raise InputError(
+            "one of the model and the folder is missing", expected="NAME FOLDER",
+            found=arguments.folder, fix=f"name both; with --to {_PAGE} a new folder is enough",
+        )  # fmt: skip
     texts, calibration = (
         None if path is None else _texts(path, arguments.text_column)
         for path in (arguments.texts, arguments.calibration)
@@ -119,6 +135,13 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(exported)
     return 0
+
+
+def _names_a_model(folder: str) -> bool:
+    """Whether what stands alone is more likely a model whose folder was forgotten."""
+    path = Path(folder)
+    on_hub = path.name != folder and not path.is_absolute() and not path.parent.is_dir()
+    return on_hub or folder in bundled() or (path / CONFIG_FILE).is_file()
 
 
 def _table(exported: Any) -> dict[str, Any]:

@@ -21,9 +21,10 @@ Load a model and print its predictions for texts: labels, named entities,
 answers, words for [MASK], choices or, for a model without a head, sentence
 embeddings and their similarities.
 
-Without NAME, the bundled sentiment model is used.  The first argument is taken
-as a model if it could be a folder or a hub name, and as a text otherwise.  If
-your text could be a name, as a single word could, name the model with --model.
+Without NAME, a bundled model is used: the sentiment model, or with --task
+sentence-embeddings the sentence encoder.  The first argument is taken as a model
+if it could be a folder or a hub name, and as a text otherwise.  If your text could
+be a name, as a single word could, name the model with --model.
 
 Texts come from the command line, from a file, or from standard input: one text
 per line (blank lines are ignored), .jsonl (strings, or objects with named
@@ -94,7 +95,11 @@ EXAMPLES = (
         '"it starts to rain."',
     ),
     (
-        "how similar sentences are",
+        "sentence embeddings, and how similar the sentences are",
+        'distil predict --task sentence-embeddings "A cat sleeps." "A kitten naps."',
+    ),
+    (
+        "the same with another model",
         "distil predict sentence-transformers/all-MiniLM-L6-v2 "
         '"A cat sleeps." "A kitten naps." "Stocks fell."',
     ),

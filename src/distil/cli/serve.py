@@ -18,7 +18,7 @@ Protocols: distil's own (/v1/classify, /v1/tokens, /v1/answers, /v1/fill-mask,
 (/v1/embeddings), Open Inference Protocol v2 (/v2/models/NAME/infer); also
 /health, /ready, /info, /metrics (Prometheus), /openapi.json, and a page at /."""
 EXAMPLES = (
-    ("the bundled sentiment model, at http://127.0.0.1:8000", "distil serve sst2-small"),
+    ("the models that come with the package, at http://127.0.0.1:8000", "distil serve"),
     (
         "two models under names of your choice, in int8",
         "distil serve mood=sst2-small other=./my-model --dtype int8",
@@ -35,7 +35,10 @@ API_KEY = "DISTIL_API_KEY"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument(
-        "models", nargs="+", metavar="[NAME=]MODEL", help="a folder, bundled or hub name"
+        "models",
+        nargs="*",
+        metavar="[NAME=]MODEL",
+        help="a folder, bundled or hub name (all that come with the package)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
@@ -75,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         if getattr(arguments, name) is not None
     }
     serve(
-        models,
+        models or None,
         host=arguments.host,
         port=arguments.port,
         engine=arguments.engine,

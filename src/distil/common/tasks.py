@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from distil.common.config import DistilBertConfig
 from distil.common.outputs import EncoderOutput, HeadOutput, ModelOutput, QuestionAnsweringOutput
 from distil.errors import InputError
+from distil.storage.hub import DEFAULT
 
 TaskName = Literal[
     "base", "masked-lm", "sequence-classification", "multiple-choice", "token-classification",
@@ -61,6 +62,7 @@ class Task:
         row: What a row for its pipeline is made of: its text, and what goes with that.
         needs_second: Whether the second of these must be there.
         top_k: Results for a row, unless told otherwise; None gives all.
+        bundled: The checkpoint of the package for those who name none.
     """
 
     name: TaskName
@@ -81,6 +83,7 @@ class Task:
     row: tuple[str, str | None] = ("text", None)
     needs_second: bool = False
     top_k: int | None = None
+    bundled: str | None = None
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -98,6 +101,7 @@ _TASKS = (
         tf_model="tf_distil_bert_model",
         output=EncoderOutput,
         targets=(),
+        bundled="sentence-small",
     ),
     Task(
         name="masked-lm",
@@ -122,6 +126,7 @@ _TASKS = (
         has_problem_type=True,
         row=("text", "text_pair"),
         top_k=5,
+        bundled=DEFAULT,
     ),
     Task(
         name="multiple-choice",
@@ -186,6 +191,28 @@ def find_task(name: str) -> Task:
             fix=f"did you mean {near[0]!r}?" if near else None,
         )
     return task
+
+
+def bundled_for(name: str | None) -> str:
+    """The name of the bundled checkpoint that is used when a caller names none.
+
+    Args:
+        name: Of the task, as callers give it; None for no particular task.
+
+    Raises:
+        InputError: There is no such task, or no bundled checkpoint for it.
+    """
+    if name is None:
+        return DEFAULT
+    task = find_task(name)
+    # Hidden states of a sentence encoder are not what others expect of feature extraction.
+    if task.bundled is None or name.replace("_", "-").lower() in get_args(Features):
+        raise InputError(
+            "no bundled model for this task",
+            expected="text-classification or sentence-embeddings", found=name, where="model",
+            fix="name a model",
+        )  # fmt: skip
+    return task.bundled
 
 
 def task_of_class(class_name: str) -> Task | None:

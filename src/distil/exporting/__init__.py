@@ -26,6 +26,7 @@ from distil.checkpoints.located import Located, locate
 from distil.common.config_files import FILE_NAME
 from distil.common.inference.calibration import sample_texts
 from distil.common.rules import as_list
+from distil.common.tasks import bundled_for
 from distil.errors import ExportError, InputError
 from distil.exporting.folder import described, digest, place, scratch, types_there
 from distil.exporting.forms import FORMS, Form, check_dtype, find_form
@@ -33,13 +34,13 @@ from distil.exporting.proof import prove
 from distil.exporting.result import Exported
 from distil.exporting.source import INPUTS, Source, make_source
 from distil.optimization import calibration_of
-from distil.storage.hub import HubOptions
+from distil.storage.hub import HubOptions, bundled
 
 __all__ = ["FORMS", "Exported", "export"]
 
 
 def export(
-    name: str | Path,
+    name: str | Path | None,
     folder: str | Path,
     to: str = "onnx",
     *,
@@ -62,7 +63,7 @@ def export(
     into export.json.  An export that falls short is removed.
 
     Args:
-        name: As in `distil.load`.
+        name: As in `distil.load`; None takes the model that comes with the package for the task.
         folder: To write: a new or an empty one, or that of an export of the same model in the same
             form, which then holds one type more.
         to: The form, a name of `distil.exporting.FORMS`.
@@ -103,7 +104,11 @@ def export(
     options = HubOptions(
         revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
     )
-    with locate(name, options) as found:
+    origin = name
+    if origin is None:
+        name = bundled_for(task)
+        origin = bundled()[name]  # whatever folder of that name there is
+    with locate(origin, options) as found:
         source = make_source(
             found, task, pooling, calibration_of(found.config, found.folder, calibration)
         )
@@ -123,8 +128,8 @@ def export(
                 exported = _proven(exported, source, form, path, sequences, progress)
             if not (temporary / FILE_NAME).exists():  # unless the form writes its own
                 _add_config_and_tokenizer(source, temporary)
-            own = exported.to_dict()
-            entry = {key: own[key] for key in ("files", "seconds", "versions", "proof")}
+            table = exported.to_dict()
+            entry = {key: table[key] for key in ("files", "seconds", "versions", "proof")}
             place(temporary, target, identity, dtype, entry)
     return exported
 

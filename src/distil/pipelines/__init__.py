@@ -26,7 +26,7 @@ from distil.checkpoints.located import Located, locate
 from distil.checkpoints.trained_head import missing_head
 from distil.common import tasks
 from distil.common.inference.model import PACKED, InferenceModel
-from distil.common.tasks import Task, find_task
+from distil.common.tasks import Task, bundled_for, find_task
 from distil.errors import InputError, WeightsError
 from distil.frameworks import choose_form
 from distil.pipelines.answering import QuestionAnsweringPipeline
@@ -108,8 +108,8 @@ def pipeline(
             "sentence-embeddings", the default for a model without a head; None takes the
             model's own.
         model: A name as in `distil.load`, a model of this library, or an inference-only form of
-            one (see `distil.optimize`).  None takes the sentiment model that comes with the
-            package.
+            one (see `distil.optimize`).  None takes the one that comes with the package: of
+            sentiment, or for "sentence-embeddings" an encoder.
         framework: As in `distil.load`.
         dtype: To compute in: "float32", "bfloat16" or "int8".
         engine: What computes: None or "packed", the framework itself, without padding; "openvino"
@@ -141,7 +141,7 @@ def pipeline(
     )
     named = model
     if model is None:
-        model = _bundled(asked)
+        model = hub.bundled()[bundled_for(task)]  # whatever folder of that name there is
     origin: partial[Any] | None = None
     if isinstance(model, str | Path):
         origin = partial(
@@ -206,17 +206,6 @@ def _lasting(name: Any) -> Any:
     """What names the same folder wherever a process is started; anything else as it is."""
     found = isinstance(name, str | Path) and name != "" and is_folder(name)
     return str(Path(name).resolve()) if found else name
-
-
-def _bundled(asked: Task | None) -> Path:
-    """The checkpoint for those who name none."""
-    if asked is not None and asked.name != "sequence-classification":
-        raise InputError(
-            "no bundled model for this task",
-            expected="text-classification", found=asked.name, where="model",
-            fix="name one: model=...",
-        )  # fmt: skip
-    return hub.bundled()[hub.DEFAULT]  # whatever folder of that name there is
 
 
 def _check_head(found: Located, task: Task) -> None:

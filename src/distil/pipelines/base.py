@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 from distil.common.inference.model import InferenceModel
+from distil.common.tasks import bundled_for
 from distil.errors import InputError
 from distil.frameworks import title_of
 from distil.pipelines.checks import check_count, warn
@@ -21,7 +22,6 @@ from distil.pipelines.windows import (
     prepared_ahead,
     windows,
 )
-from distil.storage.hub import DEFAULT
 
 # What transformers' pipelines take and what has nothing to do here: there is no padding.
 _WITHOUT_EFFECT = ("batch_size", "num_workers", "padding", "clean_up_tokenization_spaces")
@@ -87,7 +87,9 @@ class Pipeline(ABC):
         self.origin: partial[Any] | None = None
 
     def __repr__(self) -> str:
-        name = type(self.model).__name__ if self.origin is None else self.origin.args[1] or DEFAULT
+        name = type(self.model).__name__
+        if self.origin is not None:
+            name = self.origin.args[1] or bundled_for(self.task)
         parts = {"model": name, "engine": title_of(self.model.framework), "dtype": self.model.dtype}
         device = getattr(self.model, "device", None)
         if device is not None:

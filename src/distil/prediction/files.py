@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distil.checkpoints.located import locate
+from distil.common.tasks import bundled_for
 from distil.errors import InputError
 from distil.pipelines.base import Pipeline
 from distil.pipelines.checks import check_count
@@ -80,19 +81,26 @@ def predict_files(
     hub_options = HubOptions(**{key: options[key] for key in _HUB if key in options})
     form = {key: options[key] for key in _FORM if options.get(key) is not None}
     return write_parts(
-        pipe, file, output, identity={**weights_of(name, hub_options), **form},
+        pipe, file, output, identity={**weights_of(name, hub_options, task=pipe.task), **form},
         several=top_k is not None, for_all=for_all, format=format, columns=columns, prefix=prefix,
         shard=shard, part_rows=part_rows, progress=progress,
     )  # fmt: skip
 
 
-def weights_of(name: str | Path | None, options: HubOptions) -> dict[str, Any]:
+def weights_of(
+    name: str | Path | None, options: HubOptions, *, task: str | None = None
+) -> dict[str, Any]:
     """Digests of a model's files, which identify it.
+
+    Args:
+        name: None is the bundled model for the task.
+        options: For the hub.
+        task: Name of the task.
 
     Raises:
         DistilError: It cannot be found.
     """
-    with locate(hub.bundled()[hub.DEFAULT] if name is None else name, options) as found:
+    with locate(hub.bundled()[bundled_for(task)] if name is None else name, options) as found:
         try:
             return {"weights": digests_of_model(found.folder)}
         except OSError as error:

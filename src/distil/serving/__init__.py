@@ -16,13 +16,19 @@ from distil.errors import InputError, not_installed
 from distil.pipelines import pipeline
 from distil.pipelines.base import Pipeline
 from distil.pipelines.checks import check_count, check_unused
+from distil.storage.hub import bundled
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LARGEST_PORT = 65535
 
 
 def serve(
-    models: str | Path | Pipeline | Sequence[str | Path] | Mapping[str, str | Path | Pipeline],
+    models: str
+    | Path
+    | Pipeline
+    | Sequence[str | Path]
+    | Mapping[str, str | Path | Pipeline]
+    | None = None,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -44,7 +50,7 @@ def serve(
 
     Args:
         models: One or more models as `distil.pipeline` takes them, or pipelines; a mapping gives
-            them names.
+            them names.  None takes the bundled ones.
         host: Address to listen on.
         port: Port to listen on; 0 picks a free one.
         engine: As in `distil.pipeline`, for all models; not allowed with a pipeline, which has one.
@@ -104,6 +110,8 @@ def pipelines_of(models: Any, **options: Any) -> dict[str, Pipeline]:
         InputError: There is no model, two have the same name, or an option is given for a pipeline.
         DistilError: A model cannot be loaded.
     """
+    if models is None:
+        models = bundled()
     if isinstance(models, str | Path | Pipeline):
         models = [models]
     pairs = list(models.items()) if isinstance(models, Mapping) else [

@@ -21,7 +21,7 @@ from distil.storage.formats import CONFIG_FILE
 from distil.storage.hub_repository import Repository, UnreachableError
 from distil.storage.paths import check_name
 
-# The bundled checkpoint for those who name none.
+# The bundled checkpoint for those who name neither one nor a task.
 DEFAULT = "sst2-small"
 
 _LONGEST_NAME = 200

@@ -274,6 +274,12 @@ def test_a_public_address_wants_a_key():
         serve("sst2-small", host="0.0.0.0")
 
 
+def test_without_a_model_all_that_come_with_the_package_are_served(monkeypatch):
+    monkeypatch.setattr("distil.serving.pipeline", lambda *, model, **_: model.name)
+    names = ("sentence-small", "sst2-small")
+    assert pipelines_of(None) == dict(zip(names, names, strict=True))
+
+
 def test_unknown_limits_are_refused():
     with pytest.raises(InputError, match="unknown limit"):
         serve({}, quue=3)
