@@ -24,6 +24,7 @@ from distil.errors import (
 )
 from distil.training import (
     checkpoints,
+    classes,
     evaluation,
     identity,
     interrupts,
@@ -121,7 +122,7 @@ class TestFolder:
         (folder / "README.md").write_text("precious")
         with pytest.raises(TrainingError, match="something else"):
             train(recipe)
-        with pytest.raises(ConfigError, match="write over"):
+        with pytest.raises(ConfigError, match="would overwrite"):
             train(recipe, output=recipe.model.name, force=True)
         with claimed(folder), pytest.raises(TrainingError, match="another training"):
             train(recipe, force=True)
@@ -576,7 +577,7 @@ class TestClasses:
         with pytest.warns(UserWarning, match=r"'maybe': a class of one[\s\S]*data\.labels"):
             found = self.prepare(tmp_path, ["0"] * 99 + ["1"] * 100 + ["maybe"])
         assert found.counts == {"0": 99, "1": 100, "maybe": 1}
-        assert preparing.described(found) == "0 (99), 1 (100), maybe (1)"
+        assert classes.described(found.counts) == "0 (99), 1 (100), maybe (1)"
 
     @pytest.mark.parametrize(
         "labels", [["0"] * 100 + ["1"] * 2, list("abcdefgh"), ["0"] * 60 + list("abc")]
@@ -587,7 +588,7 @@ class TestClasses:
 
     def test_many_classes_are_not_all_named(self, tmp_path):
         found = self.prepare(tmp_path, [str(number) for number in range(30)])
-        assert preparing.described(found).endswith("19 (1) and 10 more")
+        assert classes.described(found.counts).endswith("19 (1) and 10 more")
 
     def test_a_text_for_a_label(self, tmp_path, monkeypatch):
         monkeypatch.setattr("distil.training.examples.MOST_LABELS", 20)
