@@ -434,7 +434,7 @@ class TestFillMask:
         assert [one["token_str"] for one in found] == ["good"]
 
     @pytest.mark.parametrize("side", ["right", "left"])
-    @pytest.mark.parametrize("places", [[50], [0, 17, 31, 32, 60, 119]])
+    @pytest.mark.parametrize("places", [[28], [0, 17, 31, 32, 60, 119]])
     def test_masks_of_a_long_text(self, side, places):
         """Each is guessed in the window that shows most around it, though windows are alike."""
         tokenizer = make_tokenizer(truncation_side=side)
@@ -444,6 +444,7 @@ class TestFillMask:
             words[place] = "[MASK]"
         found = pipe(" ".join(words), stride=12, top_k=1)
         masks = [found] if len(places) == 1 else found
+        assert len(pipe.model.asked[0]) <= len(places)  # no window is scored for nothing
         windows = tokenizer(
             " ".join(words), truncation=True, max_length=40, stride=12,
             return_overflowing_tokens=True, return_offsets_mapping=True,
