@@ -147,7 +147,10 @@ def is_complete(text):
 def test_python(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     framework = "tf" if 'framework="tf"' in text else "pt"
-    tasks = {"MaskedLM": "masked-lm", "TextEmbedder": "base", "sentence-embeddings": "base"}
+    tasks = {
+        "MaskedLM": "masked-lm", "TextEmbedder": "base", "sentence-embeddings": "base",
+        '"question-answering"': "question-answering",
+    }  # fmt: skip
     task = next((tasks[word] for word in tasks if word in text), "sequence-classification")
     write_checkpoint(tmp_path / "my-checkpoint", framework, task)
     exec(compile(text, "an example", "exec"), {})
