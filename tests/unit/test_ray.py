@@ -65,7 +65,7 @@ class TestPredictor:
             Predictor("model")(pa.table({"review": ["it"]}))
         with pytest.raises(InputError, match="already has a column"):
             Predictor("model")(pa.table({"text": ["it"], "label": [1]}))
-        with pytest.raises(InputError, match="nothing is read"):
+        with pytest.raises(InputError, match="reads no such field"):
             Predictor("model", columns={"context": "review"})
 
     def test_a_second_text_is_not_taken_for_the_first(self, fake):
