@@ -29,6 +29,7 @@ MODELS = {
     "sentence-transformers/all-MiniLM-L6-v2": "base",
     "my-model": "sequence-classification",
     "my-choices": "multiple-choice",
+    "my-squad2": "question-answering",
 }
 LONG = "a film " * 40
 
@@ -42,6 +43,12 @@ def workplace(tmp_path_factory):
     reviews = {"max_position_embeddings": 128, "num_labels": 2}
     make_folder(folder / "reviews", "sequence-classification", **reviews)
     make_folder(folder / "distilbert-base-uncased", "masked-lm", max_position_embeddings=128)
+    topics = {
+        "problem_type": "multi_label_classification", "num_labels": 2,
+        "id2label": {0: "sport", 1: "politics"},
+    }  # fmt: skip
+    make_folder(folder / "my-topics", "sequence-classification", **topics)
+    (folder / "rows.csv").write_text("text,sport,politics\n" + "A good film.,1,0\nIt is.,0,1\n" * 3)
     teacher = folder / "trained" / "sst2-teacher"
     make_folder(teacher, "sequence-classification", max_position_embeddings=128, num_labels=2)
     (folder / "reviews.txt").write_text("A good film.\n\nA bad one, in Paris!\n")
@@ -66,6 +73,14 @@ def workplace(tmp_path_factory):
     (folder / "data" / "stsb").mkdir()
     for part in ("train", "dev"):
         (folder / f"data/stsb/{part}.csv").write_text(pairs)
+    (folder / "data" / "squad").mkdir()
+    (folder / "data/squad/dev-v2.0.json").write_text(json.dumps({"data": [{"paragraphs": [{
+        "context": "It was built in Paris.",
+        "qas": [
+            {"id": "1", "question": "Where?", "answers": [{"text": "Paris", "answer_start": 16}]},
+            {"id": "2", "question": "Who?", "answers": [], "is_impossible": True},
+        ],
+    }]}]}))  # fmt: skip
     (folder / "data/texts.txt").write_text("A good film.\nA bad one, in Paris!\n" * 4)
     return folder
 

@@ -28,7 +28,7 @@ EXAMPLES = (
     ),
     (
         "whole long reviews, in windows that overlap by 64 tokens",
-        "distil evaluate ./my-model reviews.csv --text-column review --stride 64",
+        "distil evaluate ./reviews reviews.csv --text-column review --stride 64",
     ),
     (
         "questions that may have no answer, by the rules of SQuAD 2",
