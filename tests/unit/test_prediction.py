@@ -149,7 +149,7 @@ class TestOneArgument:
 
     @pytest.mark.parametrize(
         ("arguments", "problem"),
-        [((None,), "there is no text"), ((["a", "b"], ["c"]), "named by one string")],
+        [((None,), "there is no text"), ((["a", "b"], ["c"]), "must be one string")],
     )
     def test_what_cannot_be_meant(self, arguments, problem, tmp_path):
         with pytest.raises(InputError, match=problem):
