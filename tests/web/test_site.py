@@ -122,7 +122,7 @@ def test_how_sentences_are_read_is_said(tmp_path):
 
 def test_an_encoder_alone_has_no_page(tmp_path):
     make_folder(tmp_path, "base")
-    with pytest.raises(InputError, match="a page shows nothing of hidden states"):
+    with pytest.raises(InputError, match="a page cannot show hidden states"):
         export(tmp_path, tmp_path / "site", "web", task="base", check=False)
     assert not (tmp_path / "site").exists()
 
