@@ -9,8 +9,9 @@ import shutil
 import subprocess
 import sys
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -445,3 +446,22 @@ class TestExportWithoutAName:
         monkeypatch.setattr("distil.exporting.export", export)
         assert main(["export", "--to", "web", "--task", "embeddings", place]) == 2
         assert given == [(None, place, "web", "embeddings")]
+
+
+def test_what_training_says_does_not_tear_the_bar(monkeypatch):
+    from distil.cli import _training
+
+    redirected = io.StringIO()
+
+    @contextmanager
+    def bar(what):
+        """As rich does it while a bar is shown: what is written to stderr goes above the bar."""
+        monkeypatch.setattr(sys, "stderr", redirected)
+        yield lambda *_: None
+
+    monkeypatch.setattr(_training, "progress", bar)
+    workers = SimpleNamespace(is_first=True)
+    _training._train(
+        lambda *_, **__: _training.logging.getLogger("distil.training").info("hi"), None, workers
+    )
+    assert redirected.getvalue() == "hi\n"

@@ -119,7 +119,7 @@ def _keep_freed_memory() -> None:
 def _train(train: Callable[..., Any], recipe: Recipe, workers: Workers) -> Any:
     """Train; the first worker shows progress and warnings."""
     if workers.is_first:
-        with _notes(), progress("training") as tell:
+        with progress("training") as tell, _notes():
             return train(recipe, listener=partial(_say, tell), workers=workers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
