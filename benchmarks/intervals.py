@@ -20,6 +20,7 @@ import numpy as np
 from trainings import table
 
 from distil.measures import metrics
+from distil.measures.answers import ANSWERS
 from distil.measures.table import Table, compare, estimate
 
 # The share of rows that the two models answer alike, whatever the rest comes to.
@@ -81,7 +82,7 @@ class Entities:
 class Answers:
     """Answers, half of which are exact; a quarter has no word in common with the right one."""
 
-    metrics = metrics.ANSWERS
+    metrics = ANSWERS
 
     def rows(self, random, n):
         return {"row": np.arange(n)}
