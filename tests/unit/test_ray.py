@@ -135,7 +135,7 @@ import distil.ray
 def shard(name, file, output, shard, options):
     import worker
     from distil.prediction import files
-    files.make_pipeline, files.weights_of = worker.make, lambda *_: {{}}
+    files.make_pipeline, files.weights_of = worker.make, lambda *_, **__: {{}}
     return distil.ray.predict_files(name, file, output, shard=shard, **distil.ray._limited(options))
 
 distil.ray._shard = shard
@@ -173,7 +173,7 @@ class TestOnACluster:
 
     @staticmethod
     def wait_for_batches(count):
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while not Path("pids").exists() or len(Path("pids").read_text().split()) < count:
             assert time.monotonic() < end
             time.sleep(0.01)
