@@ -7,9 +7,7 @@ import pytest
 
 import distil
 from distil.cli import main
-from distil.errors import ExportError
-from distil.exporting.forms import FORMS
-from support.exports import Case, cut_in_half, saved, written
+from support.exports import Case, check_a_cut_file_is_not_left, saved, written
 from support.models import ALL_TASKS
 
 pytest.importorskip("ai_edge_litert")
@@ -67,12 +65,7 @@ def test_int8_stores_embeddings_in_bytes(tmp_path, form, suffix):
 
 @pytest.mark.parametrize("form", ["litert", "executorch"])
 def test_a_file_cut_in_half_is_not_left(tmp_path, form, monkeypatch):
-    saved(tmp_path / "model", "sequence-classification")
-    module = FORMS[form].module
-    monkeypatch.setattr(module, "write", cut_in_half(module.write))
-    with pytest.raises(ExportError, match="cannot run the export, and nothing of it is left"):
-        distil.export(tmp_path / "model", tmp_path / "export", form)
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    check_a_cut_file_is_not_left(tmp_path, form, monkeypatch)
 
 
 @pytest.mark.parametrize("form", ["litert", "executorch"])

@@ -8,10 +8,9 @@ import torch
 
 import distil
 from distil.common.sentences import POOLINGS, SentenceEncoding
-from distil.errors import ExportError
 from distil.exporting.forms import FORMS
 from distil.frameworks import part
-from support.exports import Case, cut_in_half, pooled, saved
+from support.exports import Case, check_a_cut_file_is_not_left, pooled, saved
 from support.models import ALL_TASKS, batch_for, build, config_for
 
 pytestmark = [pytest.mark.pt, pytest.mark.tf]
@@ -97,12 +96,7 @@ def test_signatures_of_a_saved_model(tmp_path):
 
 @pytest.mark.parametrize("form", ["pt2", "savedmodel"])
 def test_a_file_cut_in_half_is_not_left(tmp_path, form, monkeypatch):
-    saved(tmp_path / "model", "sequence-classification")
-    module = FORMS[form].module
-    monkeypatch.setattr(module, "write", cut_in_half(module.write))
-    with pytest.raises(ExportError, match="cannot run the export, and nothing of it is left"):
-        distil.export(tmp_path / "model", tmp_path / "export", form)
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    check_a_cut_file_is_not_left(tmp_path, form, monkeypatch)
 
 
 @pytest.mark.parametrize("form", ["pt2", "savedmodel"])

@@ -1,9 +1,12 @@
 """Exports in this process: what a form writes, run by its own runtime, against the plain model."""
 
 import numpy as np
+import pytest
 
+import distil
 from distil.checkpoints.located import locate
 from distil.common.sentences import POOLINGS
+from distil.errors import ExportError
 from distil.exporting.forms import FORMS
 from distil.exporting.source import make_source
 from distil.optimization import calibration_of
@@ -41,6 +44,16 @@ def cut_in_half(write):
         return path
 
     return cut
+
+
+def check_a_cut_file_is_not_left(folder, form, monkeypatch):
+    """Export to a form whose file loses its second half: its runtime refuses it, and it goes."""
+    saved(folder / "model", "sequence-classification")
+    module = FORMS[form].module
+    monkeypatch.setattr(module, "write", cut_in_half(module.write))
+    with pytest.raises(ExportError, match="cannot run the export, and nothing of it is left"):
+        distil.export(folder / "model", folder / "export", form)
+    assert [path.name for path in folder.iterdir()] == ["model"]
 
 
 def outputs(model, batch):

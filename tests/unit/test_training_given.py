@@ -67,6 +67,17 @@ def test_every_kind_of_table_comes_to_the_same_file(kind, tmp_path):
     assert found.recipe.data.dev_share == 0.1
 
 
+def test_dev_rows_of_a_sentence_encoder_have_columns_of_their_own(tmp_path):
+    pairs = [{"first": "a good film", "sentence2": "it is", "score": 0.5}] * 3
+    found = given(
+        tmp_path, {"train": ROWS, "dev": pairs}, task="sentence-embeddings", teacher="t",
+        columns={"text": "review", "sentence1": "first"},
+    )  # fmt: skip
+    found.keep_rows(tmp_path / "out")
+    splits = [list(read_split(found.recipe.data, split)) for split in ("train", "dev")]
+    assert [dict(split[0].values) for split in splits] == [{"review": ROWS[0]["review"]}, pairs[0]]
+
+
 def test_splits_of_a_mapping(tmp_path):
     found = given(tmp_path, {"train": ROWS[:30], "validation": ROWS[30:], "test": ROWS})
     found.keep_rows(tmp_path / "out")
